@@ -1,0 +1,228 @@
+//! How is a JSON text held so that the members of its objects keep their order?
+//!
+//! `serde_json::Value` sorts members unless a feature is on, and features are shared by everything in one
+//! build: a test tool must not change how the code under test behaves. Hence this small type of its own.
+
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Number, Value};
+
+/// Deeper values are refused, as `serde_json` refuses them.
+const MAX_DEPTH: usize = 127;
+
+/// A JSON value whose objects keep the order of their members. Of a repeated member the last value counts.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Json {
+    Null,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    List(Vec<Json>),
+    Object(Vec<(String, Json)>),
+}
+
+impl Json {
+    pub(crate) fn parse(text: &str) -> Result<Json, serde_json::Error> {
+        let raw: &RawValue = serde_json::from_str(text)?;
+        Json::from_raw(raw, 0)
+    }
+
+    fn from_raw(raw: &RawValue, depth: usize) -> Result<Json, serde_json::Error> {
+        if depth > MAX_DEPTH {
+            return Err(serde_json::Error::custom("recursion limit exceeded"));
+        }
+        let text = raw.get();
+        match text.as_bytes().first() {
+            Some(b'{') => {
+                let Members(members) = serde_json::from_str(text)?;
+                let mut object: Vec<(String, Json)> = Vec::with_capacity(members.len());
+                for (name, raw) in members {
+                    let value = Json::from_raw(raw, depth + 1)?;
+                    match object.iter_mut().find(|(known, _)| *known == name) {
+                        Some((_, slot)) => *slot = value,
+                        None => object.push((name, value)),
+                    }
+                }
+                Ok(Json::Object(object))
+            }
+            Some(b'[') => {
+                let items: Vec<&RawValue> = serde_json::from_str(text)?;
+                let items: Result<_, _> =
+                    items.into_iter().map(|item| Json::from_raw(item, depth + 1)).collect();
+                Ok(Json::List(items?))
+            }
+            _ => Ok(match serde_json::from_str(text)? {
+                Value::Bool(value) => Json::Bool(value),
+                Value::Number(value) => Json::Number(value),
+                Value::String(value) => Json::Text(value),
+                Value::Null | Value::Array(_) | Value::Object(_) => Json::Null,
+            }),
+        }
+    }
+
+    pub(crate) fn text(value: impl Into<String>) -> Json {
+        Json::Text(value.into())
+    }
+
+    pub(crate) fn count(value: usize) -> Json {
+        Json::Number(Number::from(value as u64))
+    }
+
+    pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
+        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    /// The member of that name, unless it is absent or null.
+    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
+        self.member(name).filter(|value| !matches!(value, Json::Null))
+    }
+
+    /// The member of that name, null included.
+    pub(crate) fn member(&self, name: &str) -> Option<&Json> {
+        match self {
+            Json::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        match self {
+            Json::Text(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_list(&self) -> Option<&[Json]> {
+        match self {
+            Json::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_object(&self) -> Option<&[(String, Json)]> {
+        match self {
+            Json::Object(members) => Some(members),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_bool(&self) -> Option<bool> {
+        match self {
+            Json::Bool(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_i64(&self) -> Option<i64> {
+        match self {
+            Json::Number(value) => value.as_i64(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_usize(&self) -> Option<usize> {
+        match self {
+            Json::Number(value) => value.as_u64().and_then(|value| usize::try_from(value).ok()),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_f64(&self) -> Option<f64> {
+        match self {
+            Json::Number(value) => value.as_f64(),
+            _ => None,
+        }
+    }
+
+    fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Json::Null => out.write_str("null"),
+            Json::Bool(value) => write!(out, "{value}"),
+            Json::Number(value) => write!(out, "{value}"),
+            Json::Text(value) => write!(out, "{}", quoted(value)),
+            Json::List(items) => {
+                out.write_str("[")?;
+                for (index, item) in items.iter().enumerate() {
+                    if index > 0 {
+                        out.write_str(",")?;
+                    }
+                    item.write(out)?;
+                }
+                out.write_str("]")
+            }
+            Json::Object(members) => {
+                out.write_str("{")?;
+                for (index, (name, value)) in members.iter().enumerate() {
+                    if index > 0 {
+                        out.write_str(",")?;
+                    }
+                    write!(out, "{}:", quoted(name))?;
+                    value.write(out)?;
+                }
+                out.write_str("}")
+            }
+        }
+    }
+}
+
+/// Compact JSON text.
+impl fmt::Display for Json {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(out)
+    }
+}
+
+/// `text` as a JSON string literal.
+pub(crate) fn quoted(text: &str) -> Value {
+    Value::String(text.to_owned())
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    members.push(entry);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_keep_their_order_and_the_last_of_a_repeated_one_counts() {
+        let json = Json::parse(r#" {"b":1,"a":[true,null,{"z":"\u00e9","y":-1.5}],"b":2} "#).unwrap();
+        assert_eq!(json.to_string(), r#"{"b":2,"a":[true,null,{"z":"é","y":-1.5}]}"#);
+    }
+
+    #[test]
+    fn what_is_no_json_is_refused() {
+        for text in ["", "{", "{\"a\":}", "[1,]", "nul", "{} x", "\"\\ud800\"", "{\"a\" 1}"] {
+            assert!(Json::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_nested_without_end_is_refused() {
+        let text = "[".repeat(100_000) + &"]".repeat(100_000);
+        assert!(Json::parse(&text).is_err());
+        let fine = "[".repeat(100) + &"]".repeat(100);
+        assert!(Json::parse(&fine).is_ok());
+    }
+}

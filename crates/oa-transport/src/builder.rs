@@ -1,0 +1,208 @@
+//! The settings of a transport, their defaults, and why those.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use crate::client::{HyperTransport, Inner};
+use crate::connect::{Connector, Settings};
+use crate::proxy::Proxies;
+
+/// Settings for a [`HyperTransport`].
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let transport = oa_transport::HyperTransport::builder()
+///     .connect_timeout(Duration::from_secs(3))
+///     .no_proxy()
+///     .build()?;
+/// # Ok::<(), oa_transport::BuildError>(())
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct Builder {
+    connect_timeout: Duration,
+    pool_idle_timeout: Duration,
+    max_idle_per_host: usize,
+    tcp_keepalive: Option<Duration>,
+    response_limit: u64,
+    proxies: Option<Proxies>,
+    #[cfg(feature = "tls")]
+    tls: crate::tls::Tls,
+    error: Option<BuildError>,
+}
+
+/// A setting that cannot be used: which one, and why. Never shows the setting's value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuildError(String);
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            pool_idle_timeout: Duration::from_secs(3),
+            max_idle_per_host: usize::MAX,
+            tcp_keepalive: Some(Duration::from_secs(30)),
+            response_limit: 256 * 1024 * 1024,
+            proxies: None,
+            #[cfg(feature = "tls")]
+            tls: crate::tls::Tls::new(),
+            error: None,
+        }
+    }
+}
+
+impl Builder {
+    /// How long opening a connection may take: name lookup, TCP, proxy and TLS together. Default: 10 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long an unused connection is kept. Default: 3 s.
+    ///
+    /// Keep it shorter than the server does: uvicorn (vLLM, SGLang, LiteLLM) and cpp-httplib (llama.cpp)
+    /// close after 5 s. Zero keeps none.
+    pub fn pool_idle_timeout(mut self, limit: Duration) -> Self {
+        self.pool_idle_timeout = limit;
+        self
+    }
+
+    /// How many unused connections are kept for each host. Default: no limit. Zero keeps none.
+    pub fn max_idle_per_host(mut self, limit: usize) -> Self {
+        self.max_idle_per_host = limit;
+        self
+    }
+
+    /// After how much silence the operating system asks whether the server is still there, which also
+    /// keeps the connection known to firewalls while a long prompt is read. Default: 30 s; `None` never asks.
+    pub fn tcp_keepalive(mut self, after: Option<Duration>) -> Self {
+        self.tcp_keepalive = after;
+        self
+    }
+
+    /// How many bytes a response's body may have. Default: 256 MiB. A larger one is an error at
+    /// [`Stage::Body`](crate::Stage::Body), at once where the server announces its length.
+    pub fn response_limit(mut self, bytes: u64) -> Self {
+        self.response_limit = bytes;
+        self
+    }
+
+    /// Sends everything through this proxy, to this machine too, and ignores the environment's proxies.
+    ///
+    /// An `http://` or `https://` URL; `user:password@` in it is sent as basic authentication.
+    pub fn proxy(mut self, url: &str) -> Self {
+        match Proxies::explicit(url) {
+            Some(proxies) if !proxies.uses_socks() => self.proxies = Some(proxies),
+            Some(_) => self.refuse("proxy: SOCKS proxies are not supported, only http and https ones"),
+            None => self.refuse("proxy: not a proxy's URL such as http://host:3128"),
+        }
+        self
+    }
+
+    /// Uses no proxy, whatever the environment says.
+    ///
+    /// By default `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (in either case) are read when
+    /// the transport is built. They never apply to this machine (loopback, link-local addresses, Unix
+    /// sockets).
+    pub fn no_proxy(mut self) -> Self {
+        self.proxies = Some(Proxies::default());
+        self
+    }
+
+    /// Trusts these authorities too: certificates in PEM, one or more.
+    ///
+    /// By default those are trusted that the platform trusts; on Linux and the BSDs the variables
+    /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place.
+    #[cfg(feature = "tls")]
+    pub fn add_root_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
+        if let Err(why) = self.tls.add_roots_pem(pem.as_ref()) {
+            self.refuse(format!("add_root_pem: {why}"));
+        }
+        self
+    }
+
+    /// Trusts this authority too: one certificate in DER.
+    #[cfg(feature = "tls")]
+    pub fn add_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
+        if let Err(why) = self.tls.add_root_der(der.into()) {
+            self.refuse(format!("add_root_der: {why}"));
+        }
+        self
+    }
+
+    /// Trusts only the authorities that were added here, not those of the platform.
+    #[cfg(feature = "tls")]
+    pub fn without_platform_roots(mut self) -> Self {
+        self.tls.without_platform_roots();
+        self
+    }
+
+    /// Shows this certificate to servers that ask for one (mutual TLS): its chain in PEM, leaf first, and
+    /// its private key in PEM.
+    #[cfg(feature = "tls")]
+    pub fn client_certificate_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        if let Err(why) = self.tls.set_identity_pem(chain.as_ref(), key.as_ref()) {
+            self.refuse(format!("client_certificate_pem: {why}"));
+        }
+        self
+    }
+
+    /// Builds the transport. Opens no connection.
+    ///
+    /// # Errors
+    ///
+    /// The first setting that could not be used.
+    pub fn build(mut self) -> Result<HyperTransport, BuildError> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => Ok(self.assemble()),
+        }
+    }
+
+    pub(crate) fn assemble(self) -> HyperTransport {
+        let proxies = self.proxies.unwrap_or_else(|| Proxies::from_env(|name| std::env::var(name).ok()));
+        let settings = Arc::new(Settings {
+            connect_timeout: self.connect_timeout,
+            tcp_keepalive: self.tcp_keepalive,
+            proxies,
+            #[cfg(feature = "tls")]
+            tls: self.tls,
+        });
+        let keep = if self.pool_idle_timeout.is_zero() { 0 } else { self.max_idle_per_host };
+        let client = |keep| {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(self.pool_idle_timeout)
+                .pool_max_idle_per_host(keep)
+                .build(Connector(Arc::clone(&settings)))
+        };
+        HyperTransport::from_inner(Inner {
+            pooled: client(keep),
+            unpooled: client(0),
+            settings: Arc::clone(&settings),
+            response_limit: self.response_limit,
+        })
+    }
+
+    fn refuse(&mut self, why: impl Into<String>) {
+        self.error.get_or_insert(BuildError(why.into()));
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BuildError {}

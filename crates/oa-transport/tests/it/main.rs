@@ -1,0 +1,15 @@
+//! The transport against real sockets on loopback.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
+)]
+
+mod diagnoses;
+mod pool;
+mod proxies;
+mod replay;
+mod support;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;

@@ -1,0 +1,340 @@
+//! TLS against real servers with certificates made here, good and bad.
+
+use std::sync::Arc;
+
+use oa_transport::{Diagnosis, HyperTransport, Stage};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio_rustls::TlsAcceptor;
+
+use crate::support::*;
+
+/// An authority and a certificate that it issued.
+struct Made {
+    authority: String,
+    config: ServerConfig,
+}
+
+fn issuer() -> CertifiedIssuer<'static, KeyPair> {
+    issuer_named("Test Authority")
+}
+
+fn issuer_named(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn make(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
+    make_with(name, change, false)
+}
+
+/// A server for `name`; if `mutual`, one that wants a client certificate of the same authority.
+fn make_with(name: &str, change: impl FnOnce(&mut CertificateParams), mutual: bool) -> Made {
+    let issuer = issuer();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    change(&mut params);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let builder =
+        ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let builder = if mutual {
+        let mut roots = RootCertStore::empty();
+        roots.add(issuer.der().clone()).unwrap();
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+        builder.with_client_cert_verifier(verifier)
+    } else {
+        builder.with_no_client_auth()
+    };
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = builder.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+    Made { authority: issuer.pem(), config }
+}
+
+/// Serves every connection with TLS, and keeps one that failed open until the client has read why.
+async fn serve(config: ServerConfig) -> Server {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    Server::start(move |_, peer| {
+        let acceptor = acceptor.clone();
+        async move {
+            match acceptor.accept(peer.stream).into_fallible().await {
+                Ok(stream) => {
+                    let mut peer = Peer::new(stream);
+                    while peer.request().await.is_some() {
+                        peer.send(ok("fine")).await;
+                    }
+                }
+                Err((_, stream)) => drop(Peer::new(stream).rest().await),
+            }
+        }
+    })
+    .await
+}
+
+fn url(server: &Server) -> String {
+    format!("https://localhost:{}/v1/chat/completions", server.addr.port())
+}
+
+fn trusting(authority: &str) -> HyperTransport {
+    HyperTransport::builder().no_proxy().without_platform_roots().add_root_pem(authority).build().unwrap()
+}
+
+#[tokio::test]
+async fn a_trusted_server() {
+    let made = make("localhost", |_| {});
+    let server = serve(made.config).await;
+    let transport = trusting(&made.authority);
+    for _ in 0..2 {
+        assert_eq!(text(&transport, &url(&server)).await.unwrap(), "fine");
+        settle().await;
+    }
+    assert_eq!(server.accepted(), 1);
+}
+
+#[tokio::test]
+async fn an_expired_certificate() {
+    let made = make("localhost", |params| {
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 2, 29);
+    });
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate expired on 2020-02-29"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateExpired));
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_future() {
+    let made = make("localhost", |params| params.not_before = date_time_ymd(4000, 1, 1));
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    let line = line(&error, server.addr);
+    let start = "could not connect to https://localhost:PORT: the server's certificate is not valid before \
+                 4000-01-01, and \
+                 this machine's clock says 2";
+    assert!(line.starts_with(start), "{line}");
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateNotYetValid));
+}
+
+#[tokio::test]
+async fn an_unknown_issuer() {
+    let made = make("localhost", |_| {});
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&issuer_named("Other Authority").pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate was issued by \"Test \
+         Authority\", which is not trusted here"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+    assert_eq!(
+        error.hint(),
+        Some(
+            "add the certificate of the server's authority with add_root_pem of the transport's builder, \
+             or to the file that SSL_CERT_FILE names"
+        )
+    );
+}
+
+fn self_signed(is_ca: IsCa) -> ServerConfig {
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = is_ca;
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate() {
+    let server = serve(self_signed(IsCa::NoCa)).await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate is self-signed and not \
+         trusted here"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+}
+
+/// What `openssl req -x509` makes.
+#[tokio::test]
+async fn an_authoritys_certificate_in_place_of_a_servers() {
+    let server = serve(self_signed(IsCa::Ca(BasicConstraints::Unconstrained))).await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate is an authority's \
+         (CA:TRUE), where a server needs one that is not"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::Tls));
+}
+
+/// An authority that was made anew under its old name.
+#[tokio::test]
+async fn an_issuer_of_the_right_name_and_the_wrong_key() {
+    let made = make("localhost", |_| {});
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate was not signed by the \
+         authority of that name that is trusted here"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+}
+
+#[tokio::test]
+async fn a_wrong_name() {
+    let made = make("llm.example", |_| {});
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate is for llm.example, not \
+         for localhost"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateWrongName));
+}
+
+#[tokio::test]
+async fn plain_http_on_the_tls_port() {
+    let server = Server::start(|_, mut peer| async move {
+        tokio::io::AsyncReadExt::read(&mut peer.stream, &mut [0; 1024]).await.unwrap();
+        peer.send("HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").await;
+        peer.rest().await;
+    })
+    .await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server speaks plain HTTP on this port, not TLS"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::PlainHttpOnTls));
+    assert_eq!(error.hint(), Some("use http:// in the URL, not https://"));
+}
+
+#[tokio::test]
+async fn tls_on_the_plain_port() {
+    let server = serve(make("localhost", |_| {}).config).await;
+    let error = failure(&direct(), &server.url()).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "no answer from http://127.0.0.1:PORT: the server speaks TLS on this port, not plain HTTP"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::TlsOnPlain));
+    assert_eq!(error.hint(), Some("use https:// in the URL, not http://"));
+}
+
+#[tokio::test]
+async fn closed_in_the_handshake() {
+    let server = Server::start(|_, mut peer| async move {
+        tokio::io::AsyncReadExt::read(&mut peer.stream, &mut [0; 4096]).await.unwrap();
+    })
+    .await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server closed the connection during the TLS \
+         handshake"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::ClosedBeforeResponse));
+}
+
+#[tokio::test]
+async fn a_missing_client_certificate() {
+    let made = make_with("localhost", |_| {}, true);
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server refused TLS with the alert \
+         certificate_required"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::TlsAlert(116)));
+}
+
+#[tokio::test]
+async fn a_client_certificate() {
+    let issuer = issuer();
+    let key = KeyPair::generate().unwrap();
+    let leaf =
+        CertificateParams::new(vec!["localhost".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(issuer.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let server = serve(config).await;
+    let transport = HyperTransport::builder()
+        .no_proxy()
+        .without_platform_roots()
+        .add_root_der(issuer.der().to_vec())
+        .client_certificate_pem(leaf.pem(), key.serialize_pem())
+        .build()
+        .unwrap();
+    assert_eq!(text(&transport, &url(&server)).await.unwrap(), "fine");
+}
+
+/// What a proxy does with `CONNECT`, in the test.
+#[tokio::test]
+async fn https_goes_through_a_tunnel() {
+    let made = make("llm.example", |_| {});
+    let acceptor = TlsAcceptor::from(Arc::new(made.config));
+    let proxy = Server::start(move |_, mut peer| {
+        let acceptor = acceptor.clone();
+        async move {
+            let (head, _) = peer.request().await.unwrap();
+            assert!(head.starts_with("CONNECT llm.example:8443 HTTP/1.1\r\n"), "{head}");
+            peer.send("HTTP/1.1 200 Connection established\r\n\r\n").await;
+            let mut inner = Peer::new(acceptor.accept(peer.stream).await.unwrap());
+            let (head, _) = inner.request().await.unwrap();
+            assert!(head.starts_with("POST /v1/models HTTP/1.1\r\n"), "{head}");
+            assert!(!head.contains("proxy-authorization"), "{head}");
+            inner.send(ok("fine")).await;
+        }
+    })
+    .await;
+    let transport = HyperTransport::builder()
+        .proxy(&format!("http://me:pass-canary@{}", proxy.addr))
+        .without_platform_roots()
+        .add_root_pem(made.authority)
+        .build()
+        .unwrap();
+    assert_eq!(text(&transport, "https://llm.example:8443/v1/models").await.unwrap(), "fine");
+}
+
+#[test]
+fn what_is_no_certificate_is_refused_when_the_transport_is_built() {
+    let wrong = |builder: oa_transport::Builder| builder.build().unwrap_err().to_string();
+    let builder = HyperTransport::builder;
+    assert_eq!(wrong(builder().add_root_pem("hello")), "add_root_pem: no certificate in the PEM text");
+    let error = wrong(builder().add_root_der(*b"hello"));
+    assert!(error.starts_with("add_root_der: not usable as a root: "), "{error}");
+    let pem = issuer().pem();
+    let error = wrong(builder().client_certificate_pem(&pem, "hello"));
+    assert_eq!(error, "client_certificate_pem: no private key in the PEM text");
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    let error = wrong(builder().client_certificate_pem(&pem, other));
+    assert!(error.starts_with("client_certificate_pem: not usable: "), "{error}");
+}

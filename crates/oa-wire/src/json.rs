@@ -1,0 +1,59 @@
+//! JSON as this crate needs it: a pull reader that borrows, and a writer that sorts keys.
+//!
+//! Values that users see are serde_json's. These two exist for what it does not do: reading an answer whose
+//! fields may have any type without failing as a whole, remembering where in the bytes a text lies, and writing
+//! the same bytes whatever order a map was built in (a dependent may switch on serde_json's `preserve_order`).
+
+mod read;
+mod write;
+
+pub(crate) use read::{Kind, Malformed, Reader, scan_text, unescape};
+pub(crate) use write::{equal, push_schema_in_order, push_sorted, push_text};
+
+/// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
+/// backslash or a control character. The length when there is none.
+#[inline]
+fn special(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    // Eight bytes at a time: `(x - ONES) & !x & HIGHS` marks the zero bytes of x; its lowest mark is exact.
+    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
+        let x = u64::from_le_bytes(*chunk);
+        let quote = x ^ (ONES * 0x22);
+        let slash = x ^ (ONES * 0x5c);
+        let marks = (quote.wrapping_sub(ONES) & !quote)
+            | (slash.wrapping_sub(ONES) & !slash)
+            | (x.wrapping_sub(ONES * 0x20) & !x);
+        let marks = marks & HIGHS;
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::special;
+
+    #[test]
+    fn the_first_special_byte_is_found_at_every_offset_and_for_every_byte() {
+        for len in 0..40 {
+            for at in 0..len {
+                for byte in 0..=255u8 {
+                    let mut text = vec![0xc3; len];
+                    text[at] = byte;
+                    let want = if byte == b'"' || byte == b'\\' || byte < 0x20 { at } else { len };
+                    assert_eq!(special(&text, 0), want, "{byte:#x} at {at} of {len}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,500 @@
+//! Reads JSON by asking for what is wanted and skipping the rest, without building a tree.
+
+use super::special;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// Nested deeper than this, a text is refused, as `serde_json` refuses it.
+const MAX_DEPTH: u32 = 127;
+
+/// A text that is not JSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    /// The offset of the byte that does not fit.
+    pub(crate) at: usize,
+    /// What should have stood there.
+    pub(crate) expected: &'static str,
+}
+
+/// The kind of the value that comes next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Object,
+    Array,
+    Text,
+    Number,
+    Bool,
+    Null,
+}
+
+/// A place in a JSON text. Every method reads one value from there, and leaves the place behind it.
+pub(crate) struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+    depth: u32,
+}
+
+type Read<T> = Result<T, Malformed>;
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Self { text, at: 0, depth: 0 }
+    }
+
+    /// A reader of its own at the same place, to look ahead.
+    pub(crate) fn ahead(&self) -> Self {
+        Self { ..*self }
+    }
+
+    /// The kind of the next value, which is not read.
+    #[inline]
+    pub(crate) fn kind(&mut self) -> Read<Kind> {
+        match self.next_byte() {
+            Some(b'{') => Ok(Kind::Object),
+            Some(b'[') => Ok(Kind::Array),
+            Some(b'"') => Ok(Kind::Text),
+            Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
+            Some(b't' | b'f') => Ok(Kind::Bool),
+            Some(b'n') => Ok(Kind::Null),
+            _ => Err(self.expected("a value")),
+        }
+    }
+
+    /// Reads an object: `member` is called with each key, and must read the value. False, and the value skipped,
+    /// when it is no object.
+    #[inline]
+    pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<bool> {
+        if self.kind()? != Kind::Object {
+            self.skip()?;
+            return Ok(false);
+        }
+        self.enter()?;
+        if !self.eat(b'}') {
+            loop {
+                let key = self.key()?;
+                member(self, &key)?;
+                if !self.more(b'}', "`,` or `}`")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(true)
+    }
+
+    /// Reads an array: `element` is called for each, with its place, and must read it. False, and the value
+    /// skipped, when it is no array.
+    #[inline]
+    pub(crate) fn array(&mut self, mut element: impl FnMut(&mut Self, usize) -> Read<()>) -> Read<bool> {
+        if self.kind()? != Kind::Array {
+            self.skip()?;
+            return Ok(false);
+        }
+        self.enter()?;
+        if !self.eat(b']') {
+            for at in 0.. {
+                element(self, at)?;
+                if !self.more(b']', "`,` or `]`")? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(true)
+    }
+
+    /// Reads a text; none, and the value skipped, when it is something else.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Read<Option<Cow<'a, str>>> {
+        if self.kind()? != Kind::Text {
+            self.skip()?;
+            return Ok(None);
+        }
+        self.quoted().map(Some)
+    }
+
+    /// Reads a text and tells where it lies between its quotes, if it is a text without escapes.
+    #[inline]
+    pub(crate) fn text_at(&mut self) -> Read<Option<(Cow<'a, str>, std::ops::Range<usize>)>> {
+        if self.kind()? != Kind::Text {
+            self.skip()?;
+            return Ok(None);
+        }
+        let from = self.at + 1;
+        let text = self.quoted()?;
+        Ok(Some((text, from..self.at - 1)))
+    }
+
+    /// Reads a non-negative integer; none, and the value skipped, when it is something else.
+    pub(crate) fn counter(&mut self) -> Read<Option<u64>> {
+        Ok(self.raw()?.parse().ok())
+    }
+
+    /// Reads any value as it is written.
+    #[inline]
+    pub(crate) fn raw(&mut self) -> Read<&'a str> {
+        self.kind()?;
+        let from = self.at;
+        self.skip()?;
+        Ok(&self.text[from..self.at])
+    }
+
+    /// Reads any value into a tree.
+    pub(crate) fn value(&mut self) -> Read<Value> {
+        Ok(match self.kind()? {
+            Kind::Object => {
+                let mut object = Map::new();
+                self.object(|reader, key| {
+                    let value = reader.value()?;
+                    object.insert(key.to_owned(), value);
+                    Ok(())
+                })?;
+                Value::Object(object)
+            }
+            Kind::Array => {
+                let mut array = Vec::new();
+                self.array(|reader, _| {
+                    array.push(reader.value()?);
+                    Ok(())
+                })?;
+                Value::Array(array)
+            }
+            Kind::Text => Value::String(self.quoted()?.into_owned()),
+            Kind::Number | Kind::Bool | Kind::Null => {
+                let raw = self.raw()?;
+                // A number beyond every range is kept as its text: nothing is lost.
+                serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()))
+            }
+        })
+    }
+
+    /// Skips any value.
+    pub(crate) fn skip(&mut self) -> Read<()> {
+        match self.kind()? {
+            Kind::Text => {
+                self.at += 1;
+                self.skip_quoted().map(drop)
+            }
+            Kind::Number => self.number(),
+            Kind::Bool if self.literal("true") || self.literal("false") => Ok(()),
+            Kind::Null if self.literal("null") => Ok(()),
+            Kind::Bool | Kind::Null => Err(self.expected("a value")),
+            Kind::Array => self.array(|reader, _| reader.skip()).map(drop),
+            Kind::Object => {
+                self.enter()?;
+                if !self.eat(b'}') {
+                    loop {
+                        self.open_key()?;
+                        self.skip_quoted()?;
+                        self.colon()?;
+                        self.skip()?;
+                        if !self.more(b'}', "`,` or `}`")? {
+                            break;
+                        }
+                    }
+                }
+                self.depth -= 1;
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks that nothing but white space follows.
+    pub(crate) fn end(&mut self) -> Read<()> {
+        match self.next_byte() {
+            None => Ok(()),
+            Some(_) => Err(self.expected("the end")),
+        }
+    }
+
+    #[inline]
+    fn key(&mut self) -> Read<Cow<'a, str>> {
+        self.open_key()?;
+        self.at -= 1;
+        let key = self.quoted()?;
+        self.colon()?;
+        Ok(key)
+    }
+
+    fn open_key(&mut self) -> Read<()> {
+        match self.next_byte() {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => Err(self.expected("a key")),
+        }
+    }
+
+    fn colon(&mut self) -> Read<()> {
+        if self.eat(b':') { Ok(()) } else { Err(self.expected("`:`")) }
+    }
+
+    /// Reads the text whose opening quote is next.
+    #[inline]
+    fn quoted(&mut self) -> Read<Cow<'a, str>> {
+        self.at += 1;
+        let from = self.at;
+        let escaped = self.skip_quoted()?;
+        let text = &self.text[from..self.at - 1];
+        Ok(if escaped { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) })
+    }
+
+    /// Skips a text whose opening quote is behind, and its closing quote; true when it has escapes.
+    #[inline]
+    fn skip_quoted(&mut self) -> Read<bool> {
+        let (end, escaped) = scan_text(self.text.as_bytes(), self.at)?;
+        self.at = end + 1;
+        Ok(escaped)
+    }
+
+    fn number(&mut self) -> Read<()> {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at;
+        let digits = |at: &mut usize| {
+            let from = *at;
+            while bytes.get(*at).is_some_and(u8::is_ascii_digit) {
+                *at += 1;
+            }
+            *at - from
+        };
+        if bytes.get(at) == Some(&b'-') {
+            at += 1;
+        }
+        let leading_zero = bytes.get(at) == Some(&b'0');
+        let whole = digits(&mut at);
+        let mut sound = whole == 1 || (whole > 1 && !leading_zero);
+        if bytes.get(at) == Some(&b'.') {
+            at += 1;
+            sound &= digits(&mut at) > 0;
+        }
+        if matches!(bytes.get(at), Some(b'e' | b'E')) {
+            at += 1;
+            if matches!(bytes.get(at), Some(b'+' | b'-')) {
+                at += 1;
+            }
+            sound &= digits(&mut at) > 0;
+        }
+        self.at = at;
+        if sound { Ok(()) } else { Err(self.expected("a number")) }
+    }
+
+    fn literal(&mut self, word: &str) -> bool {
+        let found = self.text.as_bytes()[self.at..].starts_with(word.as_bytes());
+        if found {
+            self.at += word.len();
+        }
+        found
+    }
+
+    /// Between two members: true after a comma, false after `close`.
+    #[inline]
+    fn more(&mut self, close: u8, expected: &'static str) -> Read<bool> {
+        match self.next_byte() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(true)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(false)
+            }
+            _ => Err(self.expected(expected)),
+        }
+    }
+
+    /// Steps into an object or array.
+    #[inline]
+    fn enter(&mut self) -> Read<()> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.expected("less nesting"));
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn eat(&mut self, byte: u8) -> bool {
+        let found = self.next_byte() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// The next byte that is no white space, which is not read.
+    #[inline]
+    fn next_byte(&mut self) -> Option<u8> {
+        let bytes = self.text.as_bytes();
+        while let Some(&byte) = bytes.get(self.at) {
+            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn expected(&self, expected: &'static str) -> Malformed {
+        Malformed { at: self.at, expected }
+    }
+}
+
+/// The end of the JSON text whose opening quote stands before `from`: the offset of its closing quote, and
+/// whether it has escapes. The bytes between need not be UTF-8.
+#[inline]
+pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
+    let mut at = special(bytes, from);
+    if bytes.get(at) == Some(&b'"') {
+        return Ok((at, false));
+    }
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return Ok((at, true)),
+            Some(b'\\') => match bytes.get(at + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+                Some(b'u') if hex4(bytes, at + 2).is_some() => at += 6,
+                _ => return Err(Malformed { at, expected: "an escape" }),
+            },
+            Some(_) => return Err(Malformed { at, expected: "no control character in a text" }),
+            None => return Err(Malformed { at, expected: "the end of a text" }),
+        }
+        at = special(bytes, at);
+    }
+}
+
+/// The text of what stands between two quotes, whose escapes are known to be sound. Half of a surrogate pair
+/// becomes U+FFFD, as in any lossy decoding: Rust's strings cannot hold it.
+pub(crate) fn unescape(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some(step) = memchr::memchr(b'\\', &bytes[from..]) {
+        let at = from + step;
+        out.push_str(&text[from..at]);
+        from = at + 2;
+        match bytes[at + 1] {
+            b'b' => out.push('\u{8}'),
+            b'f' => out.push('\u{c}'),
+            b'n' => out.push('\n'),
+            b'r' => out.push('\r'),
+            b't' => out.push('\t'),
+            b'u' => {
+                let unit = hex4(bytes, from).unwrap_or(0xfffd);
+                from += 4;
+                let low = match bytes.get(from..from + 2) {
+                    Some(b"\\u") if (0xd800..0xdc00).contains(&unit) => hex4(bytes, from + 2),
+                    _ => None,
+                };
+                match low {
+                    Some(low @ 0xdc00..=0xdfff) => {
+                        from += 6;
+                        let code = 0x1_0000 + ((u32::from(unit) - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+                        out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
+                    }
+                    _ => out.push(char::from_u32(u32::from(unit)).unwrap_or('\u{fffd}')),
+                }
+            }
+            other => out.push(char::from(other)),
+        }
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+fn hex4(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 4)?.iter().try_fold(0u16, |unit, &byte| {
+        let digit = char::from(byte).to_digit(16)?;
+        Some((unit << 4) | digit as u16)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Read<Value> {
+        let mut reader = Reader::new(text);
+        let value = reader.value()?;
+        reader.end()?;
+        Ok(value)
+    }
+
+    fn skips(text: &str) -> bool {
+        let mut reader = Reader::new(text);
+        reader.skip().and_then(|()| reader.end()).is_ok()
+    }
+
+    #[test]
+    fn it_reads_what_serde_json_reads_and_refuses_what_it_refuses() {
+        let deep = "[".repeat(127) + &"]".repeat(127);
+        let deeper = "[".repeat(128) + &"]".repeat(128);
+        let cases = [
+            "{}", "[]", " [1, 2.5e-3 ,-0, true,false,null]\n", r#"{"a":{"b":["\u00e9\ud83d\ude00\n\"\/"]}}"#, "",
+            "{", "[1,]", r#"{"a"}"#, r#"{"a":1,}"#, "01", "1.", "-", "+1", ".5", "1e", "tru", "nul", "\"\n\"",
+            r#""\x""#, r#""\u12g4""#, "\"", "1 2", "{} {}", "[1 2]", "{1:2}", &deep, &deeper,
+        ];
+        for text in cases {
+            let want = serde_json::from_str::<Value>(text);
+            assert_eq!(read(text).ok(), want.ok(), "{text:?}");
+            assert_eq!(skips(text), read(text).is_ok(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_replaced() {
+        assert_eq!(read(r#""a\ud83d""#), Ok(Value::String("a\u{fffd}".into())));
+        assert_eq!(read(r#""\ud83dx\ude00""#), Ok(Value::String("\u{fffd}x\u{fffd}".into())));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_skipped() {
+        let mut reader = Reader::new(r#"[{"a":[1]},"x",7]"#);
+        let mut seen = Vec::new();
+        let array = reader.array(|reader, _| {
+            seen.push(reader.text()?.map(Cow::into_owned));
+            Ok(())
+        });
+        assert_eq!(array, Ok(true));
+        assert_eq!(seen, [None, Some("x".to_owned()), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_reads_back(value in value()) {
+            for text in [value.to_string(), serde_json::to_string_pretty(&value).unwrap()] {
+                prop_assert_eq!(read(&text), Ok(value.clone()));
+                prop_assert!(skips(&text));
+            }
+        }
+
+        #[test]
+        fn any_text_is_accepted_or_refused_as_serde_json_does(text in r#"[\[\]{}",:0-9eE.+\-truefalsn\\u \n]{0,24}"#) {
+            let want = serde_json::from_str::<Value>(&text);
+            let lone_surrogate_or_huge = want.as_ref().is_err_and(|error| {
+                let error = error.to_string();
+                error.contains("surrogate") || error.contains("out of range") || error.contains("hex escape")
+            });
+            if !lone_surrogate_or_huge {
+                prop_assert_eq!(read(&text).ok(), want.ok());
+            }
+            prop_assert_eq!(skips(&text), read(&text).is_ok());
+        }
+    }
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            ".*".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 32, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+                prop::collection::btree_map(".*", inner, 0..6)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+    }
+}

@@ -1,0 +1,59 @@
+//! The OpenAI-compatible chat protocol as values: no I/O, no clock, no runtime, no randomness.
+//!
+//! Bytes in, values out. A program that has its own way to make HTTP calls, blocking or not, in a browser or on
+//! another runtime, uses this crate alone:
+//!
+//! ```
+//! use oa_wire::openai::{ChatCall, Endpoint, Profile};
+//! use oa_wire::{CompletionRequest, Message};
+//!
+//! let endpoint = Endpoint::new("http://localhost:8000", None)?;
+//! let profile = Profile::new("my-model");
+//! let request = CompletionRequest::new([Message::user("Hello!")]);
+//!
+//! // Validates and encodes; nothing was sent.
+//! let call = ChatCall::new(&profile, &request)?;
+//! let http: http::Request<bytes::Bytes> = call.http_request(&endpoint);
+//! assert_eq!(http.uri(), "http://localhost:8000/v1/chat/completions");
+//!
+//! // Send it as you like, then hand over what comes back, in any split.
+//! let mut answer = call.on_response(http::StatusCode::OK, &http::HeaderMap::new());
+//! answer.push(bytes::Bytes::from_static(br#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop"}]}"#));
+//! let response = answer.finish()?;
+//! assert_eq!(response.text(), "Hi!");
+//! # Ok::<(), oa_wire::Error>(())
+//! ```
+//!
+//! The neutral records come first: [`Message`], [`Tool`], [`JsonSchema`], [`RuntimeConfig`],
+//! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into bytes
+//! and back. [`sse`] is the event-stream decoder, usable by itself.
+
+mod completion;
+mod config;
+mod error;
+mod event;
+mod json;
+mod message;
+pub mod openai;
+mod request;
+mod response;
+mod schema;
+pub mod sse;
+mod tool;
+mod validate;
+
+pub use completion::{Completion, CompletionStream, EventSource};
+pub use config::RuntimeConfig;
+pub use error::{
+    Attempt, AttemptReport, BODY_LIMIT, Category, ConnectionFailure, Error, ErrorKind, ErrorReport, RetryAfter,
+    RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
+};
+pub use event::{Event, TextDelta, ToolCallDelta};
+pub use message::{
+    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message, ToolArguments,
+    ToolCall, UserBlock, UserContent,
+};
+pub use request::CompletionRequest;
+pub use response::{FinishReason, Raw, Response, Usage};
+pub use schema::{JsonSchema, SchemaViolation};
+pub use tool::{Tool, ToolChoice, Tools};

@@ -1,0 +1,388 @@
+//! One exchange as a value: the request as bytes, and a decoder for what comes back. No awaiting.
+
+use super::{
+    classify::{ErrorContext, Received, classify, request_id},
+    decode::{Asked, Body, Parts, read_body, start_of},
+    encode::encode,
+    endpoint::{Endpoint, Limits, Profile},
+    stream::{ChatStream, Failure},
+};
+use crate::{
+    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw, Response,
+    TextDelta, validate::validate,
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use std::{collections::VecDeque, time::SystemTime};
+
+/// The most of an error's body that is read. What matters stands at its start.
+const ERROR_BODY: usize = 1 << 20;
+
+/// A validated and encoded request. Nothing was sent.
+#[derive(Clone, Debug)]
+pub struct ChatCall {
+    body: Bytes,
+    stream: bool,
+    asked: Asked,
+    limits: Limits,
+}
+
+impl ChatCall {
+    /// Validates and encodes a request.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Category::InvalidRequest), naming the place.
+    pub fn new(profile: &Profile, request: &CompletionRequest) -> Result<Self, Error> {
+        validate(request)?;
+        let body = encode(profile, request)?;
+        let asked = Asked {
+            tools: request.tools.clone(),
+            schema: request.response_schema.clone(),
+            surface: profile.surfaces_invalid_tool_calls(),
+        };
+        Ok(Self { body: body.into(), stream: request.stream, asked, limits: profile.reading() })
+    }
+
+    /// The request's body.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// The request, ready to be sent.
+    pub fn http_request(&self, endpoint: &Endpoint) -> http::Request<Bytes> {
+        let mut request = http::Request::new(self.body.clone());
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.chat_uri().clone();
+        *request.headers_mut() = endpoint.headers().clone();
+        let accept = if self.stream { "text/event-stream" } else { "application/json" };
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(accept));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request
+    }
+
+    /// A decoder for the response with this status and these headers. Hand it the body.
+    pub fn on_response(self, status: StatusCode, headers: &HeaderMap) -> ResponseDecoder {
+        let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
+            value.as_bytes().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
+        });
+        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+        let limits = self.limits;
+        let state = if status.is_success() {
+            State::Undecided { is_stream, length: length.unwrap_or(0), head: Bytes::new() }
+        } else {
+            State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
+        };
+        ResponseDecoder {
+            asked: self.asked,
+            limits,
+            status,
+            request_id: request_id(headers),
+            endpoint: None,
+            now: None,
+            state,
+        }
+    }
+}
+
+/// Reads one response: [`push`](Self::push) the body in any split, ask for events with
+/// [`poll_event`](Self::poll_event) after each piece, call [`end`](Self::end) when the body ends. Or, where the
+/// events do not matter, push everything and call [`finish`](Self::finish).
+///
+/// A stream, a JSON body, and either in place of the other are read as what they are.
+#[derive(Debug)]
+pub struct ResponseDecoder {
+    asked: Asked,
+    limits: Limits,
+    status: StatusCode,
+    request_id: Option<String>,
+    endpoint: Option<Endpoint>,
+    now: Option<SystemTime>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// A success whose first bytes have not come.
+    Undecided { is_stream: bool, length: usize, head: Bytes },
+    /// An event stream.
+    Stream(Box<ChatStream>),
+    /// A JSON body, so far.
+    Whole(Buffer),
+    /// The body of an error.
+    Refused { body: Buffer, headers: Box<HeaderMap> },
+    /// The body ended, or an error was met: these events are left.
+    Ended(VecDeque<Result<Event, Error>>),
+}
+
+impl ResponseDecoder {
+    /// Says where the request went, so that errors can: which URL was called, and that the key is cut out of what
+    /// servers echo.
+    pub fn from_endpoint(mut self, endpoint: &Endpoint) -> Self {
+        self.endpoint = Some(endpoint.clone());
+        self
+    }
+
+    /// Says when the response came, for a `Retry-After` that is a date. Without it, the response's own `Date` header
+    /// is used.
+    pub fn received_at(mut self, now: SystemTime) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Adds a piece of the body. Ask for its events before the next.
+    #[inline]
+    pub fn push(&mut self, bytes: Bytes) {
+        match &mut self.state {
+            State::Stream(stream) => stream.push(bytes),
+            State::Whole(body) => {
+                if body.len() + bytes.len() > self.limits.body {
+                    self.fail_too_large();
+                    return;
+                }
+                body.push(&bytes);
+            }
+            State::Refused { body, .. } => body.push(&bytes.slice(..bytes.len().min(ERROR_BODY.saturating_sub(body.len())))),
+            State::Undecided { .. } => self.decide(bytes),
+            State::Ended(_) => {}
+        }
+    }
+
+    /// The next event that the bytes so far hold; none when more are needed, or nothing follows.
+    #[inline]
+    pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        match &mut self.state {
+            State::Stream(stream) => match stream.poll_event(&self.asked)? {
+                Ok(event) => Some(Ok(event)),
+                Err(failure) => Some(Err(self.failed(failure))),
+            },
+            State::Ended(events) => events.pop_front(),
+            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => None,
+        }
+    }
+
+    /// Says that the body ended. The remaining events follow, the last of them [`Event::Done`] or an error.
+    pub fn end(&mut self) {
+        match &mut self.state {
+            State::Stream(stream) => stream.end(),
+            State::Ended(_) => {}
+            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => {
+                let events = match self.whole() {
+                    Ok(response) => events(response),
+                    Err(error) => VecDeque::from([Err(error)]),
+                };
+                self.state = State::Ended(events);
+            }
+        }
+    }
+
+    /// Ends the body, and gives the response.
+    ///
+    /// # Errors
+    ///
+    /// What the server says, or what is wrong with what it sent.
+    pub fn finish(mut self) -> Result<Response, Error> {
+        match &mut self.state {
+            State::Stream(stream) => stream.end(),
+            State::Ended(_) => {}
+            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => return self.whole(),
+        }
+        while let Some(event) = self.poll_event() {
+            if let Event::Done(response) = event? {
+                return Ok(*response);
+            }
+        }
+        Err(Error::invalid_response("the answer was read to its end before"))
+    }
+
+    /// Gives up because of `cause`, which is returned with what came before it. Nothing follows.
+    pub fn abort(&mut self, cause: Error) -> Error {
+        let cause = cause.with_request_id(self.request_id.clone()).with_status(self.status.as_u16());
+        let error = match &mut self.state {
+            State::Stream(stream) if stream.has_begun() => cause.with_partial(stream.snapshot(&self.asked)),
+            State::Whole(body) | State::Refused { body, .. } => cause.with_body(body.as_slice()),
+            _ => cause,
+        };
+        self.state = State::Ended(VecDeque::new());
+        error
+    }
+
+    /// True when nothing more of the body is needed: a stream said `[DONE]`, or an error was met.
+    #[inline]
+    pub fn is_done(&self) -> bool {
+        match &self.state {
+            State::Stream(stream) => stream.is_done(),
+            State::Ended(_) => true,
+            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => false,
+        }
+    }
+
+    /// What has come so far of a stream; an empty response of any other.
+    pub fn snapshot(&self) -> Response {
+        match &self.state {
+            State::Stream(stream) => stream.snapshot(&self.asked),
+            _ => Response::new(AssistantMessage::default(), FinishReason::Error),
+        }
+    }
+
+    /// Decides by its first bytes what a body is: a server's word for it may be wrong or missing.
+    fn decide(&mut self, bytes: Bytes) {
+        let State::Undecided { is_stream, length, head } = &mut self.state else { return };
+        let bytes = if head.is_empty() { bytes } else { Bytes::from([&head[..], &bytes[..]].concat()) };
+        let start = bytes.trim_ascii_start();
+        let fields: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"retry:", b"id:", b":"];
+        let stream = match start.first() {
+            None => None,
+            Some(b'{' | b'[') => Some(false),
+            Some(_) if *is_stream => Some(true),
+            Some(_) if fields.iter().any(|field| start.starts_with(field)) => Some(true),
+            // The first piece may end within the name of a field.
+            Some(_) if fields.iter().any(|field| field.starts_with(start)) => None,
+            Some(_) => Some(false),
+        };
+        match stream {
+            None => *head = bytes,
+            Some(true) => {
+                let mut stream = ChatStream::new(self.limits.stream, self.request_id.take());
+                stream.push(bytes);
+                self.state = State::Stream(Box::new(stream));
+            }
+            Some(false) => {
+                self.state = State::Whole(Buffer::new((*length).min(self.limits.body)));
+                self.push(bytes);
+            }
+        }
+    }
+
+    /// The response of a body that is no stream and came whole.
+    fn whole(&mut self) -> Result<Response, Error> {
+        match std::mem::replace(&mut self.state, State::Ended(VecDeque::new())) {
+            State::Undecided { head, .. } => self.read(head),
+            State::Whole(body) => self.read(body.into_bytes()),
+            State::Refused { body, headers } => {
+                Err(self.classify(ErrorContext::Http, &headers, &body.into_bytes()))
+            }
+            State::Stream(_) | State::Ended(_) => {
+                Err(Error::invalid_response("the answer was read to its end before"))
+            }
+        }
+    }
+
+    fn read(&mut self, body: Bytes) -> Result<Response, Error> {
+        let text = String::from_utf8_lossy(&body);
+        let wrong = match read_body(&text) {
+            Ok(Body::Completion(parts)) => {
+                let parts = Parts { request_id: self.request_id.take(), ..parts };
+                let kept = Raw::from(body.clone());
+                return parts.respond(&self.asked, kept).map_err(|error| self.found(error, &body));
+            }
+            Ok(Body::ErrorEnvelope) => {
+                return Err(self.classify(ErrorContext::Body200, &HeaderMap::new(), &body));
+            }
+            Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
+            Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
+            Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
+        };
+        let start = start_of(&text);
+        let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
+        Err(self.found(Error::invalid_response(message), &body))
+    }
+
+    fn failed(&mut self, failure: Failure) -> Error {
+        let partial = match &self.state {
+            State::Stream(stream) if stream.has_begun() => Some(stream.snapshot(&self.asked)),
+            _ => None,
+        };
+        let error = match failure {
+            Failure::Final(error) => return error.with_status(self.status.as_u16()),
+            Failure::Frame(data) => self.classify(ErrorContext::Stream, &HeaderMap::new(), &data),
+            Failure::Error(error) => self.found(error, &[]),
+        };
+        self.state = State::Ended(VecDeque::new());
+        match partial {
+            Some(partial) => error.with_partial(partial),
+            None => error,
+        }
+    }
+
+    fn classify(&self, context: ErrorContext, headers: &HeaderMap, body: &[u8]) -> Error {
+        let url = self.endpoint.as_ref().map(|endpoint| endpoint.chat_uri().to_string());
+        let mut received = Received::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
+        received.now = self.now;
+        received.key = self.endpoint.as_ref().and_then(Endpoint::key);
+        let error = classify(&received);
+        match &self.request_id {
+            Some(id) if error.request_id().is_none() => error.with_request_id(Some(id.clone())),
+            _ => error,
+        }
+    }
+
+    fn found(&self, error: Error, body: &[u8]) -> Error {
+        let error = error.with_status(self.status.as_u16());
+        let error = if body.is_empty() { error } else { error.with_body(body) };
+        match &self.request_id {
+            Some(id) => error.with_request_id(Some(id.clone())),
+            None => error,
+        }
+    }
+
+    fn fail_too_large(&mut self) {
+        let text = format!("the body is longer than the limit of {} bytes", self.limits.body);
+        let error = self.found(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]);
+        self.state = State::Ended(VecDeque::from([Err(error)]));
+    }
+}
+
+/// A whole response as the events of a stream, for a caller who asked for one.
+fn events(response: Response) -> VecDeque<Result<Event, Error>> {
+    let mut events = VecDeque::new();
+    if let Some(reasoning) = response.message.reasoning() {
+        events.push_back(Ok(Event::Reasoning(TextDelta::from(reasoning))));
+    }
+    match &response.message.content {
+        AssistantContent::Text(text) if text.is_empty() => {}
+        _ => events.extend(response.message.texts().map(|text| Ok(Event::Content(TextDelta::from(text))))),
+    }
+    events.push_back(Ok(Event::Usage(response.usage)));
+    events.extend(response.message.tool_calls.iter().map(|call| Ok(Event::ToolCall(Box::new(call.clone())))));
+    events.push_back(Ok(Event::Done(Box::new(response))));
+    events
+}
+
+/// A body as it comes: one piece is kept as it is, several are copied together.
+#[derive(Debug)]
+struct Buffer {
+    one: Bytes,
+    many: Vec<u8>,
+    expected: usize,
+}
+
+impl Buffer {
+    fn new(expected: usize) -> Self {
+        Self { one: Bytes::new(), many: Vec::new(), expected }
+    }
+
+    fn len(&self) -> usize {
+        self.one.len() + self.many.len()
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        if self.many.is_empty() { &self.one } else { &self.many }
+    }
+
+    fn push(&mut self, bytes: &Bytes) {
+        if self.len() == 0 {
+            self.one = bytes.clone();
+            return;
+        }
+        if self.many.is_empty() {
+            self.many.reserve_exact(self.expected.max(self.one.len() + bytes.len()));
+            self.many.extend_from_slice(&std::mem::take(&mut self.one));
+        }
+        self.many.extend_from_slice(bytes);
+    }
+
+    fn into_bytes(self) -> Bytes {
+        if self.many.is_empty() { self.one } else { self.many.into() }
+    }
+}

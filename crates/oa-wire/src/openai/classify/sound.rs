@@ -1,0 +1,220 @@
+//! What of a server's text may be shown: bounded, without control characters, keys and prompts.
+
+use memchr::memmem;
+use std::borrow::Cow;
+
+/// The most characters of a message.
+pub(super) const MESSAGE_LIMIT: usize = 2000;
+/// The most characters of a wrapped message that is shown after it.
+pub(super) const UPSTREAM_LIMIT: usize = 500;
+/// The most characters of a code, type or param.
+pub(super) const WORD_LIMIT: usize = 200;
+/// The most bytes of a text that are looked at.
+const READ: usize = 16 * 1024;
+
+/// The text without control characters other than line breaks, and without the prompt where it is echoed.
+pub(super) fn clean(text: &str) -> String {
+    let text = start(text, READ).trim();
+    let text: String = text
+        .chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c })
+        .collect();
+    without_prompt(&text).trim().to_owned()
+}
+
+/// The first `limit` characters, with an ellipsis if there were more.
+pub(super) fn bounded(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((at, _)) => format!("{}…", text[..at].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// The text on one line.
+pub(super) fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// At most the first `limit` bytes.
+pub(super) fn start(text: &str, limit: usize) -> &str {
+    let mut end = limit.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// What is struck out wherever it is echoed.
+pub(super) struct Secrets<'a> {
+    /// The key that was sent.
+    pub(super) key: Option<&'a str>,
+}
+
+const STRUCK: &str = "***";
+/// Shorter keys are placeholders for servers that check none, and may be parts of words.
+const SHORTEST_KEY: usize = 6;
+
+impl Secrets<'_> {
+    /// The text without the key, and without what looks like one.
+    pub(super) fn strike(&self, text: &str) -> String {
+        let text = match self.known() {
+            Some(key) => Cow::Owned(text.replace(key, STRUCK)),
+            None => Cow::Borrowed(text),
+        };
+        without_bearers(&without_keys(&text))
+    }
+
+    /// The bytes without the key.
+    pub(super) fn strike_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        let Some(key) = self.known() else {
+            return Cow::Borrowed(bytes);
+        };
+        let mut out = Vec::new();
+        let mut from = 0;
+        for at in memmem::find_iter(bytes, key) {
+            out.extend_from_slice(&bytes[from..at]);
+            out.extend_from_slice(STRUCK.as_bytes());
+            from = at + key.len();
+        }
+        if from == 0 {
+            return Cow::Borrowed(bytes);
+        }
+        out.extend_from_slice(&bytes[from..]);
+        Cow::Owned(out)
+    }
+
+    fn known(&self) -> Option<&str> {
+        self.key.map(str::trim).filter(|key| key.len() >= SHORTEST_KEY)
+    }
+}
+
+fn without_keys(text: &str) -> String {
+    // How keys of the well-known services start, and how much must follow for it to be one.
+    const KEYS: [(&str, usize); 6] =
+        [("sk-", 8), ("gsk_", 16), ("hf_", 16), ("xai-", 16), ("nvapi-", 16), ("AIza", 16)];
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let inside_word = text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        let key = KEYS.iter().filter(|_| !inside_word).find_map(|(prefix, least)| {
+            let rest = text[at..].strip_prefix(prefix)?;
+            let length = run(rest, |c| c.is_ascii_alphanumeric() || "-_.*".contains(c));
+            let length = rest[..length].trim_end_matches(['.', '-']).len();
+            (length >= *least).then_some((prefix.len(), length))
+        });
+        if let Some((prefix, length)) = key {
+            out.push_str(&text[from..at + prefix]);
+            out.push_str(STRUCK);
+            at += prefix + length;
+            from = at;
+        } else {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// Without the token after `Bearer`, unless it is a word (`Bearer authentication is required`).
+fn without_bearers(text: &str) -> String {
+    const SCHEME: &str = "bearer ";
+    const SURELY: usize = 20;
+    let lower = text.to_ascii_lowercase();
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    for at in memmem::find_iter(lower.as_bytes(), SCHEME) {
+        let token = at + SCHEME.len();
+        if token < from {
+            continue;
+        }
+        let length = run(&text[token..], |c| c.is_ascii_alphanumeric() || "-_.~+/=*".contains(c));
+        let is_token = length >= SURELY
+            || length >= 8 && text[token..token + length].contains(|c: char| c.is_ascii_digit());
+        if is_token {
+            out.push_str(&text[from..token]);
+            out.push_str(STRUCK);
+            from = token + length;
+        }
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// The length of the run of such characters that the text starts with.
+fn run(text: &str, is_in: impl Fn(char) -> bool) -> usize {
+    text.find(|c| !is_in(c)).unwrap_or(text.len())
+}
+
+/// Without the texts of messages: servers echo the request that they refuse, as JSON or as Python prints it.
+fn without_prompt(text: &str) -> String {
+    const MEMBERS: [&str; 4] = ["messages", "content", "text", "prompt"];
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    let mut at = 0;
+    while let Some(step) = text[at..].find(['\'', '"']) {
+        at += step;
+        let value = MEMBERS.iter().find_map(|member| value_of(text, at, member));
+        if let Some((start, end)) = value {
+            out.push_str(&text[from..start]);
+            out.push('…');
+            from = end;
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// The inside of the string or list that is the value of `member`, if the quote at `at` opens that name.
+fn value_of(text: &str, at: usize, member: &str) -> Option<(usize, usize)> {
+    let quote = &text[at..=at];
+    let escapes = text[..at].len() - text[..at].trim_end_matches('\\').len();
+    let escapes = &text[at - escapes..at];
+    let rest = text[at + 1..].strip_prefix(member)?.strip_prefix(escapes)?.strip_prefix(quote)?;
+    let rest = rest.trim_start().strip_prefix(':')?.trim_start();
+    if let Some(list) = rest.strip_prefix('[') {
+        let start = text.len() - list.len();
+        return Some((start, start + length_of_list(list, escapes.len())));
+    }
+    let value = rest.strip_prefix(escapes)?;
+    let quote = value.chars().next().filter(|c| matches!(c, '\'' | '"'))?;
+    let start = text.len() - value.len() + 1;
+    Some((start, start + length_of_string(&text[start..], quote, escapes.len())))
+}
+
+/// The length up to the quote that ends a string, without the backslashes that belong to it, or to the end.
+fn length_of_string(text: &str, quote: char, escapes: usize) -> usize {
+    let mut before = 0;
+    for (at, c) in text.char_indices() {
+        if c == quote && before == escapes {
+            return at - escapes;
+        }
+        before = if c == '\\' { before + 1 } else { 0 };
+    }
+    text.len()
+}
+
+/// The length up to the bracket that ends a list, or to the end.
+fn length_of_list(text: &str, escapes: usize) -> usize {
+    let mut open = 1;
+    let mut at = 0;
+    while let Some(c) = text[at..].chars().next() {
+        at += c.len_utf8();
+        match c {
+            '\'' | '"' => at += length_of_string(&text[at..], c, escapes) + escapes + 1,
+            '[' => open += 1,
+            ']' => open -= 1,
+            _ => {}
+        }
+        if open == 0 {
+            return at - 1;
+        }
+        if at >= text.len() {
+            break;
+        }
+    }
+    text.len()
+}

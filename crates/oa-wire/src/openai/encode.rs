@@ -1,0 +1,475 @@
+//! Request to bytes: written straight to the body, the same bytes for equal inputs.
+
+use super::{endpoint::Profile, fallback};
+use crate::{
+    AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
+    RuntimeConfig, Tool, ToolChoice, UserBlock, UserContent,
+    json::{equal, push_sorted, push_text},
+};
+use serde_json::Value;
+use std::ops::Range;
+
+/// Writes the body of a request that was validated.
+pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
+    let mut body = Body::with_capacity(capacity(profile, request));
+    body.member("model", |out| push_text(out, profile.model()));
+    let schema = request.response_schema.as_ref();
+    body.member("messages", |out| {
+        push_messages(out, request.messages(), schema.filter(|_| profile.uses_fallback()));
+    });
+    if !request.tools.is_empty() {
+        body.member("tools", |out| push_list(out, request.tools.as_slice(), push_tool));
+    }
+    if let Some(choice) = &request.tool_choice {
+        body.member("tool_choice", |out| push_tool_choice(out, choice));
+    }
+    if let Some(schema) = schema.filter(|_| !profile.uses_fallback()) {
+        body.member("response_format", |out| push_response_format(out, schema));
+    }
+    if request.stream {
+        body.member("stream", |out| out.extend_from_slice(b"true"));
+        body.member("stream_options", |out| out.extend_from_slice(br#"{"include_usage":true}"#));
+    }
+    push_config(&mut body, &request.config)?;
+    body.out.push(b'}');
+    Ok(body.out)
+}
+
+/// The body as it is written, and where in it the members lie that the mapping produces.
+struct Body {
+    out: Vec<u8>,
+    members: [(&'static str, Range<usize>); 16],
+    count: usize,
+}
+
+impl Body {
+    fn with_capacity(capacity: usize) -> Self {
+        Self { out: Vec::with_capacity(capacity), members: std::array::from_fn(|_| ("", 0..0)), count: 0 }
+    }
+
+    #[inline]
+    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
+        self.key(name);
+        let from = self.out.len();
+        value(&mut self.out);
+        self.members[self.count] = (name, from..self.out.len());
+        self.count += 1;
+    }
+
+    #[inline]
+    fn key(&mut self, name: &str) {
+        self.out.push(if self.out.is_empty() { b'{' } else { b',' });
+        push_text(&mut self.out, name);
+        self.out.push(b':');
+    }
+
+    /// The value that the mapping produced for this field.
+    fn produced(&self, name: &str) -> Option<Value> {
+        let (_, range) = self.members[..self.count].iter().find(|(known, _)| *known == name)?;
+        serde_json::from_slice(&self.out[range.clone()]).ok()
+    }
+}
+
+fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
+    // Near enough that a body without many escapes is written without growing.
+    let messages: usize = request
+        .messages()
+        .iter()
+        .map(|message| match message {
+            Message::System { content } | Message::User { content: UserContent::Text(content) } => content.len() + 48,
+            Message::Tool { content, tool_call_id } => content.len() + tool_call_id.len() + 64,
+            Message::Assistant(message) => {
+                message.texts().map(str::len).sum::<usize>() + 64 + 160 * message.tool_calls.len()
+            }
+            Message::User { content: UserContent::Blocks(blocks) } => blocks.iter().map(block_length).sum(),
+        })
+        .sum();
+    let tools: usize = request
+        .tools
+        .as_slice()
+        .iter()
+        .map(|tool| tool.parameters().as_json().len() + tool.description().map_or(0, str::len) + 128)
+        .sum();
+    let schema = request.response_schema.as_ref().map_or(0, |schema| schema.as_json().len() + 256);
+    messages + messages / 16 + tools + schema + profile.model().len() + 192
+}
+
+fn block_length(block: &UserBlock) -> usize {
+    match block {
+        UserBlock::Text { text } => text.len() + 48,
+        UserBlock::Image(Image { source: ImageSource::Url { url: data }, .. })
+        | UserBlock::Image(Image { source: ImageSource::Inline { base64_data: data }, .. }) => data.len() + 128,
+    }
+}
+
+fn push_list<T>(out: &mut Vec<u8>, list: &[T], mut push: impl FnMut(&mut Vec<u8>, &T)) {
+    out.push(b'[');
+    for (at, element) in list.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push(out, element);
+    }
+    out.push(b']');
+}
+
+/// Writes the messages; with a schema, its directive is added to the system message, or put first as one. The
+/// caller's messages stay as they are.
+fn push_messages(out: &mut Vec<u8>, messages: &[Message], directed: Option<&JsonSchema>) {
+    let Some(schema) = directed else { return push_list(out, messages, push_message) };
+    let directive = fallback::directive(schema);
+    let (system, rest) = match messages {
+        [Message::System { content }, rest @ ..] => (format!("{content}\n\n{directive}"), rest),
+        _ => (directive, messages),
+    };
+    out.push(b'[');
+    push_simple(out, "system", &system);
+    for message in rest {
+        out.push(b',');
+        push_message(out, message);
+    }
+    out.push(b']');
+}
+
+fn push_message(out: &mut Vec<u8>, message: &Message) {
+    match message {
+        Message::System { content } => push_simple(out, "system", content),
+        Message::User { content: UserContent::Text(text) } => push_simple(out, "user", text),
+        Message::User { content: UserContent::Blocks(blocks) } => {
+            out.extend_from_slice(br#"{"role":"user","content":"#);
+            push_list(out, blocks, push_block);
+            out.push(b'}');
+        }
+        Message::Assistant(message) => push_assistant(out, message),
+        Message::Tool { content, tool_call_id } => {
+            out.extend_from_slice(br#"{"role":"tool","tool_call_id":"#);
+            push_text(out, tool_call_id);
+            out.extend_from_slice(br#","content":"#);
+            push_text(out, content);
+            out.push(b'}');
+        }
+    }
+}
+
+#[inline]
+fn push_simple(out: &mut Vec<u8>, role: &str, content: &str) {
+    out.extend_from_slice(br#"{"role":""#);
+    out.extend_from_slice(role.as_bytes());
+    out.extend_from_slice(br#"","content":"#);
+    push_text(out, content);
+    out.push(b'}');
+}
+
+fn push_block(out: &mut Vec<u8>, block: &UserBlock) {
+    match block {
+        UserBlock::Text { text } => {
+            out.extend_from_slice(br#"{"type":"text","text":"#);
+            push_text(out, text);
+            out.push(b'}');
+        }
+        UserBlock::Image(image) => {
+            out.extend_from_slice(br#"{"type":"image_url","image_url":{"url":"#);
+            match &image.source {
+                ImageSource::Url { url } => push_text(out, url),
+                ImageSource::Inline { base64_data } => {
+                    let media = image.media_type.as_deref().unwrap_or_default();
+                    push_text(out, &format!("data:{media};base64,{base64_data}"));
+                }
+            }
+            if let Some(detail) = image.detail {
+                out.extend_from_slice(br#","detail":"#);
+                push_text(out, detail.as_str());
+            }
+            out.extend_from_slice(b"}}");
+        }
+    }
+}
+
+/// Reasoning is stripped: it is the model's own, and servers make the next turn's prompt without it. Text blocks
+/// are joined, because chat templates take a string.
+fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
+    out.extend_from_slice(br#"{"role":"assistant","content":"#);
+    match &message.content {
+        AssistantContent::Text(text) if text.is_empty() => out.extend_from_slice(b"null"),
+        AssistantContent::Text(text) => push_text(out, text),
+        AssistantContent::Blocks(_) => match message.text() {
+            text if text.is_empty() && !message.tool_calls.is_empty() => out.extend_from_slice(b"null"),
+            text => push_text(out, &text),
+        },
+    }
+    if !message.tool_calls.is_empty() {
+        out.extend_from_slice(br#","tool_calls":"#);
+        push_list(out, &message.tool_calls, |out, call| {
+            out.extend_from_slice(br#"{"type":"function","id":"#);
+            push_text(out, &call.id);
+            out.extend_from_slice(br#","function":{"name":"#);
+            push_text(out, &call.name);
+            out.extend_from_slice(br#","arguments":"#);
+            match call.arguments.as_value() {
+                Some(object) => {
+                    let mut arguments = Vec::new();
+                    push_sorted(&mut arguments, object);
+                    push_text(out, &String::from_utf8_lossy(&arguments));
+                }
+                None => push_text(out, call.arguments.text().unwrap_or("{}")),
+            }
+            out.extend_from_slice(b"}}");
+        });
+    }
+    out.push(b'}');
+}
+
+fn push_tool(out: &mut Vec<u8>, tool: &Tool) {
+    out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
+    push_text(out, tool.name());
+    if let Some(description) = tool.description() {
+        out.extend_from_slice(br#","description":"#);
+        push_text(out, description);
+    }
+    out.extend_from_slice(br#","parameters":"#);
+    out.extend_from_slice(tool.parameters().as_json().as_bytes());
+    out.extend_from_slice(b"}}");
+}
+
+fn push_tool_choice(out: &mut Vec<u8>, choice: &ToolChoice) {
+    match choice {
+        ToolChoice::Auto => out.extend_from_slice(br#""auto""#),
+        ToolChoice::Required => out.extend_from_slice(br#""required""#),
+        ToolChoice::None => out.extend_from_slice(br#""none""#),
+        ToolChoice::Tool(name) => {
+            out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
+            push_text(out, name);
+            out.extend_from_slice(b"}}");
+        }
+    }
+}
+
+fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
+    out.extend_from_slice(br#"{"type":"json_schema","json_schema":{"name":"#);
+    push_text(out, schema.name());
+    out.extend_from_slice(br#","strict":"#);
+    out.extend_from_slice(if schema.is_strict() { b"true" } else { b"false" });
+    out.extend_from_slice(br#","schema":"#);
+    out.extend_from_slice(schema.as_json().as_bytes());
+    out.extend_from_slice(b"}}");
+}
+
+fn push_config(body: &mut Body, config: &RuntimeConfig) -> Result<(), Error> {
+    let float = |body: &mut Body, name, number: Option<f64>| {
+        if let Some(number) = number {
+            // Display of a serde_json value: the shortest text that reads back, with a point or an exponent.
+            body.member(name, |out| out.extend_from_slice(Value::from(number).to_string().as_bytes()));
+        }
+    };
+    float(body, "temperature", config.temperature);
+    if let Some(number) = config.max_tokens {
+        body.member("max_tokens", |out| out.extend_from_slice(number.to_string().as_bytes()));
+    }
+    float(body, "top_p", config.top_p);
+    if let Some(number) = config.seed {
+        body.member("seed", |out| out.extend_from_slice(number.to_string().as_bytes()));
+    }
+    float(body, "frequency_penalty", config.frequency_penalty);
+    float(body, "presence_penalty", config.presence_penalty);
+    if let Some(declared) = &config.stop_sequences {
+        let stop = merged_stop(declared, config.extras.get("stop"));
+        body.member("stop", |out| push_list(out, &stop, |out, text| push_text(out, text)));
+    }
+    if config.extras.is_empty() {
+        return Ok(());
+    }
+    let mut extras: Vec<_> = config.extras.iter().collect();
+    extras.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    for (name, value) in extras {
+        match (name.as_str(), body.produced(name)) {
+            ("stop", Some(_)) => {}
+            ("stream", None) if value == &Value::Bool(false) => {}
+            (_, Some(produced)) if equal(&produced, value) => {}
+            (_, Some(_)) => return Err(collision(name, "differs from what the request itself says")),
+            ("model" | "messages" | "tools" | "tool_choice" | "stream", None) => {
+                return Err(collision(name, "is a field of the request itself"));
+            }
+            (_, None) => {
+                body.key(name);
+                push_sorted(&mut body.out, value);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn collision(name: &str, why: &str) -> Error {
+    Error::invalid_request(format!("config.extras.{name}: {why}; set it there"))
+}
+
+/// The declared stop sequences first, then the extra's; duplicates dropped. A malformed extra counts as absent.
+fn merged_stop<'a>(declared: &'a [String], extra: Option<&'a Value>) -> Vec<&'a str> {
+    let extra: Option<Vec<&str>> = match extra {
+        Some(Value::String(text)) => Some(vec![text]),
+        Some(Value::Array(list)) => list.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    let mut stop: Vec<&str> = Vec::new();
+    for text in declared.iter().map(String::as_str).chain(extra.unwrap_or_default()) {
+        if !stop.contains(&text) {
+            stop.push(text);
+        }
+    }
+    stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ToolCall, Tools, validate::validate};
+    use serde_json::{Map, json};
+
+    fn body(profile: &Profile, request: &CompletionRequest) -> Result<Value, Error> {
+        validate(request)?;
+        let bytes = encode(profile, request)?;
+        Ok(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    fn hi(config: RuntimeConfig) -> CompletionRequest {
+        CompletionRequest::new([Message::user("hi")]).with_config(config)
+    }
+
+    fn with_extras(config: RuntimeConfig, extras: Value) -> Result<Value, Error> {
+        let Value::Object(extras) = extras else { panic!() };
+        body(&Profile::new("m"), &hi(RuntimeConfig { extras, ..config }))
+    }
+
+    #[test]
+    fn a_whole_request_on_the_wire() {
+        let mut arguments = Map::new();
+        arguments.insert("b".into(), json!(1));
+        arguments.insert("a".into(), json!("x\n"));
+        let call = ToolCall::new("c1", "f", arguments);
+        let tools = Tools::new([Tool::new("f", json!({"type": "object"})).unwrap().with_description("d")]).unwrap();
+        let request = CompletionRequest::new([
+            Message::system("s"),
+            Message::user([UserBlock::text("t"), Image::base64("image/png", "AA==").into()]),
+            AssistantMessage { tool_calls: vec![call], ..AssistantMessage::default() }.into(),
+            Message::tool("c1", "r"),
+        ])
+        .with_tools(tools)
+        .with_tool_choice(ToolChoice::Tool("f".into()))
+        .with_stream(true)
+        .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(5).seed(-1).stop_sequences(["x"]));
+        let bytes = encode(&Profile::new("m"), &request).unwrap();
+        let want = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","content":null,"tool_calls":[{"type":"function","id":"c1","function":{"name":"f","arguments":"{\"a\":\"x\\n\",\"b\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"stream":true,"stream_options":{"include_usage":true},"temperature":0.0,"max_tokens":5,"seed":-1,"stop":["x"]}"#;
+        assert_eq!(String::from_utf8(bytes).unwrap(), want);
+    }
+
+    #[test]
+    fn reasoning_is_stripped() {
+        let thought: Message = serde_json::from_value(json!({"role": "assistant", "content": [
+            {"type": "thinking", "text": "t", "signature": "s"}, {"type": "redacted_thinking", "data": "d"},
+            {"type": "text", "text": "42"}, {"type": "text", "text": "."}]}))
+        .unwrap();
+        let request = CompletionRequest::new([Message::user("a"), thought, Message::user("b")]);
+        let body = body(&Profile::new("m"), &request).unwrap();
+        assert_eq!(body["messages"][1], json!({"role": "assistant", "content": "42."}));
+    }
+
+    #[test]
+    fn the_fallback_extends_or_adds_a_system_message() {
+        let schema = JsonSchema::new(json!({"type": "object"})).unwrap();
+        let profile = Profile::new("m").force_prompt_augmentation_fallback(true);
+        let request = CompletionRequest::new([Message::user("a")]).with_response_schema(schema.clone());
+        let added = body(&profile, &request).unwrap();
+        assert_eq!(added["messages"].as_array().unwrap().len(), 2);
+        assert!(added["messages"][0]["content"].as_str().unwrap().contains(schema.as_json()));
+        assert_eq!(added.get("response_format"), None);
+        let request = CompletionRequest::new([Message::system("Be brief."), Message::user("a")])
+            .with_response_schema(schema.clone());
+        let extended = body(&profile, &request).unwrap();
+        let system = extended["messages"][0]["content"].as_str().unwrap();
+        assert!(system.starts_with("Be brief.\n\n") && system.contains(schema.as_json()), "{system}");
+        assert_eq!(request.messages()[0], Message::system("Be brief."));
+    }
+
+    #[test]
+    fn an_extra_may_repeat_a_managed_field_but_not_contradict_it() {
+        let base = RuntimeConfig::new().temperature(1.0);
+        for extras in [
+            json!({"model": "m"}),
+            json!({"temperature": 1}),
+            json!({"messages": [{"content": "hi", "role": "user"}]}),
+            json!({"stream": false}),
+            json!({"stream_options": {"x": 1}}),
+            json!({"response_format": {"type": "json_object"}}),
+        ] {
+            let body = with_extras(base.clone(), extras.clone()).unwrap();
+            for (name, value) in extras.as_object().unwrap() {
+                if name == "stream" {
+                    assert_eq!(body.get(name), None);
+                } else {
+                    assert!(equal(&body[name], value), "{name}");
+                }
+            }
+        }
+        for extras in [
+            json!({"model": "other"}),
+            json!({"temperature": 0.5}),
+            json!({"temperature": true}),
+            json!({"temperature": null}),
+            json!({"messages": []}),
+            json!({"tools": []}),
+            json!({"tool_choice": "auto"}),
+            json!({"stream": true}),
+            json!({"stream": 0}),
+        ] {
+            let error = with_extras(base.clone(), extras.clone()).unwrap_err();
+            assert!(error.message().starts_with("config.extras."), "{extras}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_extra_contradicts_a_produced_response_format_and_stream_options() {
+        let schema = JsonSchema::new(json!({"type": "object"})).unwrap();
+        let request = hi(RuntimeConfig::new().extra("response_format", json!({"type": "json_object"})));
+        assert!(body(&Profile::new("m"), &request.clone().with_response_schema(schema.clone())).is_err());
+        let fallback = Profile::new("m").force_prompt_augmentation_fallback(true);
+        assert!(body(&fallback, &request.with_response_schema(schema)).is_ok());
+        let request = hi(RuntimeConfig::new().extra("stream_options", json!({}))).with_stream(true);
+        assert!(body(&Profile::new("m"), &request).is_err());
+        let request = hi(RuntimeConfig::new().extra("stream_options", json!({"include_usage": true})));
+        assert!(body(&Profile::new("m"), &request.with_stream(true)).is_ok());
+    }
+
+    #[test]
+    fn stop_merges() {
+        let declared = || RuntimeConfig::new().stop_sequences(["A", "A"]);
+        let cases = [
+            (json!(["B", "A"]), json!(["A", "B"])),
+            (json!("B"), json!(["A", "B"])),
+            (json!(["B", 1]), json!(["A"])),
+            (json!(7), json!(["A"])),
+        ];
+        for (extra, want) in cases {
+            assert_eq!(with_extras(declared(), json!({"stop": extra})).unwrap()["stop"], want);
+        }
+        assert_eq!(with_extras(RuntimeConfig::new(), json!({"stop": 7})).unwrap()["stop"], json!(7));
+    }
+
+    #[test]
+    fn unset_fields_are_left_out() {
+        let body = body(&Profile::new("m"), &hi(RuntimeConfig::new())).unwrap();
+        assert_eq!(body, json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]}));
+    }
+
+    #[test]
+    fn equal_inputs_give_equal_bytes_whatever_order_maps_were_built_in() {
+        let build = |reversed: bool| {
+            let mut pairs = vec![("alpha", json!({"x": 1, "y": 2})), ("beta", json!(2)), ("gamma", json!([3]))];
+            if reversed {
+                pairs.reverse();
+                pairs[2].1 = serde_json::from_str(r#"{"y":2,"x":1}"#).unwrap();
+            }
+            let extras = pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            encode(&Profile::new("m"), &hi(RuntimeConfig { extras, ..RuntimeConfig::default() })).unwrap()
+        };
+        assert_eq!(build(false), build(true));
+    }
+}

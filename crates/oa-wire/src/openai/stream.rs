@@ -1,0 +1,487 @@
+//! Chunks to events, and to the same answer that the atomic call would have given.
+
+mod memo;
+mod raw;
+
+use super::{
+    decode::{Asked, Parts, owned, read_arguments, read_content, read_usage, start_of},
+    tool_calls::{Assembler, Fragment},
+};
+use crate::{
+    Category, Error, ErrorKind, Event, Raw, Response, TextDelta, ToolCall,
+    json::{Kind, Malformed, Reader},
+    sse,
+};
+use bytes::Bytes;
+use memo::{Memo, Place};
+use raw::{RawLog, Scope};
+use std::{borrow::Cow, collections::VecDeque, ops::Range, sync::Arc};
+
+/// Reads the event stream of one answer.
+#[derive(Debug)]
+pub(super) struct ChatStream {
+    sse: sse::Decoder,
+    memo: Memo,
+    answer: Answer,
+    /// Events of a chunk that gave more than one.
+    queue: VecDeque<Event>,
+    phase: Phase,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Chunks come.
+    Open,
+    /// `[DONE]` came, or an end that is as good: nothing more is needed.
+    Done,
+    /// This is to be handed out, after the events before it.
+    Failed(Failure),
+    /// The final event or an error was handed out.
+    Over,
+}
+
+/// What the chunks have added up to.
+#[derive(Debug, Default)]
+struct Answer {
+    parts: Parts,
+    calls: Assembler,
+    log: RawLog,
+    chunks: u64,
+}
+
+impl ChatStream {
+    pub(super) fn new(limits: sse::Limits, request_id: Option<String>) -> Self {
+        let answer = Answer { parts: Parts { request_id, ..Parts::default() }, ..Answer::default() };
+        Self {
+            sse: sse::Decoder::new(limits),
+            memo: Memo::default(),
+            answer,
+            queue: VecDeque::new(),
+            phase: Phase::Open,
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: Bytes) {
+        if matches!(self.phase, Phase::Open) {
+            self.sse.push(bytes);
+        }
+    }
+
+    /// True after `[DONE]`, or an error.
+    pub(super) fn is_done(&self) -> bool {
+        !matches!(self.phase, Phase::Open)
+    }
+
+    /// The next event that the bytes so far hold.
+    #[inline]
+    pub(super) fn poll_event(&mut self, asked: &Asked) -> Option<Result<Event, Failure>> {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return Some(Ok(event));
+            }
+            if !matches!(self.phase, Phase::Open) {
+                return self.conclude(asked);
+            }
+            let event = match self.sse.next_event() {
+                Ok(Some(event)) => event,
+                Ok(None) => return None,
+                Err(limit) => {
+                    self.phase = Phase::Failed(too_large(limit));
+                    continue;
+                }
+            };
+            if let Some((place, text)) = self.memo.recall(event.data()) {
+                self.answer.chunks += 1;
+                if let Some(delta) = self.answer.say(place, &text) {
+                    return Some(Ok(delta));
+                }
+                continue;
+            }
+            if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
+                self.phase = phase;
+            }
+        }
+    }
+
+    /// The body ended: reads a last event without its blank line, and decides what the end means.
+    pub(super) fn end(&mut self) {
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
+        let last = match self.sse.finish() {
+            // A piece of an event is no event, and no error of its own: that the stream was cut off is.
+            Ok(Some(event)) if is_piece(&event) => None,
+            Ok(Some(event)) => frame(&mut self.answer, &mut self.memo, &mut self.queue, &event),
+            Ok(None) => None,
+            Err(limit) => Some(Phase::Failed(too_large(limit))),
+        };
+        self.phase = last.unwrap_or_else(|| {
+            if self.answer.parts.finish.is_some() {
+                return Phase::Done;
+            }
+            let text = if self.answer.chunks == 0 {
+                "the stream ended before it gave anything"
+            } else {
+                "the stream was cut off: it ended without a finish reason and without [DONE]"
+            };
+            Phase::Failed(Failure::Error(Error::new(Category::Unavailable, text).with_kind(ErrorKind::CutOff)))
+        });
+    }
+
+    /// What has come so far.
+    pub(super) fn snapshot(&self, asked: &Asked) -> Response {
+        let mut parts = self.answer.parts.clone();
+        parts.calls = self.answer.calls.calls();
+        let raw = self.answer.log.assemble(&parts);
+        parts.surface(asked, Raw::from_parts(Arc::new(raw)))
+    }
+
+    /// Whether anything came that is worth keeping.
+    pub(super) fn has_begun(&self) -> bool {
+        self.answer.chunks > 0
+    }
+
+    fn conclude(&mut self, asked: &Asked) -> Option<Result<Event, Failure>> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Open | Phase::Over => return None,
+            Phase::Failed(failure) => return Some(Err(failure)),
+            Phase::Done => {}
+        }
+        if self.answer.chunks == 0 {
+            let text = "the stream ended with [DONE] before it gave a chunk";
+            return Some(Err(Failure::Error(Error::invalid_response(text))));
+        }
+        let mut parts = std::mem::take(&mut self.answer.parts);
+        parts.calls = self.answer.calls.calls();
+        let raw = std::mem::take(&mut self.answer.log).assemble(&parts);
+        match parts.respond(asked, Raw::from_parts(Arc::new(raw))) {
+            Ok(response) => {
+                self.queue.extend(whole_calls(&response));
+                self.queue.push_back(Event::Done(Box::new(response)));
+                self.queue.pop_front().map(Ok)
+            }
+            Err(error) => Some(Err(Failure::Final(error))),
+        }
+    }
+}
+
+/// Reads one event of the stream; some when it is the last.
+fn frame(
+    answer: &mut Answer,
+    memo: &mut Memo,
+    queue: &mut VecDeque<Event>,
+    event: &sse::Event<'_>,
+) -> Option<Phase> {
+    let is_error = || Some(Phase::Failed(Failure::Frame(Bytes::copy_from_slice(event.data()))));
+    let data = event.data().trim_ascii();
+    if event.is_error_field() || event.name() == b"error" {
+        return is_error();
+    }
+    // Keep-alives come in many forms, and some look like data.
+    if data.is_empty() || data[0] == b':' || event.name() == b"ping" {
+        return None;
+    }
+    if data == b"[DONE]" {
+        return Some(Phase::Done);
+    }
+    let text = event.text();
+    let chunk = match read_chunk(&text, answer, queue) {
+        Ok(chunk) => chunk,
+        Err(wrong) => {
+            return Some(Phase::Failed(Failure::Error(Error::invalid_response(format!(
+                "chunk {} of the stream is not JSON: expected {} at byte {}; it starts with `{}`",
+                answer.chunks,
+                wrong.expected,
+                wrong.at,
+                start_of(&text)
+            )))));
+        }
+    };
+    if chunk.is_error {
+        return is_error();
+    }
+    if !chunk.has_choices && !chunk.has_usage {
+        return None;
+    }
+    answer.chunks += 1;
+    if let Some((place, range)) = chunk.memorable {
+        // Where bytes had to be replaced, the text does not lie in the data as it lies in its text.
+        if matches!(text, Cow::Borrowed(_)) {
+            memo.learn(place, event.data(), range);
+        }
+    }
+    None
+}
+
+/// An event that was cut off in the middle of its JSON.
+fn is_piece(event: &sse::Event<'_>) -> bool {
+    let text = event.text();
+    let mut reader = Reader::new(&text);
+    text.trim_start().starts_with('{') && reader.skip().and_then(|()| reader.end()).is_err()
+}
+
+fn too_large(limit: sse::LimitExceeded) -> Failure {
+    Failure::Error(Error::invalid_response(limit.to_string()).with_kind(ErrorKind::TooLarge).with_source(limit))
+}
+
+/// Why a stream gives no response.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The server sent an error: this is its data.
+    Frame(Bytes),
+    /// This error; what came is to be kept with it.
+    Error(Error),
+    /// This error, with all it needs.
+    Final(Error),
+}
+
+impl Answer {
+    /// Adds a piece of text or reasoning; none when it is empty.
+    #[inline]
+    fn say(&mut self, place: Place, text: &str) -> Option<Event> {
+        if text.is_empty() {
+            return None;
+        }
+        Some(match place {
+            Place::Content => {
+                self.parts.content.push_str(text);
+                Event::Content(TextDelta::from(text))
+            }
+            Place::Reasoning => {
+                self.parts.reasoning.push_str(text);
+                Event::Reasoning(TextDelta::from(text))
+            }
+        })
+    }
+}
+
+fn whole_calls(response: &Response) -> impl Iterator<Item = Event> {
+    response.message.tool_calls.iter().cloned().map(|call: ToolCall| Event::ToolCall(Box::new(call)))
+}
+
+/// What a chunk was.
+#[derive(Default)]
+struct Chunk {
+    is_error: bool,
+    has_choices: bool,
+    has_usage: bool,
+    /// Where its text stands, if it says nothing else that is new: the next chunk may differ in that alone.
+    memorable: Option<(Place, Range<usize>)>,
+    /// It said something that a memo would drop.
+    said_more: bool,
+}
+
+/// Reads a chunk into the answer and its events into the queue.
+fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> Result<Chunk, Malformed> {
+    let mut chunk = Chunk::default();
+    let mut reader = Reader::new(text);
+    reader.object(|reader, key| {
+        match key {
+            "choices" => {
+                chunk.has_choices = reader.array(|reader, at| {
+                    chunk.said_more |= at > 0;
+                    read_choice(reader, answer, queue, &mut chunk.memorable, &mut chunk.said_more)
+                })?;
+                return Ok(());
+            }
+            "error" => {
+                chunk.is_error |= reader.kind()? != Kind::Null;
+                return reader.skip();
+            }
+            "usage" if reader.kind()? == Kind::Object => {
+                chunk.has_usage = true;
+                chunk.said_more = true;
+                let raw = reader.raw()?;
+                answer.log.note(Scope::Root, key, raw);
+                let usage = read_usage(&mut Reader::new(raw))?;
+                if usage != answer.parts.usage {
+                    answer.parts.usage = usage;
+                    queue.push_back(Event::Usage(usage));
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let raw = reader.raw()?;
+        answer.log.note(Scope::Root, key, raw);
+        let slot = match key {
+            "id" => &mut answer.parts.id,
+            "model" => &mut answer.parts.model,
+            "object" => {
+                chunk.is_error |= raw == "\"error\"";
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        if slot.is_none() {
+            *slot = owned(Reader::new(raw).text()?);
+        }
+        Ok(())
+    })?;
+    reader.end()?;
+    if chunk.said_more {
+        chunk.memorable = None;
+    }
+    Ok(chunk)
+}
+
+fn read_choice(
+    reader: &mut Reader<'_>,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+    memorable: &mut Option<(Place, Range<usize>)>,
+    said_more: &mut bool,
+) -> Result<(), Malformed> {
+    // The index may stand behind the delta: it is looked up first. It is short, and mostly first.
+    let index = index_of(reader)?;
+    reader.object(|reader, key| {
+        match key {
+            "index" => reader.skip(),
+            "delta" | "message" if index == 0 => read_delta(reader, answer, queue, memorable, said_more),
+            "delta" => {
+                reader.object(|reader, key| {
+                    answer.log.note(Scope::Delta(index), key, reader.raw()?);
+                    Ok(())
+                })?;
+                Ok(())
+            }
+            "finish_reason" => {
+                let raw = reader.raw()?;
+                answer.log.note(Scope::Choice(index), key, raw);
+                let finish = owned(Reader::new(raw).text()?);
+                if index == 0 && finish.is_some() {
+                    *said_more = true;
+                    answer.parts.finish = finish;
+                }
+                Ok(())
+            }
+            _ => {
+                let kind = reader.kind()?;
+                answer.log.note(Scope::Choice(index), key, reader.raw()?);
+                *said_more |= adds_up(kind);
+                Ok(())
+            }
+        }
+    })?;
+    Ok(())
+}
+
+fn index_of(reader: &Reader<'_>) -> Result<u64, Malformed> {
+    let mut index = None;
+    let looked = reader.ahead().object(|reader, key| {
+        if key != "index" {
+            return reader.skip();
+        }
+        index = Some(reader.counter()?.unwrap_or(0));
+        // It is found: the rest is read when the choice is.
+        Err(Malformed { at: 0, expected: "" })
+    });
+    match index {
+        Some(index) => Ok(index),
+        None => looked.map(|_| 0),
+    }
+}
+
+/// Values of these kinds are joined over the chunks; a scalar's last one counts.
+fn adds_up(kind: Kind) -> bool {
+    matches!(kind, Kind::Object | Kind::Array)
+}
+
+fn read_delta(
+    reader: &mut Reader<'_>,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+    memorable: &mut Option<(Place, Range<usize>)>,
+    said_more: &mut bool,
+) -> Result<(), Malformed> {
+    let mut reasoned = false;
+    reader.object(|reader, key| {
+        let kind = reader.kind()?;
+        match (key, kind) {
+            (_, Kind::Null) => {
+                let raw = reader.raw()?;
+                if !matches!(key, "content" | "tool_calls") {
+                    answer.log.note(Scope::Delta(0), key, raw);
+                }
+                return Ok(());
+            }
+            ("content", Kind::Text) => {
+                if let Some((text, range)) = reader.text_at()? {
+                    queue.extend(answer.say(Place::Content, &text));
+                    *said_more |= memorable.replace((Place::Content, range)).is_some();
+                }
+            }
+            ("content", _) => {
+                let mut text = String::new();
+                read_content(reader, &mut text)?;
+                queue.extend(answer.say(Place::Content, &text));
+                *said_more = true;
+            }
+            ("reasoning" | "reasoning_content", Kind::Text) => {
+                answer.log.reasoning_as(key);
+                if let Some((text, range)) = reader.text_at()? {
+                    // Some servers send both, with the same text: it is taken once.
+                    if reasoned {
+                        *said_more = true;
+                    } else {
+                        reasoned = !text.is_empty();
+                        queue.extend(answer.say(Place::Reasoning, &text));
+                        *said_more |= memorable.replace((Place::Reasoning, range)).is_some();
+                    }
+                }
+            }
+            ("tool_calls", Kind::Array) => {
+                reader.array(|reader, _| {
+                    *said_more = true;
+                    read_fragment(reader, answer, queue)
+                })?;
+            }
+            ("function_call", Kind::Object) => {
+                *said_more = true;
+                read_fragment(reader, answer, queue)?;
+            }
+            _ => {
+                *said_more |= adds_up(kind) || (kind == Kind::Text && key != "role");
+                answer.log.note(Scope::Delta(0), key, reader.raw()?);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn read_fragment(
+    reader: &mut Reader<'_>,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+) -> Result<(), Malformed> {
+    let (mut index, mut id, mut name) = (None, None, None);
+    let mut arguments = (Cow::Borrowed(""), false);
+    reader.object(|reader, key| {
+        let mut function = |reader: &mut Reader<'_>, key: &str| match key {
+            "name" => reader.text().map(|text| name = owned(text)),
+            "arguments" => read_arguments(reader).map(|(text, whole)| {
+                arguments = (Cow::Owned(text.into_owned()), whole);
+            }),
+            _ => reader.skip(),
+        };
+        match key {
+            "index" => index = reader.counter()?,
+            "id" => id = owned(reader.text()?),
+            "function" => {
+                reader.object(function)?;
+            }
+            _ => function(reader, key)?,
+        }
+        Ok(())
+    })?;
+    let fragment = Fragment {
+        index,
+        id: id.as_deref().unwrap_or_default(),
+        name: name.as_deref().unwrap_or_default(),
+        arguments: &arguments.0,
+        whole: arguments.1,
+    };
+    queue.extend(answer.calls.push(fragment).map(Event::ToolCallDelta));
+    Ok(())
+}

@@ -1,0 +1,448 @@
+//! An incremental decoder of event streams (server-sent events), over any split of the bytes.
+//!
+//! The format is WHATWG HTML's (section 9.2.6): lines ended by LF, CR or CRLF; `field: value`; a blank line ends
+//! an event; comments start with a colon; a byte order mark may come first. It is for reading answers, so there is
+//! no reconnecting: `id` and `retry` are read over. Two things go beyond the format: a last event without its
+//! blank line counts, and a field named `error` is handed out, because llama.cpp sends one.
+//!
+//! An event that lies in one piece is not copied: [`Event::data`] borrows from the bytes that were pushed. Finding
+//! it costs one `memchr` a line.
+//!
+//! ```
+//! use oa_wire::sse::Decoder;
+//!
+//! let mut decoder = Decoder::default();
+//! let mut seen = Vec::new();
+//! for piece in ["data: on", "e\n\n: keep-alive\n\ndata: two\nda", "ta: lines\r\n\r\n"] {
+//!     decoder.push(piece.as_bytes().into());
+//!     while let Some(event) = decoder.next_event()? {
+//!         seen.push(event.text().into_owned());
+//!     }
+//! }
+//! assert_eq!(seen, ["one", "two\nlines"]);
+//! # Ok::<(), oa_wire::sse::LimitExceeded>(())
+//! ```
+
+use bytes::Bytes;
+use std::{borrow::Cow, fmt, ops::Range};
+
+/// How much of a stream is read. Beyond a limit the decoder fails; it never grows without bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest event, in bytes of its lines. 16 MiB by default.
+    pub event: usize,
+    /// The longest stream, in bytes. 256 MiB by default.
+    pub total: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { event: 16 << 20, total: 256 << 20 }
+    }
+}
+
+/// A limit of [`Limits`] was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitExceeded {
+    /// An event is longer than this.
+    Event(usize),
+    /// The stream is longer than this.
+    Total(u64),
+}
+
+impl fmt::Display for LimitExceeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Event(limit) => write!(f, "an event of the stream is longer than the limit of {limit} bytes"),
+            Self::Total(limit) => write!(f, "the stream is longer than the limit of {limit} bytes"),
+        }
+    }
+}
+
+impl std::error::Error for LimitExceeded {}
+
+/// One event of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    data: &'a [u8],
+    name: &'a [u8],
+    is_error_field: bool,
+}
+
+impl<'a> Event<'a> {
+    /// The data: the values of its `data` lines, joined by line feeds. May be empty. Not checked to be UTF-8.
+    pub fn data(&self) -> &'a [u8] {
+        self.data
+    }
+
+    /// The data as text; what is not UTF-8 becomes U+FFFD, as the format asks.
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.data)
+    }
+
+    /// The value of its `event` line; empty when it has none.
+    pub fn name(&self) -> &'a [u8] {
+        self.name
+    }
+
+    /// True when the data came as a field named `error`, as llama.cpp sends it.
+    pub fn is_error_field(&self) -> bool {
+        self.is_error_field
+    }
+}
+
+/// Decodes a stream piece by piece: [`push`](Self::push), then [`next_event`](Self::next_event) until it returns
+/// none, and so on; at the end [`finish`](Self::finish).
+#[derive(Debug, Default)]
+pub struct Decoder {
+    limits: Limits,
+    total: u64,
+    /// The piece at hand, and how far it was read.
+    piece: Bytes,
+    at: usize,
+    /// The start of a line whose end has not come.
+    line: Vec<u8>,
+    /// The event that is being read.
+    event: Partial,
+    /// The last byte was a CR: a LF that follows belongs to it.
+    after_cr: bool,
+    begun: bool,
+}
+
+/// An event whose blank line has not come.
+#[derive(Debug, Default)]
+struct Partial {
+    data: Data,
+    name: Vec<u8>,
+    is_error_field: bool,
+    size: usize,
+    /// The event was handed out, and is to be forgotten.
+    taken: bool,
+}
+
+#[derive(Debug, Default)]
+enum Data {
+    /// No data line yet.
+    #[default]
+    None,
+    /// One data line, which lies here in the piece at hand.
+    InPiece(Range<usize>),
+    /// Data lines in the buffer.
+    Owned(Vec<u8>),
+}
+
+impl Decoder {
+    /// A decoder with other limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Adds the next piece. Events of the last one that were not asked for are lost.
+    pub fn push(&mut self, piece: Bytes) {
+        debug_assert!(self.at == self.piece.len(), "ask for the events of a piece before pushing the next");
+        self.forget_taken();
+        self.keep_data();
+        self.total += piece.len() as u64;
+        self.piece = piece;
+        self.at = 0;
+    }
+
+    /// The next event that is complete; none when more bytes are needed.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached.
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, LimitExceeded> {
+        self.forget_taken();
+        loop {
+            let rest = &self.piece[self.at..];
+            let Some(length) = memchr::memchr2(b'\n', b'\r', rest) else {
+                let rest = rest.len();
+                if rest > 0 {
+                    self.after_cr = false;
+                    self.check(rest)?;
+                    self.line.extend_from_slice(&self.piece[self.at..]);
+                    self.at = self.piece.len();
+                }
+                self.check(0)?;
+                self.keep_data();
+                self.piece = Bytes::new();
+                self.at = 0;
+                return Ok(None);
+            };
+            let from = self.at;
+            let end = from + length;
+            self.at = end + 1;
+            if length == 0 && std::mem::take(&mut self.after_cr) && self.piece[end] == b'\n' {
+                continue;
+            }
+            self.after_cr = self.piece[end] == b'\r';
+            self.check(length)?;
+            if !self.ends_event(from..end) {
+                continue;
+            }
+            self.event.taken = true;
+            if matches!(self.event.data, Data::None) {
+                self.forget_taken();
+                continue;
+            }
+            return Ok(self.event.view(&self.piece));
+        }
+    }
+
+    /// The last event, if the stream ended before its blank line.
+    ///
+    /// # Errors
+    ///
+    /// When a limit is reached.
+    pub fn finish(&mut self) -> Result<Option<Event<'_>>, LimitExceeded> {
+        self.forget_taken();
+        self.check(0)?;
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.event.field(&line, None, &self.piece);
+        }
+        self.event.taken = true;
+        Ok(self.event.view(&self.piece))
+    }
+
+    /// How many bytes of an unfinished event are held.
+    pub fn pending(&self) -> usize {
+        if self.event.taken { 0 } else { self.line.len() + self.event.size }
+    }
+
+    /// Reads a line, which lies in the piece but for what `self.line` holds; true when it ends an event.
+    #[inline]
+    fn ends_event(&mut self, range: Range<usize>) -> bool {
+        if self.line.is_empty() && self.begun {
+            if range.is_empty() {
+                return true;
+            }
+            let at = range.start;
+            self.event.field(&self.piece[range], Some(at), &self.piece);
+            return false;
+        }
+        self.line.extend_from_slice(&self.piece[range]);
+        let mut line = &self.line[..];
+        if !self.begun {
+            self.begun = true;
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        }
+        let blank = line.is_empty();
+        if !blank {
+            self.event.field(line, None, &self.piece);
+        }
+        self.line.clear();
+        blank
+    }
+
+    /// The piece goes: what the event needs of it is copied.
+    fn keep_data(&mut self) {
+        if let Data::InPiece(range) = &self.event.data {
+            self.event.data = Data::Owned(self.piece[range.clone()].to_vec());
+        }
+    }
+
+    #[inline]
+    fn forget_taken(&mut self) {
+        if self.event.taken {
+            self.event.data = Data::None;
+            self.event.name.clear();
+            self.event.is_error_field = false;
+            self.event.size = 0;
+            self.event.taken = false;
+        }
+    }
+
+    /// Checks the limits, with `more` bytes of the line at hand.
+    #[inline]
+    fn check(&self, more: usize) -> Result<(), LimitExceeded> {
+        if self.line.len() + self.event.size + more > self.limits.event {
+            return Err(LimitExceeded::Event(self.limits.event));
+        }
+        if self.total > self.limits.total {
+            return Err(LimitExceeded::Total(self.limits.total));
+        }
+        Ok(())
+    }
+}
+
+impl Partial {
+    /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there.
+    #[inline]
+    fn field(&mut self, line: &[u8], at: Option<usize>, piece: &[u8]) {
+        let (name, value) = match line {
+            [b'd', b'a', b't', b'a', b':', value @ ..] => (&b"data"[..], value),
+            _ => match memchr::memchr(b':', line) {
+                Some(colon) => (&line[..colon], &line[colon + 1..]),
+                None => (line, &[][..]),
+            },
+        };
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        match name {
+            b"data" | b"error" => {
+                self.size += line.len();
+                self.is_error_field |= name == b"error";
+                let start = line.len() - value.len();
+                self.data = match (std::mem::take(&mut self.data), at) {
+                    (Data::None, Some(at)) => Data::InPiece(at + start..at + line.len()),
+                    (Data::None, None) => Data::Owned(value.to_vec()),
+                    (Data::InPiece(first), _) => Data::Owned([&piece[first], b"\n", value].concat()),
+                    (Data::Owned(mut data), _) => {
+                        data.push(b'\n');
+                        data.extend_from_slice(value);
+                        Data::Owned(data)
+                    }
+                };
+            }
+            b"event" => {
+                self.size += line.len();
+                self.name.clear();
+                self.name.extend_from_slice(value);
+            }
+            _ => {}
+        }
+    }
+
+    #[inline]
+    fn view<'a>(&'a self, piece: &'a [u8]) -> Option<Event<'a>> {
+        let data = match &self.data {
+            Data::None => return None,
+            Data::InPiece(range) => &piece[range.clone()],
+            Data::Owned(data) => data,
+        };
+        Some(Event { data, name: &self.name, is_error_field: self.is_error_field })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Seen = (String, String, bool);
+
+    fn decode(pieces: &[&[u8]]) -> Vec<Seen> {
+        let mut decoder = Decoder::default();
+        let mut seen = Vec::new();
+        let mut keep = |event: Event<'_>| {
+            let name = String::from_utf8_lossy(event.name()).into_owned();
+            seen.push((event.text().into_owned(), name, event.is_error_field()));
+        };
+        for piece in pieces {
+            decoder.push(Bytes::copy_from_slice(piece));
+            while let Some(event) = decoder.next_event().unwrap() {
+                keep(event);
+            }
+        }
+        if let Some(event) = decoder.finish().unwrap() {
+            keep(event);
+        }
+        seen
+    }
+
+    fn datas(text: &str) -> Vec<String> {
+        decode(&[text.as_bytes()]).into_iter().map(|(data, ..)| data).collect()
+    }
+
+    #[test]
+    fn the_format_in_a_table() {
+        let cases: &[(&str, &[&str])] = &[
+            ("data: a\n\ndata: b\n\n", &["a", "b"]),
+            ("data:a\n\ndata:  b\n\n", &["a", " b"]),
+            ("data: a\r\n\r\ndata: b\r\n\r\n", &["a", "b"]),
+            ("data: a\r\rdata: b\r\r", &["a", "b"]),
+            ("data: a\ndata: b\n\n", &["a\nb"]),
+            ("data: a\r\ndata:\r\ndata: c\r\n\r\n", &["a\n\nc"]),
+            ("\u{feff}data: a\n\n", &["a"]),
+            (": comment\n\ndata: a\n\n:\n\n", &["a"]),
+            ("retry: 5\n\nid: 7\n\nevent: ping\n\ndata: a\n\n", &["a"]),
+            ("id: 1\nretry: 2\nfoo: bar\nfoo\ndata: a\n\n", &["a"]),
+            ("data\n\ndata:\n\ndata: : keepalive\n\n", &["", "", ": keepalive"]),
+            ("data: last", &["last"]),
+            ("data: last\n", &["last"]),
+            ("\n\n\n", &[]),
+            ("", &[]),
+        ];
+        for (text, want) in cases {
+            assert_eq!(&datas(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_name_belongs_to_its_event_alone() {
+        let seen = decode(&[b"event: error\ndata: a\n\ndata: b\n\nerror: {}\n\n"]);
+        let want = [("a", "error", false), ("b", "", false), ("{}", "", true)];
+        let want = want.map(|(data, name, error)| (data.to_owned(), name.to_owned(), error));
+        assert_eq!(seen, want);
+    }
+
+    #[test]
+    fn an_event_in_one_piece_is_not_copied() {
+        let piece = Bytes::from_static(b"data: first\n\ndata: second\n\n");
+        let within = piece.as_ptr_range();
+        let mut decoder = Decoder::default();
+        decoder.push(piece.clone());
+        decoder.next_event().unwrap();
+        let event = decoder.next_event().unwrap().unwrap();
+        assert!(within.contains(&event.data().as_ptr()));
+    }
+
+    #[test]
+    fn limits_hold() {
+        let mut decoder = Decoder::new(Limits { event: 10, total: 30 });
+        decoder.push(Bytes::from_static(b"data: 1234\n\n"));
+        assert!(decoder.next_event().unwrap().is_some());
+        assert!(decoder.next_event().unwrap().is_none());
+        decoder.push(Bytes::from_static(b"data: 12345"));
+        assert_eq!(decoder.next_event(), Err(LimitExceeded::Event(10)));
+        let mut decoder = Decoder::new(Limits { event: 10, total: 30 });
+        for _ in 0..6 {
+            decoder.push(Bytes::from_static(b": hi\n"));
+            assert_eq!(decoder.next_event(), Ok(None));
+        }
+        decoder.push(Bytes::from_static(b": hi\n"));
+        assert_eq!(decoder.next_event(), Err(LimitExceeded::Total(30)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_events(
+            lines in prop::collection::vec((line(), prop_oneof!["\n", "\r", "\r\n"]), 0..24),
+            bom in any::<bool>(),
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+        ) {
+            let mut text = String::from(if bom { "\u{feff}" } else { "" });
+            lines.iter().for_each(|(line, end)| {
+                text.push_str(line);
+                text.push_str(end);
+            });
+            let bytes = text.as_bytes();
+            let whole = decode(&[bytes]);
+            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<_> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(&decode(&pieces), &whole);
+            let singles: Vec<_> = bytes.chunks(1).collect();
+            prop_assert_eq!(&decode(&singles), &whole);
+        }
+
+        #[test]
+        fn any_bytes_are_survived(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let singles: Vec<_> = bytes.chunks(1).collect();
+            prop_assert_eq!(decode(&[&bytes]), decode(&singles));
+        }
+    }
+
+    fn line() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => Just(String::new()),
+            4 => "[a-z\u{e9}\u{1f600} ]{0,6}".prop_map(|value| format!("data: {value}")),
+            1 => "[a-z:]{0,6}",
+            1 => Just(": comment".to_owned()),
+            1 => Just("event: error".to_owned()),
+        ]
+    }
+}
