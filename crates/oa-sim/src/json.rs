@@ -25,21 +25,20 @@ pub(crate) enum Json {
 
 impl Json {
     pub(crate) fn parse(text: &str) -> Result<Json, serde_json::Error> {
-        let raw: &RawValue = serde_json::from_str(text)?;
-        Json::from_raw(raw, 0)
-    }
-
-    fn from_raw(raw: &RawValue, depth: usize) -> Result<Json, serde_json::Error> {
-        if depth > MAX_DEPTH {
+        if depth(text) > MAX_DEPTH {
             return Err(serde_json::Error::custom("recursion limit exceeded"));
         }
+        Json::from_raw(serde_json::from_str(text)?)
+    }
+
+    fn from_raw(raw: &RawValue) -> Result<Json, serde_json::Error> {
         let text = raw.get();
         match text.as_bytes().first() {
             Some(b'{') => {
                 let Members(members) = serde_json::from_str(text)?;
                 let mut object: Vec<(String, Json)> = Vec::with_capacity(members.len());
                 for (name, raw) in members {
-                    let value = Json::from_raw(raw, depth + 1)?;
+                    let value = Json::from_raw(raw)?;
                     match object.iter_mut().find(|(known, _)| *known == name) {
                         Some((_, slot)) => *slot = value,
                         None => object.push((name, value)),
@@ -49,8 +48,7 @@ impl Json {
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                let items: Result<_, _> =
-                    items.into_iter().map(|item| Json::from_raw(item, depth + 1)).collect();
+                let items: Result<_, _> = items.into_iter().map(Json::from_raw).collect();
                 Ok(Json::List(items?))
             }
             _ => Ok(match serde_json::from_str(text)? {
@@ -174,6 +172,23 @@ impl fmt::Display for Json {
     }
 }
 
+/// How deep the brackets of a JSON text are nested.
+fn depth(text: &str) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 /// `text` as a JSON string literal.
 pub(crate) fn quoted(text: &str) -> Value {
     Value::String(text.to_owned())
@@ -222,7 +237,7 @@ mod tests {
     fn a_value_nested_without_end_is_refused() {
         let text = "[".repeat(100_000) + &"]".repeat(100_000);
         assert!(Json::parse(&text).is_err());
-        let fine = "[".repeat(100) + &"]".repeat(100);
+        let fine = format!("{}\"\\\"{}\"{}", "[".repeat(127), "[{".repeat(99), "]".repeat(127));
         assert!(Json::parse(&fine).is_ok());
     }
 }

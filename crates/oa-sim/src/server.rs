@@ -148,6 +148,8 @@ async fn next_request(
     close_idle: &mut watch::Receiver<u64>,
 ) -> Result<Request, Unread> {
     if buffer.is_empty() {
+        // Before it counts as idle: what was told while it was busy is not meant for it.
+        close_idle.mark_unchanged();
         let _idle = Idle::new(shared);
         tokio::select! {
             _ = close_idle.changed() => return Err(Unread::Closed),
@@ -157,7 +159,6 @@ async fn next_request(
             },
         }
     }
-    close_idle.mark_unchanged();
     read_request(stream, buffer, shared.limits).await
 }
 

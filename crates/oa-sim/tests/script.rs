@@ -62,7 +62,8 @@ async fn answers_may_wait_for_their_path_and_may_stay() {
 #[tokio::test]
 async fn one_request_may_be_left_to_the_generative_mode() {
     let (_sim, mut client) =
-        serve([Answer::text(503, ""), Answer::generated().header("x-late", "1"), Answer::text(504, "")]).await;
+        serve([Answer::text(503, ""), Answer::generated().header("x-late", "1"), Answer::text(504, "")])
+            .await;
     assert_eq!(client.get("/version").await.status, 503);
     let generated = client.get("/version").await;
     assert_eq!((generated.status, generated.header("x-late")), (200, Some("1")));
@@ -94,7 +95,11 @@ async fn every_piece_is_one_http_chunk_and_bytes_are_exact() {
 async fn the_simulator_says_that_it_is_one() {
     let (_sim, mut client) = serve([
         Answer::text(200, ""),
-        Answer::text(200, "").header("server", "uvicorn").header("X-OA-Simulator", "no").header("x", "1").header("x", "2"),
+        Answer::text(200, "")
+            .header("server", "uvicorn")
+            .header("X-OA-Simulator", "no")
+            .header("x", "1")
+            .header("x", "2"),
     ])
     .await;
     let reply = client.get("/").await;
@@ -139,7 +144,8 @@ async fn a_reset_is_a_reset() {
 
 #[tokio::test]
 async fn a_hang_up_on_a_kept_connection_is_the_keep_alive_race() {
-    let (sim, mut client) = serve([Answer::text(200, "ok"), Answer::hang_up(), Answer::text(200, "again")]).await;
+    let (sim, mut client) =
+        serve([Answer::text(200, "ok"), Answer::hang_up(), Answer::text(200, "again")]).await;
     assert_eq!(client.get("/").await.text(), "ok");
     client.send(request("{}")).await;
     assert_eq!(client.rest().await.unwrap(), b"");
@@ -184,7 +190,8 @@ async fn delays_use_the_clock_of_the_runtime() {
 #[tokio::test]
 async fn a_gate_holds_an_answer_until_it_is_opened() {
     let gate = Gate::new();
-    let body = [Piece::from("1"), Piece::Wait(gate.clone()), "2".into(), Piece::Wait(gate.clone()), "3".into()];
+    let body =
+        [Piece::from("1"), Piece::Wait(gate.clone()), "2".into(), Piece::Wait(gate.clone()), "3".into()];
     let (sim, mut client) = serve([Answer::stream(body).wait(&gate)]).await;
     client.send(request("{}")).await;
     sim.wait_for(|stats| stats.requests == 1).await;
@@ -207,7 +214,8 @@ async fn a_length_may_be_a_lie() {
     assert_eq!((reply.header("content-length"), reply.header("connection")), (Some("10"), None));
     assert_eq!((reply.text().as_str(), reply.complete), ("abc", false));
 
-    let (_sim, mut client) = serve([Answer::text(200, "abcHTTP/1.1 201 Created\r\n\r\n").content_length(3)]).await;
+    let (_sim, mut client) =
+        serve([Answer::text(200, "abcHTTP/1.1 201 Created\r\n\r\n").content_length(3)]).await;
     assert_eq!(client.get("/").await.text(), "abc");
     assert_eq!(client.head().await.unwrap().status, 201);
 }
@@ -311,7 +319,8 @@ async fn dropping_closes_connections_too() {
 fn a_simulator_on_its_own_thread_needs_no_runtime() {
     use std::io::{Read, Write};
 
-    let sim = Sim::builder().script([Answer::text(200, "ok").close(), Answer::stall()]).start_blocking().unwrap();
+    let sim =
+        Sim::builder().script([Answer::text(200, "ok").close(), Answer::stall()]).start_blocking().unwrap();
     let addr = sim.addr();
     let mut first = std::net::TcpStream::connect(addr).unwrap();
     first.write_all(b"GET / HTTP/1.1\r\nHost: sim\r\n\r\n").unwrap();
@@ -332,9 +341,18 @@ fn a_simulator_on_its_own_thread_needs_no_runtime() {
 async fn bytes_can_be_cut_anew() {
     let bytes = |answer: &Answer| -> Vec<Vec<u8>> {
         let pieces = answer.body().iter();
-        pieces.map(|piece| if let Piece::Bytes(bytes) = piece { bytes.to_vec() } else { b"|".to_vec() }).collect()
+        pieces
+            .map(|piece| if let Piece::Bytes(bytes) = piece { bytes.to_vec() } else { b"|".to_vec() })
+            .collect()
     };
-    let answer = Answer::stream([Piece::from("abc"), "de".into(), Piece::Wait(Gate::new()), "fg".into(), Piece::Cut, "h".into()]);
+    let answer = Answer::stream([
+        Piece::from("abc"),
+        "de".into(),
+        Piece::Wait(Gate::new()),
+        "fg".into(),
+        Piece::Cut,
+        "h".into(),
+    ]);
     assert_eq!(answer.body_bytes(), b"abcdefg");
     let every_two = bytes(&answer.clone().split_every(2));
     assert_eq!(every_two, [&b"ab"[..], b"cd", b"e", b"|", b"fg", b"|", b"h"]);

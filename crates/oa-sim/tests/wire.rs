@@ -21,7 +21,10 @@ async fn requests_are_recorded_as_they_came() {
 
     let requests = sim.requests();
     let first = &requests[0];
-    assert_eq!((first.method.as_str(), first.path.as_str(), first.target.as_str()), ("POST", "/v1/x", "/v1/x?a=1#b"));
+    assert_eq!(
+        (first.method.as_str(), first.path.as_str(), first.target.as_str()),
+        ("POST", "/v1/x", "/v1/x?a=1#b")
+    );
     let headers: Vec<(&str, &str)> = first.headers.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     assert_eq!(headers, [("HOST", "sim"), ("x-B", "2"), ("X-A", "1"), ("x-b", "3"), ("Content-Length", "7")]);
     assert_eq!(first.header("X-b"), Some("2"));
@@ -103,7 +106,10 @@ async fn what_breaks_the_rules_is_refused_and_the_connection_closed() {
         ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\na", 400),
         ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\na", 400),
         ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999\r\n\r\na", 400),
-        ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (
+            "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
         ("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         ("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400),
         ("POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n", 400),
@@ -130,7 +136,11 @@ async fn too_large_heads_and_bodies_are_refused() {
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}"), 431),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\n\r\n".to_owned(), 413),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 21\r\nExpect: 100-continue\r\n\r\n".to_owned(), 413),
-        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n0123456789abcdef\r\n5\r\n".to_owned(), 413),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10\r\n0123456789abcdef\r\n5\r\n"
+                .to_owned(),
+            413,
+        ),
     ];
     for (request, status) in cases {
         let mut client = Client::connect(&sim).await;
@@ -190,7 +200,10 @@ async fn head_and_options_have_no_body() {
     assert_eq!(client.head().await.unwrap().header("content-length"), Some(length.as_str()));
     client.send("OPTIONS /v1/chat/completions HTTP/1.1\r\nHost: sim\r\n\r\n").await;
     let reply = client.reply().await.unwrap();
-    assert_eq!((reply.status, reply.header("allow"), reply.header("content-length")), (204, Some("POST"), None));
+    assert_eq!(
+        (reply.status, reply.header("allow"), reply.header("content-length")),
+        (204, Some("POST"), None)
+    );
     client.send("HEAD /v1/chat/completions HTTP/1.1\r\nHost: sim\r\n\r\n").await;
     assert_eq!(client.head().await.unwrap().status, 405);
     assert_eq!(client.get("/health").await.status, 200);

@@ -65,7 +65,7 @@ impl Builder {
     /// How long an unused connection is kept. Default: 3 s.
     ///
     /// Keep it shorter than the server does: uvicorn (vLLM, SGLang, LiteLLM) and cpp-httplib (llama.cpp)
-    /// close after 5 s. Zero keeps none.
+    /// close after 5 s.
     pub fn pool_idle_timeout(mut self, limit: Duration) -> Self {
         self.pool_idle_timeout = limit;
         self
@@ -172,7 +172,6 @@ impl Builder {
             #[cfg(feature = "tls")]
             tls: self.tls,
         });
-        let keep = if self.pool_idle_timeout.is_zero() { 0 } else { self.max_idle_per_host };
         let client = |keep| {
             Client::builder(TokioExecutor::new())
                 .pool_timer(TokioTimer::new())
@@ -181,7 +180,7 @@ impl Builder {
                 .build(Connector(Arc::clone(&settings)))
         };
         HyperTransport::from_inner(Inner {
-            pooled: client(keep),
+            pooled: client(self.max_idle_per_host),
             unpooled: client(0),
             settings: Arc::clone(&settings),
             response_limit: self.response_limit,

@@ -183,12 +183,12 @@ impl TransportError {
                 Some("a server that speaks plain HTTP on this port may do this: try http:// in the URL")
             }
             Diagnosis::CertificateUnknownIssuer if HAS_CERT_FILE => Some(
-                "add the certificate of the server's authority with add_root_pem of the transport's builder, or \
-                 to the file that SSL_CERT_FILE names",
+                "add the certificate of the server's authority with add_root_pem of the transport's \
+                 builder, or to the file that SSL_CERT_FILE names",
             ),
             Diagnosis::CertificateUnknownIssuer => Some(
-                "add the certificate of the server's authority with add_root_pem of the transport's builder, or \
-                 to the system's certificates",
+                "add the certificate of the server's authority with add_root_pem of the transport's \
+                 builder, or to the system's certificates",
             ),
             // certificate_required
             Diagnosis::TlsAlert(116) => Some(

@@ -34,14 +34,14 @@ pub(crate) async fn dial(
     keepalive: Option<Duration>,
 ) -> Result<TcpStream, Failure> {
     let tcp = if let Ok(ip) = host.parse::<IpAddr>() {
-        race(&[SocketAddr::new(ip, port)], deadline).await?
+        race(&[SocketAddr::new(ip, port)], deadline, TcpStream::connect).await?
     } else {
         let found = timeout_at(deadline, tokio::net::lookup_host((host, port)));
         let addrs: Vec<_> = found.await.map_err(|_| Failure::DnsTimeout)?.map_err(Failure::Dns)?.collect();
         if addrs.is_empty() {
             return Err(Failure::Dns(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")));
         }
-        race(&addrs, deadline).await?
+        race(&addrs, deadline, TcpStream::connect).await?
     };
     // Both only make the connection better: without them it still works.
     let _ = tcp.set_nodelay(true);
@@ -52,22 +52,27 @@ pub(crate) async fn dial(
     Ok(tcp)
 }
 
-type Connecting = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+/// An attempt under way.
+type Running<F> = (SocketAddr, Pin<Box<F>>);
 
-async fn race(addrs: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Failure> {
+async fn race<T, F: Future<Output = io::Result<T>>>(
+    addrs: &[SocketAddr],
+    deadline: Instant,
+    connect: impl Fn(SocketAddr) -> F,
+) -> Result<T, Failure> {
     let mut waiting = addrs.iter();
-    let mut running: Vec<(SocketAddr, Connecting)> = Vec::with_capacity(1);
+    let mut running: Vec<Running<F>> = Vec::with_capacity(1);
     let mut attempts = Vec::new();
     loop {
         if let Some(&addr) = waiting.next() {
-            running.push((addr, Box::pin(TcpStream::connect(addr))));
+            running.push((addr, Box::pin(connect(addr))));
         } else if running.is_empty() {
             return Err(Failure::Connect { attempts, timed_out: false });
         }
         let patience =
             if waiting.len() == 0 { deadline } else { deadline.min(Instant::now() + NEXT_ADDRESS_AFTER) };
         match timeout_at(patience, first_of(&mut running)).await {
-            Ok(Ok(tcp)) => return Ok(tcp),
+            Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(attempt)) => attempts.push(attempt),
             Err(_) if patience < deadline => {}
             Err(_) => {
@@ -79,7 +84,7 @@ async fn race(addrs: &[SocketAddr], deadline: Instant) -> Result<TcpStream, Fail
 }
 
 /// The first of the running attempts to end; a failed one is taken out.
-async fn first_of(running: &mut Vec<(SocketAddr, Connecting)>) -> Result<TcpStream, Attempt> {
+async fn first_of<T, F: Future<Output = io::Result<T>>>(running: &mut Vec<Running<F>>) -> Result<T, Attempt> {
     poll_fn(|cx| {
         for i in 0..running.len() {
             if let Poll::Ready(result) = running[i].1.as_mut().poll(cx) {
@@ -100,51 +105,66 @@ fn out_of_time() -> io::Error {
 mod tests {
     use super::*;
 
-    fn closed() -> SocketAddr {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    /// What becomes of an attempt, by the address's port; the winner is known by when it was started.
+    async fn run(ports: &[u16]) -> Result<(u16, Duration), Failure> {
+        let addrs: Vec<_> = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
+        let begin = Instant::now();
+        race(&addrs, begin + Duration::from_secs(10), |addr| async move {
+            let started = begin.elapsed();
+            match addr.port() {
+                SILENT => std::future::pending().await,
+                REFUSES => return Err(io::ErrorKind::ConnectionRefused.into()),
+                SLOW => tokio::time::sleep(Duration::from_secs(1)).await,
+                _ => {}
+            }
+            Ok((addr.port(), started))
+        })
+        .await
     }
 
-    async fn run(addrs: &[SocketAddr]) -> Result<SocketAddr, Failure> {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        race(addrs, deadline).await.map(|tcp| tcp.peer_addr().unwrap())
-    }
+    const SILENT: u16 = 1;
+    const REFUSES: u16 = 2;
+    const SLOW: u16 = 3;
+    const ANSWERS: u16 = 4;
 
-    #[tokio::test]
-    async fn after_a_refusal_the_next_address_is_tried() {
-        let open = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let open = open.local_addr().map(|addr| (addr, open)).unwrap();
-        assert!(matches!(run(&[closed(), open.0]).await, Ok(addr) if addr == open.0));
-    }
-
-    #[tokio::test]
-    async fn every_refusal_is_kept_in_order() {
-        let (one, two) = (closed(), closed());
-        let Err(Failure::Connect { attempts, timed_out: false }) = run(&[one, two]).await else {
-            panic!("nobody listens");
-        };
-        assert_eq!(attempts.iter().map(Attempt::addr).collect::<Vec<_>>(), [one, two]);
-        assert!(attempts.iter().all(|attempt| attempt.error.kind() == io::ErrorKind::ConnectionRefused));
-    }
-
-    #[tokio::test]
-    async fn a_host_without_addresses_is_a_failure() {
-        let Err(Failure::Connect { attempts, timed_out: false }) = run(&[]).await else {
-            panic!("there is nothing to connect to");
-        };
-        assert!(attempts.is_empty());
-    }
-
-    /// An attempt that never ends, and a clock that runs only while everything waits.
     #[tokio::test(start_paused = true)]
-    async fn a_silent_address_is_given_a_quarter_of_a_second_alone() {
-        let started = Instant::now();
-        let mut running: Vec<(SocketAddr, Connecting)> = vec![(closed(), Box::pin(std::future::pending()))];
-        let patience = started + NEXT_ADDRESS_AFTER;
-        assert!(timeout_at(patience, first_of(&mut running)).await.is_err());
-        assert_eq!(started.elapsed(), Duration::from_millis(250));
-        assert_eq!(running.len(), 1, "it goes on beside the next one");
-        running.push((closed(), Box::pin(std::future::ready(Err(io::ErrorKind::HostUnreachable.into())))));
-        let failed = first_of(&mut running).await.unwrap_err();
-        assert_eq!((running.len(), failed.error.kind()), (1, io::ErrorKind::HostUnreachable));
+    async fn the_first_address_that_answers_is_the_only_one_tried() {
+        assert!(matches!(run(&[ANSWERS, SLOW]).await, Ok((ANSWERS, Duration::ZERO))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_refusal_the_next_address_is_tried_at_once() {
+        assert!(matches!(run(&[REFUSES, ANSWERS]).await, Ok((ANSWERS, Duration::ZERO))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn beside_a_silent_address_the_next_is_tried_after_a_quarter_of_a_second() {
+        assert!(matches!(run(&[SILENT, ANSWERS]).await, Ok((ANSWERS, NEXT_ADDRESS_AFTER))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_address_may_still_win() {
+        assert!(matches!(run(&[SLOW, SILENT, REFUSES]).await, Ok((SLOW, Duration::ZERO))));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_deadline_every_attempt_has_its_own_error() {
+        let begin = Instant::now();
+        let Err(Failure::Connect { attempts, timed_out: true }) = run(&[SILENT, REFUSES]).await else {
+            panic!("nobody answers");
+        };
+        assert_eq!(begin.elapsed(), Duration::from_secs(10));
+        let errors: Vec<_> =
+            attempts.iter().map(|attempt| (attempt.addr.port(), attempt.error.kind())).collect();
+        assert_eq!(errors, [(REFUSES, io::ErrorKind::ConnectionRefused), (SILENT, io::ErrorKind::TimedOut)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn when_every_address_refuses_there_is_nothing_to_wait_for() {
+        let begin = Instant::now();
+        let Err(Failure::Connect { attempts, timed_out: false }) = run(&[REFUSES, REFUSES]).await else {
+            panic!("nobody answers");
+        };
+        assert_eq!((attempts.len(), begin.elapsed()), (2, Duration::ZERO));
     }
 }

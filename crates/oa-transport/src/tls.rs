@@ -219,13 +219,12 @@ fn unusual(error: &CertificateError) -> (Diagnosis, Cow<'static, str>) {
 /// The first few of the names that a certificate is for.
 fn names(presented: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = presented.iter().take(SHOWN).map(|name| bare_name(name)).collect::<Vec<_>>().join(", ");
+    let shown = presented.iter().take(SHOWN).map(|name| bare_name(name)).collect::<Vec<_>>().join(", ");
     match presented.len() {
-        0 => text.push_str("no name"),
-        n if n > SHOWN => text.push_str(&format!(" and {} more", n - SHOWN)),
-        _ => {}
+        0 => "no name".to_owned(),
+        n if n > SHOWN => format!("{shown} and {} more", n - SHOWN),
+        _ => shown,
     }
-    text
 }
 
 /// rustls writes names as `DnsName("example.org")`.

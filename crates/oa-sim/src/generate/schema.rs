@@ -400,37 +400,28 @@ fn number(schema: &Json, at: At<'_>, whole: bool) -> Result<Json, String> {
             && (!exclusive("exclusiveMaximum") || below("maximum"))
     };
     let variant = at.variant as f64;
-    let candidates: Vec<f64> = if step > 0.0 {
-        let lowest = least.map(|least| (least / step).ceil() * step);
-        let highest = most.map(|most| (most / step).floor() * step);
-        let start = lowest.or(highest.map(|highest| highest.min(step))).unwrap_or(step);
-        let start =
-            if highest.is_some_and(|highest| start > highest) { highest.unwrap_or(start) } else { start };
-        vec![
-            start + variant * step,
-            start + (variant + 1.0) * step,
-            start - variant * step,
-            start - (variant + 1.0) * step,
-        ]
-    } else {
-        match (least, most) {
-            (None, None) => vec![1.5 + variant],
-            (Some(least), None) => vec![least + variant, least + variant + 1.0],
-            (None, Some(most)) => vec![most - variant, most - variant - 1.0],
-            (Some(least), Some(most)) => {
-                vec![
-                    least + (most - least) * (variant / (variant + 1.0)),
-                    least + (most - least) / (variant + 2.0),
-                ]
-            }
-        }
-    };
-    let value = candidates.into_iter().find(|value| allowed(*value));
-    let value = value.ok_or_else(|| format!("no number fits the bounds of {:?}", at.name))?;
-    let number = if value.fract() == 0.0 && value.abs() < 9e15 && (whole || step > 0.0) {
-        Some(Number::from(value as i64))
-    } else {
-        Number::from_f64(value)
-    };
+    let snapped =
+        |bound: f64, round: fn(f64) -> f64| if step > 0.0 { round(bound / step) * step } else { bound };
+    let lowest = least.map(|least| snapped(least, f64::ceil));
+    let highest = most.map(|most| snapped(most, f64::floor));
+    let (usual, unit) = if step > 0.0 { (step, step) } else { (1.5, 1.0) };
+    // First what is usual, where it is allowed; then up from the lower bound, down from the upper one, between.
+    let mut candidates = Vec::new();
+    if at.variant == 0 || lowest.is_none() {
+        candidates.push(usual + variant * unit);
+    }
+    let away = (variant - 1.0).max(0.0);
+    candidates.extend(lowest.into_iter().flat_map(|low| [low + away * unit, low + (away + 1.0) * unit]));
+    candidates.extend(highest.into_iter().flat_map(|high| [high - away * unit, high - (away + 1.0) * unit]));
+    if let (Some(least), Some(most), false) = (least, most, step > 0.0) {
+        candidates.push(least + (most - least) / (variant + 2.0));
+    }
+    // Beyond this, not every whole number is one that can be written exactly.
+    let exact = |value: &f64| !whole || value.abs() < 9e15;
+    let value = candidates.into_iter().filter(exact).find(|value| allowed(*value));
+    let number = value.and_then(|value| {
+        let integer = value.fract() == 0.0 && step > 0.0 && value.abs() < 9e15;
+        if integer { Some(Number::from(value as i64)) } else { Number::from_f64(value) }
+    });
     number.map(Json::Number).ok_or_else(|| format!("no number fits the bounds of {:?}", at.name))
 }

@@ -2,8 +2,7 @@
 
 use super::Expected;
 use super::parts::{
-    DONE, content, event, finish, hello, hello_broken, hello_contents, hello_ending, hello_events, role,
-    usage,
+    DONE, event, finish, hello, hello_broken, hello_contents, hello_ending, hello_events, role, usage,
 };
 use crate::answer::{Answer, Piece};
 

@@ -1,26 +1,29 @@
 //! In which forms does an error come inside of a 200?
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Expected;
-use super::parts::{DONE, TEXT, USAGE, event, hello_broken, hello_events};
+use super::parts::{DONE, TEXT, USAGE, chunk, event, hello_as, hello_broken};
 use crate::answer::{Answer, Piece};
 
 catalogue! {
     /// vLLM with a full queue: 200, and the error is the first event.
-    overload_first: Answer::stream([event(BUSY), DONE.to_owned()])
+    overload_first: Answer::stream([busy(), DONE.to_owned()])
         => Expected::refused("provider_unavailable", "cannot accept new requests");
     /// A rate limit as the first event.
     rate_limit_first: Answer::stream([
-        event(r#"{"error":{"message":"Rate limit reached, slow down","type":"rate_limit_error","param":null,"code":429}}"#),
+        fault("Rate limit reached, slow down", "rate_limit_error", json!(429)),
     ]) => Expected::refused("provider_rate_limit", "slow down");
     /// A spent quota as the first event: a rate limit that will not pass.
     quota_first: Answer::stream([
-        event(r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#),
+        fault("You exceeded your current quota", "insufficient_quota", json!("insufficient_quota")),
     ]) => Expected::refused("provider_rate_limit", "exceeded your current quota").for_good();
     /// llama.cpp's prompt that is too long, as the first event.
     context_first: Answer::stream([
-        event(r#"{"error":{"code":400,"message":"request (900 tokens) exceeds the available context size (512 tokens)","type":"exceed_context_size_error","n_prompt_tokens":900,"n_ctx":512}}"#),
+        event(json!({"error": {
+            "code": 400, "message": "request (900 tokens) exceeds the available context size (512 tokens)",
+            "type": "exceed_context_size_error", "n_prompt_tokens": 900, "n_ctx": 512,
+        }})),
     ]) => Expected::refused("provider_invalid_request", "exceeds the available context size");
     /// A model that is still loading, as the first event.
     loading_first: Answer::stream([
@@ -28,7 +31,7 @@ catalogue! {
     ]) => Expected::refused("provider_model_not_loaded", "Loading model");
     /// An unknown model, as the first event.
     model_first: Answer::stream([
-        event(r#"{"error":{"message":"The model `x` does not exist.","type":"NotFoundError","param":"model","code":404}}"#),
+        fault("The model `x` does not exist.", "NotFoundError", json!(404)),
         DONE.to_owned(),
     ]) => Expected::refused("provider_invalid_model", "does not exist");
     /// A wrong key, which only the type names.
@@ -37,36 +40,47 @@ catalogue! {
     ]) => Expected::refused("provider_authentication", "Invalid API Key");
 
     /// vLLM's engine died: an error in the middle, and `[DONE]`.
-    error_inside: hello_broken(texts([event(DEAD), DONE.to_owned()]))
+    error_inside: hello_broken(texts([dead(), DONE.to_owned()]))
         => Expected::broken("provider_unavailable", "EngineCore encountered an issue");
     /// llama.cpp: an error in the middle, and the end without `[DONE]`.
     error_inside_no_done: hello_broken(texts([
         event(r#"{"error":{"code":500,"message":"context shift is disabled","type":"server_error"}}"#),
     ])) => Expected::broken("provider_unavailable", "context shift is disabled");
     /// An error in the middle, after which the connection is closed without the last HTTP chunk.
-    error_then_cut: hello_broken(texts([event(DEAD)]).chain([Piece::Cut]))
+    error_then_cut: hello_broken(texts([dead()]).chain([Piece::Cut]))
         => Expected::broken("provider_unavailable", "EngineCore encountered an issue");
     /// SGLang: nested, with the `object` inside.
     error_inside_sglang: hello_broken(texts([
-        event(r#"{"error":{"object":"error","message":"Requested token count exceeds the limit","type":"BadRequestError","param":null,"code":400}}"#),
+        event(json!({"error": {
+            "object": "error", "message": "Requested token count exceeds the limit",
+            "type": "BadRequestError", "param": null, "code": 400,
+        }})),
         DONE.to_owned(),
     ])) => Expected::broken("provider_invalid_request", "Requested token count exceeds");
     /// Older vLLM: flat, with `object: error`.
     error_inside_flat: hello_broken(texts([
-        event(r#"{"object":"error","message":"temperature must be non-negative","type":"BadRequestError","param":null,"code":400}"#),
+        event(json!({
+            "object": "error", "message": "temperature must be non-negative",
+            "type": "BadRequestError", "param": null, "code": 400,
+        })),
         DONE.to_owned(),
     ])) => Expected::broken("provider_invalid_request", "temperature must be non-negative");
     /// `LiteLLM`: the code is a text of digits.
     error_inside_litellm: hello_broken(texts([
-        event(r#"{"error":{"message":"litellm.APIConnectionError: APIConnectionError: Hosted_vllmException - Response payload is not completed","type":"internal_server_error","param":null,"code":"500"}}"#),
+        fault(
+            "litellm.APIConnectionError: APIConnectionError: Hosted_vllmException - Response payload is not completed",
+            "internal_server_error", json!("500"),
+        ),
         DONE.to_owned(),
     ])) => Expected::broken("provider_unavailable", "Response payload is not completed");
     /// `event: error` with an OpenAI error as data.
-    error_event: hello_broken(texts([format!("event: error\n{}", event(DEAD))]))
+    error_event: hello_broken(texts([format!("event: error\n{}", dead())]))
         => Expected::broken("provider_unavailable", "EngineCore encountered an issue");
     /// `event: error` whose data is the error without a wrapper.
     error_event_bare: hello_broken(texts([
-        "event: error\ndata: {\"message\":\"Too many requests\",\"type\":\"rate_limit_error\",\"code\":429}\n\n".to_owned(),
+        format!(
+            "event: error\n{}", event(r#"{"message":"Too many requests","type":"rate_limit_error","code":429}"#),
+        ),
     ])) => Expected::broken("provider_rate_limit", "Too many requests");
     /// llama.cpp before 2025: a line `error: {...}` instead of `data:`.
     error_field: hello_broken(texts([
@@ -77,11 +91,10 @@ catalogue! {
         => Expected::broken("provider_invalid_response", "The model has crashed");
     /// An error beside an empty list of choices.
     error_with_choices: hello_broken(texts([
-        event(super::parts::chunk(r#""choices":[],"error":{"message":"upstream timed out","type":"timeout","code":504}"#)),
+        event(chunk(r#""choices":[],"error":{"message":"upstream timed out","type":"timeout","code":504}"#)),
     ])) => Expected::broken("provider_unavailable", "upstream timed out");
     /// `"error": null` in every chunk: no error.
-    error_null: Answer::stream(hello_events().into_iter().map(|text| text.replace(r#""choices""#, r#""error":null,"choices""#)))
-        => Expected::hello();
+    error_null: hello_as(|text| text.replace(r#""choices""#, r#""error":null,"choices""#)) => Expected::hello();
     /// A payload that is no JSON.
     broken_json: hello_broken(texts([event(r#"{"choices":[{"index":0,"delta":"#), DONE.to_owned()]))
         => Expected::broken("provider_invalid_response", "");
@@ -99,8 +112,21 @@ catalogue! {
         => Expected::refused("provider_invalid_response", "Log in");
 }
 
-const BUSY: &str = r#"{"error": {"message": "The engine is currently busy and cannot accept new requests. Please try again later or on a different instance.", "type": "Service Unavailable", "param": null, "code": 503}}"#;
-const DEAD: &str = r#"{"error": {"message": "EngineCore encountered an issue. See stack trace (above) for the root cause.", "type": "InternalServerError", "param": null, "code": 500}}"#;
+fn busy() -> String {
+    let message = "The engine is currently busy and cannot accept new requests. Please try again later or on a \
+                   different instance.";
+    fault(message, "Service Unavailable", json!(503))
+}
+
+fn dead() -> String {
+    let message = "EngineCore encountered an issue. See stack trace (above) for the root cause.";
+    fault(message, "InternalServerError", json!(500))
+}
+
+/// An event with an error in OpenAI's form.
+fn fault(message: &str, kind: &str, code: Value) -> String {
+    event(json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
+}
 
 fn texts<const N: usize>(texts: [String; N]) -> impl Iterator<Item = Piece> {
     texts.into_iter().map(Piece::from)
@@ -108,7 +134,6 @@ fn texts<const N: usize>(texts: [String; N]) -> impl Iterator<Item = Piece> {
 
 fn whole() -> String {
     let message = json!({"role": "assistant", "content": TEXT});
-    format!(
-        r#"{{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"oa-sim","choices":[{{"index":0,"message":{message},"finish_reason":"stop"}}],"usage":{USAGE}}}"#
-    )
+    let choices = format!(r#"[{{"index":0,"message":{message},"finish_reason":"stop"}}]"#);
+    format!(r#"{{"id":"chatcmpl-1","object":"chat.completion","choices":{choices},"usage":{USAGE}}}"#)
 }

@@ -1,5 +1,5 @@
 //! How do the tests speak HTTP without any client library?
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::io;
 
@@ -26,7 +26,10 @@ pub struct Reply {
 
 impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn bytes(&self) -> Vec<u8> {
@@ -47,7 +50,10 @@ impl Reply {
         let mut events: Vec<&str> = text.split("\n\n").collect();
         assert_eq!(events.pop(), Some(""), "{text}");
         assert_eq!(events.pop(), Some("data: [DONE]"), "{text}");
-        events.iter().map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap()).collect()
+        events
+            .iter()
+            .map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap())
+            .collect()
     }
 }
 
@@ -71,10 +77,7 @@ impl Client {
     }
 
     async fn more(&mut self) -> io::Result<usize> {
-        let mut buffer = [0; 16 * 1024];
-        let count = self.stream.read(&mut buffer).await?;
-        self.ahead.extend_from_slice(&buffer[..count]);
-        Ok(count)
+        self.stream.read_buf(&mut self.ahead).await
     }
 
     pub async fn line(&mut self) -> io::Result<String> {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use http_body_util::BodyExt;
 use oa_transport::{Diagnosis, HyperTransport, Stage};
 
 use crate::support::*;
@@ -197,18 +198,15 @@ async fn a_reset_in_the_body() {
     })
     .await;
     let mut body = send(&direct(), post(&server.url(), "{}")).await.unwrap().into_body();
-    http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap();
+    body.frame().await.unwrap().unwrap();
     seen.send(()).unwrap();
-    let error = http_body_util::BodyExt::frame(&mut body).await.unwrap().unwrap_err();
+    let error = body.frame().await.unwrap().unwrap_err();
     assert_eq!(
         line(&error, server.addr),
         "no whole answer from http://127.0.0.1:PORT: connection reset by the server after 12 of 100 bytes"
     );
     assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::Reset));
-    assert!(
-        http_body_util::BodyExt::frame(&mut body).await.is_none(),
-        "after an error the body is at its end"
-    );
+    assert!(body.frame().await.is_none(), "after an error the body is at its end");
 }
 
 #[tokio::test]
@@ -244,16 +242,27 @@ async fn a_body_that_announces_too_much() {
 
 #[tokio::test]
 async fn a_body_that_grows_too_large() {
-    let server = Server::start(|_, mut peer| async move {
-        peer.request().await;
-        peer.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n6\r\nabcdef\r\n6\r\nabcdef\r\n")
-            .await;
-        assert!(peer.rest().await.is_empty(), "the connection is closed");
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::start(move |_, mut peer| {
+        let tell = tell.clone();
+        async move {
+            peer.request().await;
+            let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            peer.send(format!("{head}6\r\nabcdef\r\n6\r\nabcdef\r\n")).await;
+            tell.send(peer.rest().await).unwrap();
+        }
     })
     .await;
     let transport = HyperTransport::builder().no_proxy().response_limit(10).build().unwrap();
-    let error = failure(&transport, &server.url()).await;
+    let mut body = send(&transport, post(&server.url(), "{}")).await.unwrap().into_body();
+    let error = loop {
+        if let Err(error) = body.frame().await.unwrap() {
+            break error;
+        }
+    };
     assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::TooLarge), "{error}");
+    assert_eq!(told.recv().await.unwrap(), b"", "the connection is closed while the body still lives");
+    assert!(body.frame().await.is_none());
 }
 
 #[tokio::test]

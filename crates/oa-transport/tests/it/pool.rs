@@ -53,15 +53,14 @@ async fn requests_at_once_have_a_connection_each() {
 }
 
 #[tokio::test]
-async fn an_idle_limit_of_zero_keeps_no_connection() {
+async fn a_limit_of_no_idle_connections_keeps_none() {
     let server = Server::start(|_, mut peer| async move {
         while peer.request().await.is_some() {
             peer.send(ok("fine")).await;
         }
     })
     .await;
-    let transport =
-        HyperTransport::builder().no_proxy().pool_idle_timeout(std::time::Duration::ZERO).build().unwrap();
+    let transport = HyperTransport::builder().no_proxy().max_idle_per_host(0).build().unwrap();
     for _ in 0..3 {
         text(&transport, &server.url()).await.unwrap();
         settle().await;

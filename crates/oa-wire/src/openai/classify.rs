@@ -8,6 +8,8 @@ mod target;
 mod wording;
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
 
 use crate::{Category, Error, ErrorKind, ServerWords};
@@ -63,8 +65,8 @@ pub struct Received<'a> {
     pub url: &'a str,
     /// The time of receipt, for a `Retry-After` that is a date when the response has no `Date` of its own.
     pub now: Option<SystemTime>,
-    /// The API key that was sent, if one was: wherever the server echoes it, it is struck out. Without it only what
-    /// looks like a key is.
+    /// The API key that was sent, if one was: wherever the server echoes it, it is struck out. Without it
+    /// only what looks like a key is.
     pub key: Option<&'a str>,
 }
 
@@ -121,8 +123,8 @@ pub fn classify(received: &Received<'_>) -> Error {
     error.with_server(said.into_words())
 }
 
-/// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false or
-/// empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
+/// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
+/// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
 ///
 /// Cheap for what is no error: a search of the bytes.
 pub(crate) fn is_error_envelope(json: &[u8]) -> bool {

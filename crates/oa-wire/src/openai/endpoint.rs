@@ -90,8 +90,8 @@ impl Endpoint {
         &self.0.headers
     }
 
-    /// The key, to be cut out of what servers echo.
-    pub(super) fn key(&self) -> Option<&str> {
+    /// The key, to be cut out of what servers echo (see [`Received::key`](crate::openai::Received::key)). Do not show it.
+    pub fn key(&self) -> Option<&str> {
         self.0.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
     }
 }

@@ -31,12 +31,13 @@ pub struct ModelEntry {
     pub id: String,
     /// Other names of the model (llama.cpp).
     pub aliases: Vec<String>,
-    /// The server's word for its load state: `status` (text, or an object with `value`), or LM Studio's `state`.
+    /// The server's word for its load state: `status` (text, or an object with `value`), or LM Studio's
+    /// `state`.
     pub status: Option<String>,
     /// Who made the entry: `vllm`, `sglang`, `llamacpp`, `library` (Ollama), `openai` (also LiteLLM), ...
     pub owned_by: Option<String>,
-    /// The tokens of its context: `max_model_len` (vLLM, SGLang), `meta.n_ctx` (llama.cpp), `max_context_length` (LM
-    /// Studio), `max_input_tokens` (LiteLLM) or `context_length`.
+    /// The tokens of its context: `max_model_len` (vLLM, SGLang), `meta.n_ctx` (llama.cpp),
+    /// `max_context_length` (LM Studio), `max_input_tokens` (LiteLLM) or `context_length`.
     pub max_model_len: Option<u64>,
 }
 
@@ -47,13 +48,13 @@ const ID_SHOWN: usize = 120;
 impl Catalogue {
     /// Reads the body of a successful `GET /v1/models`.
     ///
-    /// An entry that is not an object with an `id` is left out; unknown members are ignored, and so is the second list
-    /// `models` that some servers add.
+    /// An entry that is not an object with an `id` is left out; unknown members are ignored, and so is the
+    /// second list `models` that some servers add.
     ///
     /// # Errors
     ///
-    /// [`InvalidResponse`](Category::InvalidResponse) with the start of the body for what is no list of models, and for
-    /// an error in place of one the category that it names.
+    /// [`InvalidResponse`](Category::InvalidResponse) with the start of the body for what is no list of
+    /// models, and for an error in place of one the category that it names.
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         if is_error_envelope(body) {
             let headers = HeaderMap::new();
@@ -81,23 +82,25 @@ impl Catalogue {
     /// The entry that serves this model: by its id, an alias, or a pattern; of several, one that is loaded.
     pub fn find(&self, model: &str) -> Option<&ModelEntry> {
         let serving = |fit: Fit| self.entries.iter().filter(move |entry| entry.fit(model) == Some(fit));
-        [Fit::Name, Fit::Pattern].into_iter().find_map(|fit| {
-            serving(fit).find(|entry| !entry.is_not_loaded()).or_else(|| serving(fit).next())
-        })
+        [Fit::Name, Fit::Pattern]
+            .into_iter()
+            .find_map(|fit| serving(fit).find(|entry| !entry.is_not_loaded()).or_else(|| serving(fit).next()))
     }
 
     /// Whether a request for this model is expected to work.
     ///
     /// # Errors
     ///
-    /// [`InvalidModel`](Category::InvalidModel), naming the nearest ids, if it is not listed: a proxy may serve it all
-    /// the same. [`ModelNotLoaded`](Category::ModelNotLoaded) if its entry says that it is loading or not loaded.
+    /// [`InvalidModel`](Category::InvalidModel), naming the nearest ids, if it is not listed: a proxy may
+    /// serve it all the same. [`ModelNotLoaded`](Category::ModelNotLoaded) if its entry says that it is
+    /// loading or not loaded.
     pub fn check(&self, model: &str) -> Result<(), Error> {
         match self.find(model) {
             None => Err(Error::new(Category::InvalidModel, self.not_listed(model))),
             Some(entry) if entry.is_not_loaded() => {
                 let status = shown(entry.status.as_deref().unwrap_or_default());
-                let message = format!("the server lists the model `{}` with the status `{status}`", shown(model));
+                let message =
+                    format!("the server lists the model `{}` with the status `{status}`", shown(model));
                 Err(Error::new(Category::ModelNotLoaded, message))
             }
             Some(_) => Ok(()),
@@ -113,8 +116,8 @@ impl Catalogue {
             (count, _) => format!("it lists {count}, the nearest are: {}", nearest.join(", ")),
         };
         format!(
-            "the server does not list the model `{}`; {seen}. A proxy may serve what it does not list: if so, use the \
-             chat probe",
+            "the server does not list the model `{}`; {seen}. A proxy may serve what it does not list: \
+             if so, use the chat probe",
             shown(model)
         )
     }
@@ -133,8 +136,8 @@ enum Fit {
 }
 
 impl ModelEntry {
-    /// True if the status says that the model is loading or not loaded, in any case and with any separator. A word that
-    /// is not known is no such thing.
+    /// True if the status says that the model is loading or not loaded, in any case and with any separator. A
+    /// word that is not known is no such thing.
     pub fn is_not_loaded(&self) -> bool {
         let Some(status) = &self.status else {
             return false;
@@ -163,7 +166,8 @@ impl ModelEntry {
     fn read(value: &Value) -> Option<Self> {
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let id = value.get("id").and_then(Value::as_str).filter(|id| !id.is_empty())?;
-        let status = value.get("status").and_then(|status| text(status).or_else(|| text(status.get("value")?)));
+        let status =
+            value.get("status").and_then(|status| text(status).or_else(|| text(status.get("value")?)));
         let aliases = value.get("aliases").and_then(Value::as_array);
         let lengths = ["max_model_len", "max_context_length", "context_length", "max_input_tokens"];
         let length = lengths.iter().find_map(|name| value.get(*name)?.as_u64());
@@ -181,7 +185,9 @@ impl ModelEntry {
 fn list(value: &Value) -> Option<&[Value]> {
     match (value, value.get("data")) {
         (Value::Object(_), Some(Value::Array(data))) => Some(data),
-        (Value::Object(object), Some(Value::Null)) if object.get("object").is_some_and(|object| object == "list") => {
+        (Value::Object(object), Some(Value::Null))
+            if object.get("object").is_some_and(|object| object == "list") =>
+        {
             Some(&[])
         }
         (Value::Array(data), _) if !data.is_empty() => Some(data),
@@ -298,7 +304,10 @@ mod tests {
                 (Ok(catalogue), Some(ids)) => assert_eq!(catalogue.ids().collect::<Vec<_>>(), ids, "{body}"),
                 (Err(error), None) => {
                     assert_eq!(error.category(), Category::InvalidResponse, "{body}");
-                    assert!(error.message().contains(if body.is_empty() { "empty" } else { body }), "{error}");
+                    assert!(
+                        error.message().contains(if body.is_empty() { "empty" } else { body }),
+                        "{error}"
+                    );
                 }
                 (got, want) => panic!("{body}: {got:?}, not {want:?}"),
             }
@@ -314,8 +323,9 @@ mod tests {
 
     #[test]
     fn a_model_is_served_by_its_id_an_alias_or_a_pattern() {
-        let body = r#"{"data":[{"id":"tiny"},{"id":"gguf/x","aliases":["x"]},{"id":"wild/*"},{"id":"llama3:latest"},
-            {"id":"wild/cold","status":"unloaded"},{"id":"twice","status":"loading"},{"id":"twice"}]}"#;
+        let body = r#"{"data":[{"id":"tiny"},{"id":"gguf/x","aliases":["x"]},{"id":"wild/*"},
+            {"id":"llama3:latest"},{"id":"wild/cold","status":"unloaded"},
+            {"id":"twice","status":"loading"},{"id":"twice"}]}"#;
         let served = catalogue(body);
         for (model, category) in [
             ("tiny", None),
@@ -378,14 +388,19 @@ mod tests {
         assert!(error.message().contains("something-else-06. A proxy may serve"), "{error}");
         assert!(!error.message().contains("something-else-07"), "{error}");
         let few = catalogue(r#"{"data":[{"id":"b\u0007"},{"id":"a"}]}"#).check("x").unwrap_err();
-        assert!(few.message().contains("it lists 2: a, b.") || few.message().contains("it lists 2: b, a."), "{few}");
+        assert!(
+            few.message().contains("it lists 2: a, b.") || few.message().contains("it lists 2: b, a."),
+            "{few}"
+        );
         let none = catalogue(r#"{"data":[]}"#).check("x").unwrap_err();
         assert!(none.message().contains("lists no model at all"), "{none}");
     }
 
     #[test]
     fn edits_are_counted() {
-        for (from, to, count) in [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2), ("a", "a", 0)] {
+        for (from, to, count) in
+            [("", "", 0), ("", "ab", 2), ("kitten", "sitting", 3), ("ab", "ba", 2), ("a", "a", 0)]
+        {
             let letters = |text: &str| text.chars().collect::<Vec<_>>();
             assert_eq!(edits(&letters(from), &letters(to)), count, "{from} {to}");
         }

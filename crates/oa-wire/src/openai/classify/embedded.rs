@@ -11,8 +11,8 @@ const READ: usize = 64 * 1024;
 
 /// The innermost error in this text, or none if it quotes none.
 ///
-/// Routers quote what their upstream said as text (LiteLLM: `litellm.X: XException - ...`), as JSON, or as Python
-/// prints a dictionary (`Error code: 400 - {'error': {...}}`).
+/// Routers quote what their upstream said as text (LiteLLM: `litellm.X: XException - ...`), as JSON, or as
+/// Python prints a dictionary (`Error code: 400 - {'error': {...}}`).
 pub(super) fn find(text: &str) -> Option<Said> {
     find_at(super::sound::start(text, READ), 0)
 }
@@ -191,5 +191,64 @@ fn python_string(rest: &mut std::str::CharIndices<'_>, quote: char) -> Option<St
             code = code * 16 + rest.next()?.1.to_digit(16)?;
         }
         out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_error_is_found() {
+        let no = None;
+        for (text, want) in [
+            (
+                "litellm.X: X: OpenAIException - slow down\n\nLiteLLM: model group 'a'",
+                Some(("slow down", no)),
+            ),
+            ("litellm.X: OpenAIException - too long\nmodel=a. b=None", Some(("too long", no))),
+            (r#"litellm.X: Hosted_vllmException - {"error":"Unauthorized"}"#, Some(("Unauthorized", no))),
+            (
+                r#"litellm.X: AException - litellm.Y: BException - {"error":{"message":"deep","code":400}}"#,
+                Some(("deep", Some("400"))),
+            ),
+            (
+                "Error 401 - {'error': {'message': \"it's \\u00e9\", 'code': None, 'type': 'a', 'x': (1,)}}",
+                Some(("it's é", no)),
+            ),
+            (
+                "Error code: 400 - {'object': 'error', 'message': 'no', 'code': 400, 'ok': True, 'n': -1.5e2}",
+                Some(("no", Some("400"))),
+            ),
+            (
+                r#"said {\"error\":{\"message\":\"escaped\",\"code\":\"a\"}} twice"#,
+                Some(("escaped", Some("a"))),
+            ),
+            (
+                r#"{"error":{"message":"XException - {\"error\":{\"message\":\"in\",\"code\":1}}"}}"#,
+                Some(("in", Some("1"))),
+            ),
+            (r#"first {"name":"x"} then {"message":"m","type":"t"}"#, Some(("m", no))),
+            ("Failed to parse tools: {\"name\":\"x\"}; tools = [{\"description\": \"d\"}]", None),
+            ("{'url': 'x', 'detail': 'auto'}", None),
+            ("{'type': 'missing', 'ctx': {'error': 'Expecting value'}}", None),
+            ("{'a': <object at 0x7f>, 'error': 'x'}", None),
+            ("{{{{{{{{{{{{{{{{{{{{{{{{", None),
+            ("XException - ", None),
+            ("{'error': 'never ends", None),
+            ("plain", None),
+        ] {
+            let found = find(text);
+            let found = found.as_ref().map(|said| (said.message.as_str(), said.code.as_deref()));
+            assert_eq!(found, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_within_quotes_come_to_an_end() {
+        let text = "XException - ".repeat(10_000);
+        let found = find(&text);
+        assert!(found.is_none_or(|said| said.message.len() < text.len()));
+        assert_eq!(find(&"{\"error\":".repeat(5_000)), None);
     }
 }

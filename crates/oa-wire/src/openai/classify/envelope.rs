@@ -31,7 +31,9 @@ pub(super) fn read(body: &[u8]) -> Said {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').trim();
     let mut said = match json_of(text) {
-        Some(value) => of_value(&value, 0).unwrap_or_else(|| Said { message: unread(&value), ..Said::default() }),
+        Some(value) => {
+            of_value(&value, 0).unwrap_or_else(|| Said { message: unread(&value), ..Said::default() })
+        }
         None if text.starts_with('<') => Said { message: page(text), ..Said::default() },
         None => Said { message: text.to_owned(), ..Said::default() },
     };
@@ -83,7 +85,8 @@ impl Said {
     pub(super) fn sound(self, secrets: &Secrets<'_>) -> Self {
         let text = |text: String| secrets.strike(&sound::clean(&text));
         let word = |word: Option<String>| {
-            let word = word.map(|word| sound::bounded(&secrets.strike(&sound::clean(&word)), sound::WORD_LIMIT));
+            let word =
+                word.map(|word| sound::bounded(&secrets.strike(&sound::clean(&word)), sound::WORD_LIMIT));
             word.filter(|word| !word.trim().is_empty())
         };
         Self {
@@ -137,7 +140,8 @@ fn of_object(object: &Map<String, Value>, depth: usize) -> Option<Said> {
     let Some(outer) = outer else {
         return Some(said);
     };
-    // `{"error":"Not Found","message":"No handler for GET /x","status":404}`: the one is the title of the other.
+    // `{"error":"Not Found","message":"No handler for GET /x","status":404}`: the one is the title of the
+    // other.
     if error.is_string() && !outer.message.is_empty() && !said.message.contains(&outer.message) {
         said.message = format!("{}: {}", said.message, outer.message);
     } else if said.message.is_empty() {
@@ -187,17 +191,18 @@ fn own_words(object: &Map<String, Value>, depth: usize) -> Option<Said> {
     (said != Said::default()).then_some(said)
 }
 
-/// The error that a router keeps beside its own: OpenRouter's `metadata.raw`, Azure's `innererror`.
+/// The error that a router keeps beside its own: in `metadata.raw`, or Azure in `innererror`.
 fn upstream(object: &Map<String, Value>, depth: usize) -> Option<Said> {
     let raw = object.get("metadata").and_then(|metadata| metadata.get("raw"));
     let inner = match raw {
-        Some(Value::String(text)) if !text.trim().is_empty() => Some(embedded::find(text).unwrap_or_else(|| {
-            let value = serde_json::from_str(text).ok();
-            value.and_then(|value| of_value(&value, depth + 1)).unwrap_or_else(|| Said {
-                message: text.trim().to_owned(),
-                ..Said::default()
-            })
-        })),
+        Some(Value::String(text)) if !text.trim().is_empty() => {
+            Some(embedded::find(text).unwrap_or_else(|| {
+                let value = serde_json::from_str(text).ok();
+                value
+                    .and_then(|value| of_value(&value, depth + 1))
+                    .unwrap_or_else(|| Said { message: text.trim().to_owned(), ..Said::default() })
+            }))
+        }
         Some(raw) => of_value(raw, depth + 1),
         None => None,
     };
@@ -244,8 +249,8 @@ fn unread(value: &Value) -> String {
     if says_something(value) { value.to_string() } else { String::new() }
 }
 
-/// A page of HTML (or XML): its title, or else its text; and its start, since a gateway's page often says nothing
-/// else of what it is.
+/// A page of HTML (or XML): its title, or else its text; and its start, since a gateway's page often says
+/// nothing else of what it is.
 fn page(text: &str) -> String {
     const READ: usize = 16 * 1024;
     const TEXT: usize = 300;

@@ -34,7 +34,8 @@ pub(super) fn find(received: &Received<'_>, effective: Option<u16>, text: &str) 
     Some(RetryAfter { delay, source })
 }
 
-/// The delay that a text states: "try again in 1.2s", "retry after 20 seconds", "1m30s". The text is lowercase.
+/// The delay that a text states: "try again in 1.2s", "retry after 20 seconds", "1m30s". The text is
+/// lowercase.
 pub(super) fn in_text(text: &str) -> Option<Duration> {
     const ANCHORS: [&str; 7] = [
         "try again in ",
@@ -45,8 +46,10 @@ pub(super) fn in_text(text: &str) -> Option<Duration> {
         "retry after ",
         "please wait ",
     ];
-    let mut places: Vec<usize> =
-        ANCHORS.iter().flat_map(|anchor| text.match_indices(anchor).map(|(at, _)| at + anchor.len())).collect();
+    let mut places: Vec<usize> = ANCHORS
+        .iter()
+        .flat_map(|anchor| text.match_indices(anchor).map(|(at, _)| at + anchor.len()))
+        .collect();
     places.sort_unstable();
     places.into_iter().find_map(|at| {
         let rest = text[at..].trim_start();
@@ -56,7 +59,8 @@ pub(super) fn in_text(text: &str) -> Option<Duration> {
     })
 }
 
-/// A moment to count from: the response's own `Date`, since a clock may be wrong, or else the time of receipt.
+/// A moment to count from: the response's own `Date`, since a clock may be wrong, or else the time of
+/// receipt.
 fn clock(received: &Received<'_>) -> Option<SystemTime> {
     let date = received.headers.get(header::DATE).and_then(|date| date.to_str().ok());
     date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).or(received.now)
@@ -95,7 +99,8 @@ fn number_length(text: &str) -> usize {
     }
 }
 
-/// The duration at the start of a lowercase text, and its length: `1.2s`, `6m0s`, `20 seconds`, `1 minute 30 s`.
+/// The duration at the start of a lowercase text, and its length: `1.2s`, `6m0s`, `20 seconds`, `1 minute 30
+/// s`.
 fn duration(text: &str) -> Option<(Duration, usize)> {
     let mut total = Duration::ZERO;
     let mut end = 0;
@@ -129,8 +134,8 @@ fn seconds_in(unit: &str) -> Option<f64> {
     })
 }
 
-/// The wait in the `x-ratelimit-reset*` headers: of the limits that are used up (`x-ratelimit-remaining*` is 0), or
-/// of all when it is not clear which was hit, the longest.
+/// The wait in the `x-ratelimit-reset*` headers: of the limits that are used up (`x-ratelimit-remaining*` is
+/// 0), or of all when it is not clear which was hit, the longest.
 fn reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     const RESET: &str = "x-ratelimit-reset";
     let all = headers.iter().filter_map(|(name, value)| {
@@ -158,4 +163,130 @@ fn reset_value(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     let since = if number < MILLISECONDS { number } else { number / 1000.0 };
     let moment = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since).ok()?)?;
     sane(moment.duration_since(now?).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use RetryAfterSource::{HttpDate, LlmProviderRetryAfter, Message, RateLimitReset, RetryAfterMs, Seconds};
+    use http::{HeaderName, HeaderValue, StatusCode};
+
+    const NOW: u64 = 1_800_000_000;
+    const NOW_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
+
+    fn found(headers: &[(&'static str, &str)], text: &str, status: u16) -> Option<(RetryAfterSource, f64)> {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect();
+        let mut received = Received::new(ErrorContext::Http, StatusCode::OK, &headers, b"", "");
+        received.now = Some(UNIX_EPOCH + Duration::from_secs(NOW));
+        find(&received, Some(status), text).map(|wait| (wait.source, wait.delay.as_secs_f64()))
+    }
+
+    #[test]
+    fn the_first_place_wins_and_a_bad_one_is_passed_over() {
+        let all = [
+            ("retry-after-ms", "1500"),
+            ("retry-after", "2.5"),
+            ("llm_provider-retry-after", "7"),
+            ("x-ratelimit-reset-requests", "6m0s"),
+        ];
+        let text = "try again in 20s";
+        assert_eq!(found(&all, text, 429), Some((RetryAfterMs, 1.5)));
+        assert_eq!(found(&all[1..], text, 429), Some((Seconds, 2.5)));
+        assert_eq!(found(&all[2..], text, 429), Some((LlmProviderRetryAfter, 7.0)));
+        assert_eq!(found(&all[3..], text, 429), Some((RateLimitReset, 360.0)));
+        assert_eq!(found(&all[3..], text, 503), Some((Message, 20.0)));
+        for bad in
+            ["-1", "NaN", "inf", "1e3", "+5", "0x10", "5s", "", " ", "1,5", "1.", "86401", "9e99", "soon"]
+        {
+            assert_eq!(found(&[("retry-after-ms", bad), ("retry-after", bad)], text, 429), {
+                let ms = (bad == "86401").then_some((RetryAfterMs, 86.401));
+                ms.or(Some((Message, 20.0)))
+            });
+        }
+        assert_eq!(found(&[("retry-after", &"9".repeat(400))], "", 429), None);
+        assert_eq!(found(&[("retry-after", "0")], text, 429), Some((Seconds, 0.0)));
+        assert_eq!(found(&[("retry-after", "86400")], text, 429), Some((Seconds, 86_400.0)));
+    }
+
+    #[test]
+    fn a_date_counts_from_the_date_of_the_response_or_else_from_now() {
+        for (headers, want) in [
+            (vec![("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT")], Some(60.0)),
+            (vec![("retry-after", "Friday, 15-Jan-27 08:01:00 GMT")], Some(60.0)),
+            (
+                vec![
+                    ("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT"),
+                    ("date", "Fri, 15 Jan 2027 08:00:50 GMT"),
+                ],
+                Some(10.0),
+            ),
+            (vec![("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT"), ("date", "yesterday")], Some(60.0)),
+            (vec![("retry-after", NOW_DATE)], Some(0.0)),
+            (vec![("retry-after", "Fri, 15 Jan 2027 07:59:59 GMT")], None),
+            (vec![("retry-after", "Fri, 15 Jan 2038 08:00:00 GMT")], None),
+        ] {
+            assert_eq!(found(&headers, "", 503), want.map(|seconds| (HttpDate, seconds)), "{headers:?}");
+        }
+        let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(NOW_DATE))]);
+        let received = Received::new(ErrorContext::Http, StatusCode::OK, &headers, b"", "");
+        assert_eq!(find(&received, Some(503), ""), None);
+    }
+
+    #[test]
+    fn the_limit_that_is_used_up_tells_the_reset() {
+        const REQUESTS: &str = "x-ratelimit-reset-requests";
+        const TOKENS: &str = "x-ratelimit-reset-tokens";
+        const LEFT: &str = "x-ratelimit-remaining-requests";
+        for (headers, want) in [
+            (vec![(REQUESTS, "1s"), (TOKENS, "6m0s")], Some(360.0)),
+            (vec![(REQUESTS, "1s"), (TOKENS, "6m0s"), (LEFT, "0")], Some(1.0)),
+            (vec![(REQUESTS, "1s"), (TOKENS, "6m0s"), (LEFT, "7")], Some(360.0)),
+            (vec![(REQUESTS, "20ms")], Some(0.02)),
+            (vec![(REQUESTS, "1h1m1.5s")], Some(3661.5)),
+            (vec![("x-ratelimit-reset", "12.5")], Some(12.5)),
+            (vec![("x-ratelimit-reset", "1800000030")], Some(30.0)),
+            (vec![("x-ratelimit-reset", "1800000030500")], Some(30.5)),
+            (vec![("x-ratelimit-reset", "1700000000")], None),
+            (vec![("x-ratelimit-reset", "1s later")], None),
+            (vec![("x-ratelimit-reset", "-1s")], None),
+            (vec![("x-ratelimit-reset", "48h")], None),
+        ] {
+            assert_eq!(
+                found(&headers, "", 429),
+                want.map(|seconds| (RateLimitReset, seconds)),
+                "{headers:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_text_states_a_delay() {
+        for (text, want) in [
+            ("please try again in 1.2s. visit", Some(1.2)),
+            ("try again in 60 seconds", Some(60.0)),
+            ("try again in 1m30s", Some(90.0)),
+            ("try again in 500ms", Some(0.5)),
+            ("try again in 1 minute and 30 seconds.", Some(90.0)),
+            ("please retry after 20 seconds.", Some(20.0)),
+            ("please retry in 34.074824224s.", Some(34.074_824_224)),
+            ("try again in about 2 hours", Some(7200.0)),
+            ("please wait for 3 min", Some(180.0)),
+            ("try again in a moment; or try again in 5 seconds", Some(5.0)),
+            ("try again in 5", None),
+            ("try again in 5 months", None),
+            ("try again in .5s", None),
+            ("try again in -5s", None),
+            ("try again in 99999999999999999999s", None),
+            ("try again in 2 days", None),
+            ("try again in ", None),
+            ("try again in 5é", None),
+            ("try again later", None),
+            ("in 5 seconds", None),
+        ] {
+            assert_eq!(in_text(text).map(|delay| delay.as_secs_f64()), want, "{text}");
+        }
+    }
 }

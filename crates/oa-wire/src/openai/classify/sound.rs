@@ -15,10 +15,8 @@ const READ: usize = 16 * 1024;
 /// The text without control characters other than line breaks, and without the prompt where it is echoed.
 pub(super) fn clean(text: &str) -> String {
     let text = start(text, READ).trim();
-    let text: String = text
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c })
-        .collect();
+    let text: String =
+        text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect();
     without_prompt(&text).trim().to_owned()
 }
 
@@ -217,4 +215,70 @@ fn length_of_list(text: &str, escapes: usize) -> usize {
         }
     }
     text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_struck_out_and_words_are_not() {
+        let secrets = Secrets { key: Some(" my-local-key ") };
+        for (text, want) in [
+            ("key my-local-key refused", "key *** refused"),
+            ("Incorrect API key provided: sk-abcdefghijkl.", "Incorrect API key provided: sk-***."),
+            ("sk-proj-a_b-c*****wxyz. Find it at", "sk-***. Find it at"),
+            ("sk-abc***", "sk-abc***"),
+            ("risk-assessment of a task-force", "risk-assessment of a task-force"),
+            ("ésk-abcdefghijkl", "ésk-***"),
+            ("token gsk_0123456789abcdef", "token gsk_***"),
+            ("pip install hf_transfer", "pip install hf_transfer"),
+            ("got `Bearer abc12345`", "got `Bearer ***`"),
+            ("BEARER eyJhbGciOiJIUzI1NiJ9.e30.c2ln, no", "BEARER ***, no"),
+            ("Bearer authentication is required", "Bearer authentication is required"),
+            ("Ensure Key has `Bearer ` prefix", "Ensure Key has `Bearer ` prefix"),
+            ("Bearer Bearer abc12345", "Bearer Bearer ***"),
+        ] {
+            assert_eq!(secrets.strike(text), want);
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_no_key() {
+        let secrets = Secrets { key: Some("EMPTY") };
+        assert_eq!(secrets.strike("EMPTY body"), "EMPTY body");
+        assert_eq!(Secrets { key: None }.strike_bytes(b"abc"), Cow::Borrowed(b"abc"));
+        assert_eq!(
+            &*Secrets { key: Some("secret") }.strike_bytes(b"a secret, the secret."),
+            b"a ***, the ***."
+        );
+    }
+
+    #[test]
+    fn an_echoed_prompt_is_left_out() {
+        for (text, want) in [
+            (
+                "'input': {'model': 'm', 'messages': [{'role': 'user', 'content': \"it's [me\"}], 'n': 1}",
+                "'input': {'model': 'm', 'messages': […], 'n': 1}",
+            ),
+            (r#"{"role":"user","content":"say \"hi\" now","n":1}"#, r#"{"role":"user","content":"…","n":1}"#),
+            (r#"{\"content\": \"say \\\"hi\\\" now\", \"n\":1}"#, r#"{\"content\": \"…\", \"n\":1}"#),
+            ("{'type': 'text', 'text': 'secret'}", "{'type': 'text', 'text': '…'}"),
+            ("\"prompt\" : \"never ends", "\"prompt\" : \"…"),
+            ("'messages': [['a', \"b]\"], 'c'", "'messages': […"),
+            ("All messages must contain 'content'", "All messages must contain 'content'"),
+            ("must be one of \"text\" or \"json\"", "must be one of \"text\" or \"json\""),
+            ("'content': None, 'text': 5", "'content': None, 'text': 5"),
+        ] {
+            assert_eq!(without_prompt(text), want);
+        }
+    }
+
+    #[test]
+    fn control_characters_go_and_lines_stay() {
+        assert_eq!(clean("\u{0} a\u{1b}[31mb\r\nc\td\u{85} "), "a [31mb \nc\td");
+        assert_eq!(bounded("éé é", 2), "éé…");
+        assert_eq!(bounded("éé", 2), "éé");
+        assert_eq!(start("éé", 3), "é");
+    }
 }

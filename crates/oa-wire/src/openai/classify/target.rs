@@ -14,12 +14,13 @@ pub(super) fn shown(url: &str) -> String {
     sound::bounded(&sound::flat(&sound::clean(&format!("{}{}", &url[..authority], &url[host..]))), LIMIT)
 }
 
-/// What to add to the message of a 3xx, 404 or 405 that is not about the model. `wrapped`: a router passes on what
-/// its upstream said.
+/// What to add to the message of a 3xx, 404 or 405 that is not about the model. `wrapped`: a router passes on
+/// what its upstream said.
 pub(super) fn advice(received: &Received<'_>, wrapped: bool) -> String {
     let url = shown(received.url);
     if received.status.is_redirection() {
-        let location = received.headers.get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
+        let location =
+            received.headers.get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
         return match location {
             Some(to) => format!("; {url} redirects to {to}, which is not followed: check the base URL"),
             None => format!("; {url} redirects to nowhere: check the base URL"),
@@ -28,23 +29,63 @@ pub(super) fn advice(received: &Received<'_>, wrapped: bool) -> String {
     if wrapped {
         return format!("; called {url}: the upstream behind it says so, whose base URL may be wrong");
     }
-    let method = if received.status.as_u16() == 405 { "which does not take this method" } else { "likely cause" };
-    format!("; called {url}, {method}: {}", cause(&url))
+    let is_405 = received.status.as_u16() == 405;
+    let method = if is_405 { "which does not take this method" } else { "likely cause" };
+    format!("; called {url}, {method}: {}", cause(&url, is_405))
 }
 
-fn cause(url: &str) -> String {
+fn cause(url: &str, is_405: bool) -> String {
     let path = url.find("://").map_or(url, |at| &url[at + 3..]);
     let path = path.find('/').map_or("", |at| &path[at..]);
     let lower = path.to_ascii_lowercase();
     let versions = lower.split('/').filter(|segment| *segment == "v1").count();
-    match lower.find("/v1/") {
-        _ if versions > 1 => "the path has `/v1` twice, so the base URL must end before it".to_owned(),
-        Some(0) | None => "this is no OpenAI-compatible server, or it is behind a proxy prefix that the base URL \
-                           leaves out"
-            .to_owned(),
-        Some(prefix) => format!(
-            "the prefix `{}` of the base URL is wrong for this server, or a proxy does not take it off",
-            &path[..prefix]
-        ),
+    let prefix = lower.find("/v1/").map_or("", |end| path[..end].trim_end_matches('/'));
+    if versions > 1 {
+        "the path has `/v1` twice, so the base URL must end before it".to_owned()
+    } else if !prefix.is_empty() {
+        format!(
+            "the prefix `{prefix}` of the base URL is wrong for this server, or a proxy does not take it off"
+        )
+    } else if is_405 {
+        "another service answers there, or a proxy changed the method".to_owned()
+    } else {
+        "this is no OpenAI-compatible server, or it is behind a proxy prefix that the base URL leaves out"
+            .to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        for (url, want) in [
+            ("http://h:8000/v1/models", "http://h:8000/v1/models"),
+            ("https://user:pa@ss@h/v1?key=secret#x", "https://h/v1"),
+            ("https://h?key=a/b@c", "https://h"),
+            ("/v1/chat/completions?x", "/v1/chat/completions"),
+            ("http://h/a@b", "http://h/a@b"),
+            ("http://h/a\u{1b}[2J", "http://h/a [2J"),
+            ("", ""),
+        ] {
+            assert_eq!(shown(url), want);
+        }
+    }
+
+    #[test]
+    fn the_cause_is_told_from_the_path() {
+        for (url, is_405, want) in [
+            ("http://h/v1/v1/chat/completions", false, "twice"),
+            ("http://h/gw/V1/v1/models", true, "twice"),
+            ("http://h/nope/v1/chat/completions", false, "`/nope`"),
+            ("http://h/a/b/v1/models", true, "`/a/b`"),
+            ("http://h//v1/chat/completions", false, "leaves out"),
+            ("http://h/v1/chat/completions", false, "leaves out"),
+            ("http://h", false, "leaves out"),
+            ("http://h/v1/chat/completions", true, "another service"),
+        ] {
+            assert!(cause(url, is_405).contains(want), "{url}: {}", cause(url, is_405));
+        }
     }
 }

@@ -4,8 +4,8 @@ use super::{envelope::Said, retry_after};
 use crate::{Category, ErrorKind};
 use http::StatusCode;
 
-/// Codes and types, lowercase and without separators (`RateLimitError` is `rate_limit_error`), and the status that
-/// each stands for.
+/// Codes and types, lowercase and without separators (`RateLimitError` is `rate_limit_error`), and the status
+/// that each stands for.
 const STATUSES: &[(&str, &[&str])] = &[
     ("400", BAD_REQUEST),
     ("401", BAD_KEY),
@@ -107,8 +107,12 @@ const UNKNOWN_MODEL: &[&str] = &[
     "modeldecommissioned",
     "deploymentnotfound",
 ];
-const NO_MEDIUM: &[&str] =
-    &["imagecontentnotsupported", "imageinputnotsupported", "unsupportedcontentblock", "modalitynotsupported"];
+const NO_MEDIUM: &[&str] = &[
+    "imagecontentnotsupported",
+    "imageinputnotsupported",
+    "unsupportedcontentblock",
+    "modalitynotsupported",
+];
 const OVERFLOW: &[&str] = &["contextlengthexceeded", "exceedcontextsizeerror", "contextwindowexceedederror"];
 const FILTERED: &[&str] = &[
     "contentfilter",
@@ -174,10 +178,20 @@ const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "model not exist",
     "model_not_found",
 ];
-const UNKNOWN_MODEL_PHRASES_OF_404: &[&str] =
-    &["invalid model", "unable to access model", "not a valid model", "could not find model", "does not have access to model"];
-const NOT_LOADED_PHRASES: &[&str] =
-    &["no models loaded", "no model loaded", "no model is loaded", "model is warming up", "model is starting"];
+const UNKNOWN_MODEL_PHRASES_OF_404: &[&str] = &[
+    "invalid model",
+    "unable to access model",
+    "not a valid model",
+    "could not find model",
+    "does not have access to model",
+];
+const NOT_LOADED_PHRASES: &[&str] = &[
+    "no models loaded",
+    "no model loaded",
+    "no model is loaded",
+    "model is warming up",
+    "model is starting",
+];
 const OVERFLOW_PHRASES: &[&str] = &[
     "maximum context length",
     "context_length_exceeded",
@@ -281,15 +295,19 @@ impl Words {
             || self.unknown_model()
             || self.says(UNKNOWN_MODEL_PHRASES_OF_404)
             || self.text.starts_with("model: ")
-            || model_then(&self.text, 80, &[
-                "does not exist",
-                "doesn't exist",
-                "not found",
-                "not available",
-                "has been deprecated",
-                "decommissioned",
-                "not supported",
-            ])
+            || model_then(
+                &self.text,
+                80,
+                &[
+                    "does not exist",
+                    "doesn't exist",
+                    "not found",
+                    "not available",
+                    "has been deprecated",
+                    "decommissioned",
+                    "not supported",
+                ],
+            )
     }
 
     /// The model is loading or not loaded, in words that mean nothing else.
@@ -343,8 +361,8 @@ impl Words {
         if self.text.contains(COOLDOWN) || self.named(&["alldeploymentsincooldown"]) {
             return Some(
                 "the router paused its deployments after an earlier error of their upstream, which this one \
-                 hides: look for it (a wrong key, a wrong model, a refused connection) in the call before, or in \
-                 the router's log",
+                 hides: look for it (a wrong key, a wrong model, a refused connection) in the call \
+                 before, or in the router's log",
             );
         }
         None
@@ -379,15 +397,15 @@ fn refuses_medium(sentence: &str) -> bool {
         .collect();
     let sentence = words.join(" ");
     let after = REFUSALS.iter().any(|refusal| {
-        sentence.match_indices(refusal).any(|(at, _)| {
-            sentence[at + refusal.len()..].split(' ').skip(1).take(NEAR).any(is_medium)
-        })
+        sentence
+            .match_indices(refusal)
+            .any(|(at, _)| sentence[at + refusal.len()..].split(' ').skip(1).take(NEAR).any(is_medium))
     });
     after
         || ["not supported", "unsupported", "not enabled"].iter().any(|refusal| {
-            sentence.match_indices(refusal).any(|(at, _)| {
-                sentence[..at].split(' ').rev().skip(1).take(NEAR).any(is_medium)
-            })
+            sentence
+                .match_indices(refusal)
+                .any(|(at, _)| sentence[..at].split(' ').rev().skip(1).take(NEAR).any(is_medium))
         })
 }
 
@@ -438,8 +456,13 @@ fn quoted_model_missing(text: &str) -> bool {
             return false;
         };
         let rest = rest[end + 1..].trim_start();
-        let rest = ["was ", "is ", "could ", "does "].iter().find_map(|word| rest.strip_prefix(word)).unwrap_or(rest);
-        ["not found", "not exist", "not be found", "not available"].iter().any(|missing| rest.starts_with(missing))
+        let rest = ["was ", "is ", "could ", "does "]
+            .iter()
+            .find_map(|word| rest.strip_prefix(word))
+            .unwrap_or(rest);
+        ["not found", "not exist", "not be found", "not available"]
+            .iter()
+            .any(|missing| rest.starts_with(missing))
     })
 }
 
