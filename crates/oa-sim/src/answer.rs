@@ -118,7 +118,8 @@ impl From<Bytes> for Piece {
 /// use oa_sim::{Answer, Gate, Piece};
 ///
 /// let gate = Gate::new();
-/// let answer = Answer::stream([Piece::from("data: 1\n\n"), Piece::Wait(gate.clone()), "data: 2\n\n".into()]);
+/// let (first, second) = (Piece::from("data: 1\n\n"), Piece::from("data: 2\n\n"));
+/// let answer = Answer::stream([first, Piece::Wait(gate.clone()), second]);
 /// // ... read the first event, look at the world, and then:
 /// gate.open();
 /// # let _ = answer;

@@ -1,4 +1,4 @@
-//! An OpenAI-compatible server inside of a test's own process: scripted answers, faults, and a generative mode.
+//! An OpenAI-compatible server inside of a test's own process: scripted answers, faults, a generative mode.
 //!
 //! [`Sim`] listens on a free port of 127.0.0.1 and speaks HTTP/1.1 byte by byte, so that it can do what real
 //! servers do and libraries hide: cut a body, reset a connection, stall, lie about a length, close a kept
@@ -7,8 +7,8 @@
 //! # It answers by itself
 //!
 //! Without a script it obeys the request as a small model behind vLLM's API would: it echoes, counts, stops,
-//! streams, calls tools and fills schemas. What it says is made up, and it says so: its model is named `oa-sim`,
-//! and each answer carries the header `x-oa-simulator`.
+//! streams, calls tools and fills schemas. What it says is made up, and it says so: its model is named
+//! `oa-sim`, and each answer carries the header `x-oa-simulator`.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> std::io::Result<()> {
@@ -19,15 +19,15 @@
 //! # Ok(()) }
 //! ```
 //!
-//! | request | answer |
-//! |---|---|
-//! | `POST /v1/chat/completions` | obeys `messages`, `max_tokens`, `max_completion_tokens`, `stop`, `n`, `seed`, `stream`, `stream_options`, `response_format`, `tools`, `tool_choice`, `parallel_tool_calls`; refuses what vLLM refuses, in its words |
-//! | `GET /v1/models`, `GET /v1/models/ID` | the names it serves |
-//! | `GET /health`, `GET /version` | 200 |
-//! | else | 404 `{"detail":"Not Found"}` or 405 |
+//! - `POST /v1/chat/completions` obeys `messages`, `max_tokens`, `max_completion_tokens`, `stop`, `n`,
+//!   `seed`, `stream`, `stream_options`, `response_format`, `tools`, `tool_choice` and `parallel_tool_calls`, and
+//!   refuses what vLLM refuses, in its words.
+//! - `GET /v1/models` and `GET /v1/models/ID` show the names that it serves.
+//! - `GET /health`, `GET /version` and `GET /` are 200.
+//! - Every other path is 404 `{"detail":"Not Found"}`, every other method 405.
 //!
-//! A token is a word. With `tool_choice: "auto"` it calls the tools that the last user message names, and after
-//! their results it answers with them. Text for a schema comes in the order of the schema's properties.
+//! A token is a word. With `tool_choice: "auto"` it calls the tools that the last user message names, and
+//! after their results it answers with them. Text for a schema comes in the order of the schema's properties.
 //!
 //! # It plays what a test says
 //!
@@ -54,8 +54,8 @@
 //!
 //! # Tests without sleeping
 //!
-//! [`Sim::wait_for`] waits for what the server sees, such as [`Stats::client_left`], and a [`Gate`] holds an answer
-//! until the test lets it go on. All delays use tokio's clock, so that a test with a paused clock
+//! [`Sim::wait_for`] waits for what the server sees, such as [`Stats::client_left`], and a [`Gate`] holds an
+//! answer until the test lets it go on. All delays use tokio's clock, so that a test with a paused clock
 //! (`#[tokio::test(start_paused = true)]`) takes no time, if the simulator runs in its runtime
 //! ([`Sim::start`]).
 //!

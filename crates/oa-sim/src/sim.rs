@@ -127,7 +127,8 @@ impl Sim {
     }
 
     /// Closes every connection that waits for a request, as a server does with idle ones after some seconds.
-    /// Wait for `open == 0` in [`wait_for`](Sim::wait_for) before the next request, or use the moment between.
+    /// A request that is on its way meets the closed connection: the keep-alive race. To avoid it, wait for
+    /// `open == 0` in [`wait_for`](Sim::wait_for) first.
     pub fn close_idle(&self) {
         self.shared.close_idle.send_modify(|times| *times += 1);
     }

@@ -1,4 +1,5 @@
 //! Does the server play what the test says, fault by fault?
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

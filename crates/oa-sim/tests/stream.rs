@@ -1,4 +1,5 @@
 //! Does the generative mode stream what it would have answered at once?
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -269,8 +269,8 @@ fn read_choice(body: &Json, tools: &[Tool]) -> Result<Choice, Refusal> {
             "required" => Choice::Required,
             other => {
                 let message = format!(
-                    "Invalid value for `tool_choice`: {other}! Only named tools, \"none\", \"auto\" or \"required\" \
-                     are supported."
+                    "Invalid value for `tool_choice`: {other}! Only named tools, \"none\", \"auto\" or \
+                     \"required\" are supported."
                 );
                 return Err(value_error(&message, "tool_choice"));
             }
@@ -346,23 +346,25 @@ fn read_messages(model: &Model, name: &str, body: &Json) -> Result<Vec<Message>,
 fn no_images(words: TextOnly, model: &str) -> Refusal {
     match words {
         TextOnly::Vllm => bad_request(format!("{model} is not a multimodal model"), None),
-        TextOnly::LlamaCpp => Box::new(super::json(
-            500,
-            &Json::object([(
-                "error",
-                Json::object([
-                    ("code", Json::count(500)),
-                    (
-                        "message",
-                        Json::text(
-                            "image input is not supported - hint: if this is unexpected, you may need to provide \
-                             the mmproj",
+        TextOnly::LlamaCpp => Box::new(
+            super::json(
+                500,
+                &Json::object([(
+                    "error",
+                    Json::object([
+                        ("code", Json::count(500)),
+                        (
+                            "message",
+                            Json::text(
+                                "image input is not supported - hint: if this is unexpected, you may need to \
+                             provide the mmproj",
+                            ),
                         ),
-                    ),
-                    ("type", Json::text("server_error")),
-                ]),
-            )]),
-        )
-        .close()),
+                        ("type", Json::text("server_error")),
+                    ]),
+                )]),
+            )
+            .close(),
+        ),
     }
 }

@@ -36,7 +36,7 @@ pub enum Reply {
 pub enum Reasoning {
     /// `reasoning` (vLLM since 0.14, Ollama).
     Reasoning,
-    /// `reasoning_content` (llama.cpp, SGLang, `LiteLLM`, older vLLM).
+    /// `reasoning_content` (llama.cpp, SGLang, LiteLLM, older vLLM).
     ReasoningContent,
     /// Both with the same text (vLLM 0.13).
     Both,

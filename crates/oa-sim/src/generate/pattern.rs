@@ -5,8 +5,8 @@ const MAX_DEPTH: usize = 32;
 /// Longer texts are refused.
 const MAX_LENGTH: usize = 10_000;
 
-/// A text that matches `pattern` and has between `least` and `most` characters; another one for each `variant`
-/// where the pattern leaves a choice. The error says what of the pattern is not understood.
+/// A text that matches `pattern` and has between `least` and `most` characters; another one for each
+/// `variant` where the pattern leaves a choice. The error says what of the pattern is not understood.
 pub(crate) fn sample(pattern: &str, least: usize, most: usize, variant: usize) -> Result<String, String> {
     let mut parser = Parser { rest: pattern.chars().collect(), at: 0 };
     let branches = parser.branches(0)?;

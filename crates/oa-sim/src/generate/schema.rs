@@ -405,7 +405,8 @@ fn number(schema: &Json, at: At<'_>, whole: bool) -> Result<Json, String> {
     let lowest = least.map(|least| snapped(least, f64::ceil));
     let highest = most.map(|most| snapped(most, f64::floor));
     let (usual, unit) = if step > 0.0 { (step, step) } else { (1.5, 1.0) };
-    // First what is usual, where it is allowed; then up from the lower bound, down from the upper one, between.
+    // First what is usual, where it is allowed; then up from the lower bound, down from the upper one, and
+    // between them.
     let mut candidates = Vec::new();
     if at.variant == 0 || lowest.is_none() {
         candidates.push(usual + variant * unit);

@@ -17,8 +17,8 @@ catalogue! {
     after_done: Answer::stream(hello_events().into_iter().chain([
         ": bye\n\n".to_owned(), DONE.to_owned(), event("{not json"),
     ])) => Expected::hello();
-    /// An orderly end (last HTTP chunk and all) without finish reason and `[DONE]` (Ollama, after an error that
-    /// it lost).
+    /// An orderly end (last HTTP chunk and all) without finish reason and `[DONE]` (Ollama, after an error
+    /// that it lost).
     ends_early: hello_broken([]) => Expected::broken("provider_unavailable", "");
     /// The connection is closed in the middle of the body, between two events (a killed vLLM or llama.cpp).
     cut: hello_broken([Piece::Cut]) => Expected::broken("provider_unavailable", "");
@@ -58,7 +58,7 @@ catalogue! {
     finish_null: hello_ending([finish("null")]) => Expected::hello_finished("error");
     /// `finish_reason: ""`.
     finish_empty: hello_ending([finish(r#""""#)]) => Expected::hello_finished("error");
-    /// No member `finish_reason` until the last chunk (`LiteLLM`).
+    /// No member `finish_reason` until the last chunk (LiteLLM).
     finish_only_at_end: Answer::events([
         super::parts::choice(r#""delta":{"role":"assistant","content":"Hello, wörld 😀"}"#),
         super::parts::choice(r#""delta":{},"finish_reason":"stop""#),

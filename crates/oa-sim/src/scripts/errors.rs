@@ -12,11 +12,11 @@ catalogue! {
         => Expected::refused("provider_unavailable", "cannot accept new requests");
     /// A rate limit as the first event.
     rate_limit_first: Answer::stream([
-        fault("Rate limit reached, slow down", "rate_limit_error", json!(429)),
+        fault("Rate limit reached, slow down", "rate_limit_error", 429),
     ]) => Expected::refused("provider_rate_limit", "slow down");
     /// A spent quota as the first event: a rate limit that will not pass.
     quota_first: Answer::stream([
-        fault("You exceeded your current quota", "insufficient_quota", json!("insufficient_quota")),
+        fault("You exceeded your current quota", "insufficient_quota", "insufficient_quota"),
     ]) => Expected::refused("provider_rate_limit", "exceeded your current quota").for_good();
     /// llama.cpp's prompt that is too long, as the first event.
     context_first: Answer::stream([
@@ -31,7 +31,7 @@ catalogue! {
     ]) => Expected::refused("provider_model_not_loaded", "Loading model");
     /// An unknown model, as the first event.
     model_first: Answer::stream([
-        fault("The model `x` does not exist.", "NotFoundError", json!(404)),
+        fault("The model `x` does not exist.", "NotFoundError", 404),
         DONE.to_owned(),
     ]) => Expected::refused("provider_invalid_model", "does not exist");
     /// A wrong key, which only the type names.
@@ -65,11 +65,11 @@ catalogue! {
         })),
         DONE.to_owned(),
     ])) => Expected::broken("provider_invalid_request", "temperature must be non-negative");
-    /// `LiteLLM`: the code is a text of digits.
+    /// LiteLLM: the code is a text of digits.
     error_inside_litellm: hello_broken(texts([
         fault(
-            "litellm.APIConnectionError: APIConnectionError: Hosted_vllmException - Response payload is not completed",
-            "internal_server_error", json!("500"),
+            "litellm.APIConnectionError: APIConnectionError: Response payload is not completed",
+            "internal_server_error", "500",
         ),
         DONE.to_owned(),
     ])) => Expected::broken("provider_unavailable", "Response payload is not completed");
@@ -113,18 +113,19 @@ catalogue! {
 }
 
 fn busy() -> String {
-    let message = "The engine is currently busy and cannot accept new requests. Please try again later or on a \
-                   different instance.";
-    fault(message, "Service Unavailable", json!(503))
+    let message = "The engine is currently busy and cannot accept new requests. Please try again later or \
+                   on a different instance.";
+    fault(message, "Service Unavailable", 503)
 }
 
 fn dead() -> String {
     let message = "EngineCore encountered an issue. See stack trace (above) for the root cause.";
-    fault(message, "InternalServerError", json!(500))
+    fault(message, "InternalServerError", 500)
 }
 
 /// An event with an error in OpenAI's form.
-fn fault(message: &str, kind: &str, code: Value) -> String {
+fn fault(message: &str, kind: &str, code: impl Into<Value>) -> String {
+    let code: Value = code.into();
     event(json!({"error": {"message": message, "type": kind, "param": null, "code": code}}))
 }
 

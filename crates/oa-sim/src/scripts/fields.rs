@@ -32,7 +32,10 @@ catalogue! {
     /// Usage with details: tokens from the cache.
     usage_cached: hello_ending([finish(r#""stop""#), usage(
         r#"{"prompt_tokens":5,"total_tokens":9,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":3}}"#,
-    )]) => Expected { usage: ExpectedUsage { cached_tokens: Some(3), ..Expected::hello().usage }, ..Expected::hello() };
+    )]) => Expected {
+        usage: ExpectedUsage { cached_tokens: Some(3), ..Expected::hello().usage },
+        ..Expected::hello()
+    };
     /// Counters that are none: negative, a text, null. Each is absent on its own.
     usage_malformed: hello_ending([finish(r#""stop""#), usage(
         r#"{"prompt_tokens":-5,"total_tokens":9,"completion_tokens":"four","prompt_tokens_details":null}"#,
@@ -102,7 +105,7 @@ catalogue! {
 
     /// Reasoning in `reasoning` (vLLM 0.14 and later, Ollama).
     reasoning: thinking(|text| json!({"reasoning": text})) => thought();
-    /// Reasoning in `reasoning_content` (llama.cpp, SGLang, `LiteLLM`).
+    /// Reasoning in `reasoning_content` (llama.cpp, SGLang, LiteLLM).
     reasoning_content: thinking(|text| json!({"reasoning_content": text})) => thought();
     /// Reasoning in both, the same text (vLLM 0.13): it is taken once.
     reasoning_both: thinking(|text| json!({"reasoning": text, "reasoning_content": text})) => thought();

@@ -63,7 +63,8 @@ catalogue! {
     other_fields: hello_as(|text| text.replace("data: ", "id: 1\nevent: message\nretry: 10\ndata: "))
         => Expected::hello();
     /// Fields that the format does not know, and a line without a colon.
-    unknown_fields: hello_as(|text| text.replace("data: {", "x-trace: 1\nnonsense\ndata: {")) => Expected::hello();
+    unknown_fields: hello_as(|text| text.replace("data: {", "x-trace: 1\nnonsense\ndata: {"))
+        => Expected::hello();
     /// The last event, `[DONE]`, without its blank line.
     no_blank_line_at_end: hello_as(|text| text.trim_end().to_owned()) => Expected::hello();
     /// The last event is the finish reason; neither `[DONE]` nor a blank line follows.
@@ -88,7 +89,8 @@ catalogue! {
     /// The connection is closed right after the stream, without having been announced (llama.cpp).
     then_closed: Answer::stream(hello_events()).then_hang_up() => Expected::hello();
     /// `content-type: text/event-stream` in another letter case and without a character set.
-    content_type_case: Answer::stream(hello_events()).header("content-type", "Text/Event-Stream") => Expected::hello();
+    content_type_case: Answer::stream(hello_events()).header("content-type", "Text/Event-Stream")
+        => Expected::hello();
     /// One event of 256 KiB.
     large_event: large() => Expected { text: "x".repeat(256 * 1024), ..Expected::hello_finished("stop") };
 }

@@ -1,8 +1,8 @@
 //! Which deviations of real servers can be played back, and what should a right client make of each?
 //!
 //! Every [`Script`] is an answer to a streamed `POST /v1/chat/completions` together with what a client should
-//! get out of it, as plain data. Most were seen on the wire of vLLM, llama.cpp, `LiteLLM`, SGLang, Ollama or LM
-//! Studio; the others are what the event-stream format allows.
+//! get out of it, as plain data. Most were seen on the wire of vLLM, llama.cpp, LiteLLM, SGLang, Ollama or
+//! LM Studio; the others are what the event-stream format allows.
 //!
 //! Play one, or loop over [`all`]. The request should offer [`tools`], since a call of a tool that was not
 //! offered is an error in some clients; retries should be off, since each script answers one request; and a
@@ -17,14 +17,15 @@
 //!     // let result = my_client(&sim.base_url()).stream(...).await;
 //!     match &script.expected.error {
 //!         None => { /* compare script.expected.text, .tool_calls, ... with the result */ }
-//!         Some(error) => { /* the result is this error, with what came before it */ let _ = error.category; }
+//!         Some(error) => println!("the call ends with {}, after some text perhaps", error.category),
 //!     }
 //!     sim.shutdown().await;
 //! }
 //! # Ok(()) }
 //! ```
 //!
-//! To cut the bytes elsewhere, take [`Answer::split_every`] or [`Answer::split_at`]: no cut may change the result.
+//! To cut the bytes elsewhere, take [`Answer::split_every`] or [`Answer::split_at`]: no cut may change the
+//! result.
 
 /// Makes one documented function for each script, and the list of them all.
 macro_rules! catalogue {
@@ -76,8 +77,8 @@ impl Script {
     }
 }
 
-/// What a right client makes of a script. With an [`error`](Expected::error), the other fields are what arrived
-/// before it.
+/// What a right client makes of a script. With an [`error`](Expected::error), the other fields are what
+/// arrived before it.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Expected {

@@ -13,7 +13,7 @@ catalogue! {
     unauthorized_llama_cpp: Answer::json(401, json!({
         "error": {"message": "Invalid API Key", "type": "authentication_error", "code": 401},
     })) => Expected::refused("provider_authentication", "Invalid API Key");
-    /// `LiteLLM` with a wrong key and no database: status 400.
+    /// LiteLLM with a wrong key and no database: status 400.
     unauthorized_litellm: openai(400, "No connected db.", "no_db_connection", "400")
         => Expected::refused("provider_authentication", "No connected db.");
     /// A key that may not do this.
@@ -38,10 +38,10 @@ catalogue! {
         404, "model \"x\" not found, try pulling it first", "not_found_error", Value::Null,
     )
         => Expected::refused("provider_invalid_model", "not found");
-    /// `LiteLLM`: an unknown model has status 400.
+    /// LiteLLM: an unknown model has status 400.
     unknown_model_litellm: Answer::json(400, json!({"error": {
-        "message": "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view available \
-                    models for your key.",
+        "message": "/chat/completions: Invalid model name passed in model=x. Call `/v1/models` to view \
+                    available models for your key.",
         "type": "invalid_request_error", "param": "model", "code": "400",
     }})) => Expected::refused("provider_invalid_model", "Invalid model name");
     /// A wrong path, which is no wrong model.
@@ -66,7 +66,7 @@ catalogue! {
         => Expected::refused("provider_unavailable", "Internal Server Error");
     /// 500 with an empty body.
     internal_empty: Answer::text(500, "") => Expected::refused("provider_unavailable", "");
-    /// `LiteLLM`: a timeout upstream has status 408.
+    /// LiteLLM: a timeout upstream has status 408.
     timeout_litellm: openai(
         408, "litellm.Timeout: APITimeoutError - Request timed out.", "invalid_request_error", "408",
     )
@@ -92,8 +92,8 @@ catalogue! {
     malformed_llama_cpp: Answer::json(500, json!({
         "error": {
             "code": 500,
-            "message": "[json.exception.parse_error.101] parse error at line 1, column 29: syntax error while \
-                        parsing value",
+            "message": "[json.exception.parse_error.101] parse error at line 1, column 29: syntax error \
+                        while parsing value",
             "type": "server_error",
         },
     })) => Expected::refused("provider_invalid_request", "parse error");
@@ -104,7 +104,8 @@ catalogue! {
     image_llama_cpp: Answer::json(500, json!({
         "error": {
             "code": 500,
-            "message": "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj",
+            "message": "image input is not supported - hint: if this is unexpected, you may need to provide \
+                        the mmproj",
             "type": "server_error",
         },
     })) => Expected::refused("provider_unsupported_content_block", "image input is not supported");

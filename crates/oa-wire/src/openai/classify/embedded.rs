@@ -217,7 +217,7 @@ mod tests {
                 Some(("it's é", no)),
             ),
             (
-                "Error code: 400 - {'object': 'error', 'message': 'no', 'code': 400, 'ok': True, 'n': -1.5e2}",
+                "Error 400 - {'object': 'error', 'message': 'no', 'code': 400, 'ok': True, 'n': -1.5e2}",
                 Some(("no", Some("400"))),
             ),
             (

@@ -274,6 +274,7 @@ mod tests {
             ("please retry in 34.074824224s.", Some(34.074_824_224)),
             ("try again in about 2 hours", Some(7200.0)),
             ("please wait for 3 min", Some(180.0)),
+            ("please wait 3s, then try again in 5s", Some(3.0)),
             ("try again in a moment; or try again in 5 seconds", Some(5.0)),
             ("try again in 5", None),
             ("try again in 5 months", None),

@@ -18,6 +18,9 @@ pub(super) fn shown(url: &str) -> String {
 /// what its upstream said.
 pub(super) fn advice(received: &Received<'_>, wrapped: bool) -> String {
     let url = shown(received.url);
+    if url.is_empty() {
+        return String::new();
+    }
     if received.status.is_redirection() {
         let location =
             received.headers.get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));

@@ -219,7 +219,7 @@ fn a_404_is_a_wrong_model_only_if_it_says_so() {
         (r#"{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"}}"#, Model),
         (r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment does not exist."}}"#, Model),
         (
-            r#"{"error":{"message":"XException - {\"error\":{\"message\":\"The model x does not exist\"}}"}}"#,
+            r#"{"error":{"message":"XException - {\"error\":{\"message\":\"Model x does not exist\"}}"}}"#,
             Model,
         ),
         (r#"{"error":{"message":"No endpoints found that support image input","code":404}}"#, Block),
@@ -229,6 +229,7 @@ fn a_404_is_a_wrong_model_only_if_it_says_so() {
         (r#"{"error":"Unexpected endpoint or method. (POST /v1/chat)"}"#, Request),
         ("404 page not found", Request),
         ("the remodelling was not found", Request),
+        ("this model is not foundational", Request),
         ("", Request),
     ] {
         let error = of(404, body);
@@ -249,6 +250,8 @@ fn a_wrong_url_is_named_with_its_likely_cause() {
         "Not Found; called https://h/gw/v1/models, likely cause: the prefix `/gw` of the base URL is wrong \
          for this server, or a proxy does not take it off"
     );
+    let nowhere = classify(&Received::new(Http, StatusCode::NOT_FOUND, &headers, body, ""));
+    assert_eq!((nowhere.message(), nowhere.url()), ("Not Found", None));
     let wrapped = of(
         404,
         r#"{"error":{"message":"litellm.NotFoundError: OpenAIException - {\"detail\":\"Not Found\"}"}}"#,
@@ -279,6 +282,7 @@ fn a_medium_that_the_model_cannot_take() {
         ("Image input is not enabled for this model", Block),
         ("At most 1 image(s) may be provided in one prompt.", Request),
         ("Unknown part type: hologram", Request),
+        ("This model does not support a temperature above two in a vision request", Request),
         ("unsupported content[].type", Request),
         ("Unsupported Media Type: Only 'application/json' is allowed", Request),
         ("Failed to load image: connection refused", Request),
@@ -298,6 +302,7 @@ fn a_model_that_is_loading_or_not_loaded() {
         (503, "Model 'm' is configured but not loaded into memory", Loading),
         (503, "Model x/y is currently loading", Loading),
         (503, "The model is warming up", Loading),
+        (503, "Loading the weights, please wait", Loading),
         (503, "overloading the server", Down),
         (503, "The request queue is full.", Down),
         (400, "Model is unloaded.", Loading),
@@ -403,6 +408,7 @@ fn an_error_inside_a_success_is_what_it_names() {
             assert!(!error.message().contains(URL), "{error}");
         }
     }
+    assert_eq!(of(200, r#"{"error":{"message":"m","code":429}}"#).category(), Rate);
 }
 
 #[test]

@@ -6,20 +6,20 @@ use http::StatusCode;
 
 /// Codes and types, lowercase and without separators (`RateLimitError` is `rate_limit_error`), and the status
 /// that each stands for.
-const STATUSES: &[(&str, &[&str])] = &[
-    ("400", BAD_REQUEST),
-    ("401", BAD_KEY),
-    ("403", &["permissiondenied", "permissiondeniederror", "permissionerror", "forbidden"]),
-    ("404", &["notfound", "notfounderror"]),
-    ("404", UNKNOWN_MODEL),
-    ("408", &["timeout", "timeouterror", "requesttimeout", "apitimeouterror"]),
-    ("413", &["requesttoolarge", "payloadtoolarge"]),
-    ("429", RATE_LIMIT),
-    ("429", SPENT_QUOTA),
-    ("500", SERVER_ERROR),
-    ("503", UNAVAILABLE),
-    ("503", NOT_LOADED),
-    ("504", &["gatewaytimeout", "deadlineexceeded"]),
+const STATUSES: &[(u16, &[&str])] = &[
+    (400, BAD_REQUEST),
+    (401, BAD_KEY),
+    (403, &["permissiondenied", "permissiondeniederror", "permissionerror", "forbidden"]),
+    (404, &["notfound", "notfounderror"]),
+    (404, UNKNOWN_MODEL),
+    (408, &["timeout", "timeouterror", "requesttimeout", "apitimeouterror"]),
+    (413, &["requesttoolarge", "payloadtoolarge"]),
+    (429, RATE_LIMIT),
+    (429, SPENT_QUOTA),
+    (500, SERVER_ERROR),
+    (503, UNAVAILABLE),
+    (503, NOT_LOADED),
+    (504, &["gatewaytimeout", "deadlineexceeded"]),
 ];
 const BAD_REQUEST: &[&str] = &[
     "badrequest",
@@ -251,7 +251,7 @@ impl Words {
     pub(super) fn status(&self) -> Option<u16> {
         self.names.iter().find_map(|name| {
             let known = STATUSES.iter().find(|(_, names)| names.contains(&name.as_str()));
-            known.and_then(|(status, _)| status.parse().ok())
+            known.map(|(status, _)| *status)
         })
     }
 
@@ -382,7 +382,7 @@ impl Words {
 }
 
 /// Lowercase letters and digits alone.
-pub(super) fn squeezed(word: &str) -> String {
+fn squeezed(word: &str) -> String {
     word.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
