@@ -4,7 +4,7 @@ use crate::{Response, ToolCall, Usage};
 use smol_str::SmolStr;
 use std::{fmt, ops::Deref};
 
-/// One step of a streamed answer.
+/// One step of a streamed answer. Small, because it is moved for every token: what is seldom or large is boxed.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -13,12 +13,12 @@ pub enum Event {
     /// A piece of the reasoning.
     Reasoning(TextDelta),
     /// A piece of a tool call.
-    ToolCallDelta(ToolCallDelta),
+    ToolCallDelta(Box<ToolCallDelta>),
     /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet held
     /// against the tool's schema: that the response does.
     ToolCall(Box<ToolCall>),
     /// What it cost so far, or in all.
-    Usage(Usage),
+    Usage(Box<Usage>),
     /// The end: the response that the atomic call would have given. Nothing follows.
     Done(Box<Response>),
 }
@@ -101,5 +101,15 @@ impl fmt::Display for TextDelta {
 impl fmt::Debug for TextDelta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_small() {
+        assert!(size_of::<Option<Result<Event, crate::Error>>>() <= 32);
     }
 }

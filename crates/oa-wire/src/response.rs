@@ -1,6 +1,6 @@
 //! What came back: the message, why it ended, what it cost, and everything the server sent.
 
-use crate::AssistantMessage;
+use crate::{AssistantMessage, json::lossy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -163,11 +163,7 @@ impl Raw {
     ///
     /// Where the server sent what no JSON value can hold, such as a number beyond every range.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
-        let bytes = self.to_bytes();
-        match std::str::from_utf8(&bytes) {
-            Ok(text) => serde_json::from_str(text),
-            Err(_) => serde_json::from_str(&String::from_utf8_lossy(&bytes)),
-        }
+        serde_json::from_str(&lossy(&self.to_bytes()))
     }
 }
 

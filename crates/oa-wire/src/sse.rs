@@ -23,6 +23,7 @@
 //! # Ok::<(), oa_wire::sse::LimitExceeded>(())
 //! ```
 
+use crate::json::lossy;
 use bytes::Bytes;
 use std::{borrow::Cow, fmt, ops::Range};
 
@@ -78,7 +79,7 @@ impl<'a> Event<'a> {
 
     /// The data as text; what is not UTF-8 becomes U+FFFD, as the format asks.
     pub fn text(&self) -> Cow<'a, str> {
-        String::from_utf8_lossy(self.data)
+        lossy(self.data)
     }
 
     /// The value of its `event` line; empty when it has none.
@@ -156,37 +157,31 @@ impl Decoder {
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, LimitExceeded> {
         self.forget_taken();
         loop {
-            let rest = &self.piece[self.at..];
-            let Some(length) = memchr::memchr2(b'\n', b'\r', rest) else {
-                let rest = rest.len();
-                if rest > 0 {
-                    self.after_cr = false;
-                    self.check(rest)?;
-                    self.line.extend_from_slice(&self.piece[self.at..]);
-                    self.at = self.piece.len();
-                }
-                self.check(0)?;
-                self.keep_data();
-                self.piece = Bytes::new();
-                self.at = 0;
+            let from = self.at;
+            let Some(length) = memchr::memchr2(b'\n', b'\r', &self.piece[from..]) else {
+                self.keep_rest()?;
                 return Ok(None);
             };
-            let from = self.at;
             let end = from + length;
             self.at = end + 1;
-            if length == 0 && std::mem::take(&mut self.after_cr) && self.piece[end] == b'\n' {
+            if length == 0 && self.after_cr && self.piece[end] == b'\n' {
+                self.after_cr = false;
                 continue;
             }
             self.after_cr = self.piece[end] == b'\r';
             self.check(length)?;
             if !self.ends_event(from..end) {
+                // Mostly the blank line follows at once: it need not be searched for.
+                if self.after_cr || self.piece.get(self.at) != Some(&b'\n') {
+                    continue;
+                }
+                self.at += 1;
+            }
+            if matches!(self.event.data, Data::None) {
+                self.event.forget();
                 continue;
             }
             self.event.taken = true;
-            if matches!(self.event.data, Data::None) {
-                self.forget_taken();
-                continue;
-            }
             return Ok(self.event.view(&self.piece));
         }
     }
@@ -237,6 +232,20 @@ impl Decoder {
         blank
     }
 
+    /// Keeps what the piece holds of a line and an event that are not at their end, and lets the piece go.
+    fn keep_rest(&mut self) -> Result<(), LimitExceeded> {
+        let rest = &self.piece[self.at..];
+        if !rest.is_empty() {
+            self.after_cr = false;
+        }
+        self.check(rest.len())?;
+        self.line.extend_from_slice(rest);
+        self.keep_data();
+        self.piece = Bytes::new();
+        self.at = 0;
+        Ok(())
+    }
+
     /// The piece goes: what the event needs of it is copied.
     fn keep_data(&mut self) {
         if let Data::InPiece(range) = &self.event.data {
@@ -247,11 +256,7 @@ impl Decoder {
     #[inline]
     fn forget_taken(&mut self) {
         if self.event.taken {
-            self.event.data = Data::None;
-            self.event.name.clear();
-            self.event.is_error_field = false;
-            self.event.size = 0;
-            self.event.taken = false;
+            self.event.forget();
         }
     }
 
@@ -269,6 +274,15 @@ impl Decoder {
 }
 
 impl Partial {
+    #[inline]
+    fn forget(&mut self) {
+        self.data = Data::None;
+        self.name.clear();
+        self.is_error_field = false;
+        self.size = 0;
+        self.taken = false;
+    }
+
     /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there.
     #[inline]
     fn field(&mut self, line: &[u8], at: Option<usize>, piece: &[u8]) {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw, Response,
-    TextDelta, validate::validate,
+    TextDelta, json::lossy, validate::validate,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -269,7 +269,7 @@ impl ResponseDecoder {
     }
 
     fn read(&mut self, body: Bytes) -> Result<Response, Error> {
-        let text = String::from_utf8_lossy(&body);
+        let text = lossy(&body);
         let wrong = match read_body(&text) {
             Ok(Body::Completion(parts)) => {
                 let parts = Parts { request_id: self.request_id.take(), ..parts };
@@ -343,7 +343,7 @@ fn events(response: Response) -> VecDeque<Result<Event, Error>> {
         AssistantContent::Text(text) if text.is_empty() => {}
         _ => events.extend(response.message.texts().map(|text| Ok(Event::Content(TextDelta::from(text))))),
     }
-    events.push_back(Ok(Event::Usage(response.usage)));
+    events.push_back(Ok(Event::Usage(Box::new(response.usage))));
     events.extend(response.message.tool_calls.iter().map(|call| Ok(Event::ToolCall(Box::new(call.clone())))));
     events.push_back(Ok(Event::Done(Box::new(response))));
     events

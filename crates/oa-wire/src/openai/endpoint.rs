@@ -45,7 +45,16 @@ impl Endpoint {
                 .parse()
                 .map_err(|error: uri::InvalidUri| refused(base_url, &format!("is not a URL: {error}")))
         };
+        let chat = at("/v1/chat/completions")?;
         let mut headers = HeaderMap::with_capacity(6);
+        // Clients make this header for each request where it is missing. A Unix socket has no name to give.
+        let host = match chat.authority() {
+            Some(authority) if chat.scheme_str() != Some("unix") => authority.as_str(),
+            _ => "localhost",
+        };
+        let host = HeaderValue::from_str(host.trim_end_matches(":"))
+            .map_err(|_| refused(base_url, "has a host that no header can have"))?;
+        headers.insert(header::HOST, host);
         headers.insert(
             header::USER_AGENT,
             HeaderValue::from_static(concat!("oa-wire/", env!("CARGO_PKG_VERSION"))),
@@ -53,7 +62,7 @@ impl Endpoint {
         if let Some(key) = api_key {
             headers.insert(header::AUTHORIZATION, key.bearer);
         }
-        Ok(Self(Arc::new(Inner { base, chat: at("/v1/chat/completions")?, models: at("/v1/models")?, headers })))
+        Ok(Self(Arc::new(Inner { base, chat, models: at("/v1/models")?, headers })))
     }
 
     /// Adds a header to every request; one of the same name is replaced.

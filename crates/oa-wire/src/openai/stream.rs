@@ -296,7 +296,7 @@ fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> R
                 let usage = read_usage(&mut Reader::new(raw))?;
                 if usage != answer.parts.usage {
                     answer.parts.usage = usage;
-                    queue.push_back(Event::Usage(usage));
+                    queue.push_back(Event::Usage(Box::new(usage)));
                 }
                 return Ok(());
             }
@@ -482,6 +482,6 @@ fn read_fragment(
         arguments: &arguments.0,
         whole: arguments.1,
     };
-    queue.extend(answer.calls.push(fragment).map(Event::ToolCallDelta));
+    queue.extend(answer.calls.push(fragment).map(|delta| Event::ToolCallDelta(Box::new(delta))));
     Ok(())
 }

@@ -1,0 +1,82 @@
+//! The calls that are measured, as a user of the library makes them.
+
+use crate::{
+    args::{Args, Mode},
+    sink::Sink,
+};
+use oa_provider::{OpenAiProvider, Provider};
+use oa_wire::{CompletionRequest, Error, Message, RuntimeConfig, Tool, Tools};
+use serde_json::json;
+
+pub(crate) struct Client {
+    provider: OpenAiProvider,
+    tools: Tools,
+    texts: Vec<String>,
+    logprobs: bool,
+    stream: bool,
+}
+
+impl Client {
+    pub(crate) fn new(args: &Args) -> Result<Self, Error> {
+        let root = args.base_url.trim_end_matches('/').trim_end_matches("/v1");
+        let provider = OpenAiProvider::builder(root, args.model.as_str()).api_key("sk-bench").build()?;
+        let tools = match args.model.as_str() {
+            "c-tool" => Tools::new([tool("get_weather")?, tool("search_places")?])?,
+            _ => Tools::default(),
+        };
+        Ok(Self {
+            provider,
+            tools,
+            texts: texts(args.history),
+            logprobs: args.model == "c-logprobs",
+            stream: args.mode != Mode::Complete,
+        })
+    }
+
+    pub(crate) async fn call(&self, sink: &mut Sink) -> Result<(), Error> {
+        let request = self.request();
+        if !self.stream {
+            sink.response(&self.provider.complete(&request).await?, self.logprobs);
+            return Ok(());
+        }
+        let mut stream = self.provider.stream(&request).await?;
+        while let Some(event) = stream.next().await {
+            sink.event(&event?);
+        }
+        Ok(())
+    }
+
+    /// Built anew for each call, as a program with a conversation does.
+    fn request(&self) -> CompletionRequest {
+        let message = |(at, text): (usize, &String)| match at {
+            0 => Message::system(text.as_str()),
+            at if at % 2 == 1 => Message::user(text.as_str()),
+            _ => Message::assistant(text.as_str()),
+        };
+        let messages: Vec<Message> = self.texts.iter().enumerate().map(message).collect();
+        CompletionRequest::new(messages)
+            .with_tools(self.tools.clone())
+            .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(64))
+            .with_stream(self.stream)
+    }
+}
+
+fn tool(name: &str) -> Result<Tool, Error> {
+    Tool::new(name, json!({"type": "object"}))
+}
+
+fn texts(history: usize) -> Vec<String> {
+    let mut texts = vec!["You are a helpful assistant. Answer briefly.".to_owned()];
+    if history <= 2 {
+        texts.push("What is the capital of France?".to_owned());
+        return texts;
+    }
+    // The last must be the user's.
+    texts.extend((1..history - history % 2).map(|at| {
+        format!(
+            "Message {at}: tell what a \"stream\" and a whole answer have in common,\nand which of them you \
+             would rather take for a long history like this, with a line of code: `for x in y {{ f(x) }}`. Then stop."
+        )
+    }));
+    texts
+}
