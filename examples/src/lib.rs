@@ -1,1 +1,1 @@
-//! placeholder
+//! One runnable program per task: see the folder `examples`.

@@ -106,7 +106,7 @@ pub(crate) async fn read_request(
         }
     }
     let expects = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
-    if false && !matches!(length, Length::Exactly(0)) && buffer.is_empty() {
+    if expects && !matches!(length, Length::Exactly(0)) && buffer.is_empty() {
         let written = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
         written.map_err(|_| Unread::Broken)?;
     }

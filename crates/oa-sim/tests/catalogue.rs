@@ -23,6 +23,9 @@ struct Got {
     error: Option<String>,
 }
 
+/// Id, name and arguments.
+type PlainCall<'a> = (Option<&'a str>, &'a str, Option<Value>);
+
 #[derive(Debug, Default)]
 struct Call {
     index: Option<u64>,
@@ -53,7 +56,7 @@ fn events(body: &[u8], complete: bool) -> Vec<(String, String)> {
                 data.push(value);
             }
             _ if line.is_empty() => {
-                events.push((std::mem::take(&mut name), std::mem::take(&mut data).join("\n")))
+                events.push((std::mem::take(&mut name), std::mem::take(&mut data).join("\n")));
             }
             _ => {}
         }
@@ -116,7 +119,9 @@ impl Got {
             match &delta["content"] {
                 Value::String(text) => self.text.push_str(text),
                 Value::Array(parts) => {
-                    parts.iter().for_each(|part| self.text.push_str(part["text"].as_str().unwrap()))
+                    for part in parts {
+                        self.text.push_str(part["text"].as_str().unwrap());
+                    }
                 }
                 _ => {}
             }
@@ -161,7 +166,7 @@ impl Got {
     }
 
     /// The calls in the form of the catalogue, and whether one of them is no good one.
-    fn calls(&self) -> (Vec<(Option<&str>, &str, Option<Value>)>, bool) {
+    fn calls(&self) -> (Vec<PlainCall<'_>>, bool) {
         let mut bad = false;
         let calls = self.calls.iter().map(|call| {
             let text = if call.arguments.is_empty() { "{}" } else { &call.arguments };
@@ -229,7 +234,7 @@ fn compare(script: &Script, got: &Got) {
             assert_eq!(got.finish(), *finish_reason, "{about}");
         }
         (Some(error), Some(category)) => {
-            assert_eq!((error.category, *finish_reason), (category.as_str(), ""), "{about}")
+            assert_eq!((error.category, *finish_reason), (category.as_str(), ""), "{about}");
         }
         (None, Some(_)) => panic!("{about}"),
     }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::borrow::Borrow;
 use std::time::Duration;
 
 use common::{Client, Reply};
@@ -16,9 +17,9 @@ async fn ask(builder: SimBuilder, body: Value) -> Reply {
 }
 
 /// A request with one user message and these members.
-fn user(text: &str, more: Value) -> Value {
+fn user(text: &str, more: impl Borrow<Value>) -> Value {
     let mut body = json!({"messages": [{"role": "user", "content": text}]});
-    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body.as_object_mut().unwrap().extend(more.borrow().as_object().unwrap().clone());
     body
 }
 
@@ -170,7 +171,7 @@ async fn tools_are_called_by_the_rules_of_tool_choice() {
     ];
     for (text, mut more, names) in cases {
         more["tools"] = weather();
-        let choice = choice(user(text, more.clone())).await;
+        let choice = choice(user(text, &more)).await;
         assert_eq!(called(&choice), names, "{text} {more}");
         let finish = if names.is_empty() { "stop" } else { "tool_calls" };
         assert_eq!(choice["finish_reason"], finish);
@@ -371,7 +372,7 @@ async fn what_is_wrong_with_a_request_is_said() {
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     for (more, param) in cases {
-        let reply = client.post(&user("x", more.clone())).await;
+        let reply = client.post(&user("x", &more)).await;
         assert_eq!(reply.status, 400, "{more}");
         let error = &reply.json()["error"];
         assert_eq!((error["param"].as_str().unwrap_or(""), &error["code"]), (param, &json!(400)), "{more}");

@@ -22,8 +22,8 @@ async fn made(client: &mut Client, schema: &str) -> Result<String, String> {
 }
 
 const VALID: &[&str] = &[
-    r#"{}"#,
-    r#"true"#,
+    "{}",
+    "true",
     r#"{"type":"object"}"#,
     r#"{"type":["null","integer"]}"#,
     r#"{"type":"null"}"#,
@@ -79,6 +79,7 @@ const VALID: &[&str] = &[
     r#"{"type":"object","anyOf":[{"properties":{"a":{"const":1}},"required":["a"]},{"required":["b"]}]}"#,
     r#"{"oneOf":[{"type":"string"},{"type":"integer"}]}"#,
     r#"{"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":3}},"required":["a"]},{"properties":{"a":{"minimum":5},"b":{"type":"string"}},"required":["b"]}]}"#,
+    r#"{"allOf":[{"properties":{"a":{"type":"integer","minimum":3}}},{"properties":{"a":{"maximum":4}},"required":["a"]}]}"#,
     r##"{"allOf":[{"$ref":"#/$defs/base"},{"required":["a"]}],"$defs":{"base":{"type":"object","properties":{"a":{"type":"string"}}}}}"##,
     r##"{"$defs":{"Level":{"oneOf":[{"const":"low"},{"const":"high"}]}},"type":"object","properties":{"level":{"$ref":"#/$defs/Level"}},"required":["level"]}"##,
 ];
@@ -106,6 +107,16 @@ async fn members_keep_the_order_of_the_schema() {
         {"z":{"type":"string"},"reasoning":{"type":"string"},"answer":{"type":"integer"},"a":{"type":"null"}}}"#;
     let text = made(&mut client, schema).await.unwrap();
     assert_eq!(text, r#"{"z":"z","reasoning":"reasoning","answer":1,"a":null}"#);
+}
+
+#[tokio::test]
+async fn what_may_go_on_without_end_ends_soon() {
+    let sim = Sim::start().await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    let schema = r##"{"type":"object","properties":{"next":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},
+        "required":["next"],"additionalProperties":false}"##;
+    let text = made(&mut client, schema).await.unwrap();
+    assert_eq!(text, r#"{"next":{"next":{"next":null}}}"#);
 }
 
 #[tokio::test]

@@ -26,29 +26,55 @@ pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 /// backslash or a control character. The length when there is none.
 #[inline]
 fn special(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
-    // Eight bytes at a time: `(x - ONES) & !x & HIGHS` marks the zero bytes of x; its lowest mark is exact.
-    while let Some(chunk) = bytes[at..].first_chunk::<8>() {
-        let x = u64::from_le_bytes(*chunk);
-        let quote = x ^ (ONES * 0x22);
-        let slash = x ^ (ONES * 0x5c);
-        let marks = (quote.wrapping_sub(ONES) & !quote)
-            | (slash.wrapping_sub(ONES) & !slash)
-            | (x.wrapping_sub(ONES * 0x20) & !x);
-        let marks = marks & HIGHS;
+    // Most texts are short: they end within the first words.
+    for _ in 0..4 {
+        let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
+        let marks = marks(*word);
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
+    special_in_long(bytes, at)
+}
+
+/// The same for a long text: a block at a time, which the compiler does with vectors.
+fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(block) = bytes[at..].first_chunk::<64>() {
+        let any = block.iter().fold(false, |any, &byte| any | (byte == b'"') | (byte == b'\\') | (byte < 0x20));
+        if any {
             break;
         }
-        at += 1;
+        at += 64;
     }
-    at
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let marks = marks(*word);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    special_in_rest(bytes, at)
+}
+
+fn special_in_rest(bytes: &[u8], at: usize) -> usize {
+    let rest = bytes[at..].iter();
+    at + rest.take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
+}
+
+/// The special bytes among eight, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x & HIGHS`
+/// marks the zero bytes of x, and may go wrong only above one.
+#[inline]
+fn marks(word: [u8; 8]) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let x = u64::from_le_bytes(word);
+    let quote = x ^ (ONES * 0x22);
+    let slash = x ^ (ONES * 0x5c);
+    let marks = (quote.wrapping_sub(ONES) & !quote)
+        | (slash.wrapping_sub(ONES) & !slash)
+        | (x.wrapping_sub(ONES * 0x20) & !x);
+    marks & HIGHS
 }
 
 #[cfg(test)]
@@ -57,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_first_special_byte_is_found_at_every_offset_and_for_every_byte() {
-        for len in 0..40 {
+        for len in [0, 1, 7, 8, 9, 31, 40, 64, 65, 103, 170, 171] {
             for at in 0..len {
                 for byte in 0..=255u8 {
                     let mut text = vec![0xc3; len];

@@ -233,11 +233,15 @@ impl<'a> Reader<'a> {
     /// Reads the text whose opening quote is next.
     #[inline]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
-        self.at += 1;
-        let from = self.at;
-        let escaped = self.skip_quoted()?;
-        let text = &self.text[from..self.at - 1];
-        Ok(if escaped { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) })
+        let from = self.at + 1;
+        let end = special(self.text.as_bytes(), from);
+        if self.text.as_bytes().get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(Cow::Borrowed(&self.text[from..end]));
+        }
+        let mut out = String::new();
+        self.at = unescape_into(&mut out, self.text, from, end)? + 1;
+        Ok(Cow::Owned(out))
     }
 
     /// Skips a text whose opening quote is behind, and its closing quote; true when it has escapes.
@@ -347,58 +351,80 @@ pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
     if bytes.get(at) == Some(&b'"') {
         return Ok((at, false));
     }
+    while bytes.get(at) != Some(&b'"') {
+        let length = Escape::at(bytes, at)?.1;
+        at = special(bytes, at + length);
+    }
+    Ok((at, true))
+}
+
+/// The text of what stands between two quotes, whose escapes are known to be sound.
+pub(crate) fn unescape(text: &str) -> String {
+    let mut out = String::new();
+    let end = special(text.as_bytes(), 0);
+    // It ends where it is at its end, which for a text within quotes would be an error.
+    let _ = unescape_into(&mut out, text, 0, end);
+    out
+}
+
+/// Appends the text that starts at `from` and whose first special byte stands at `at`; gives the offset of its closing
+/// quote. Half of a surrogate pair becomes U+FFFD, as in any lossy decoding: Rust's strings cannot hold it.
+fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
+    let bytes = text.as_bytes();
+    out.reserve((at - from) * 2);
     loop {
-        match bytes.get(at) {
-            Some(b'"') => return Ok((at, true)),
-            Some(b'\\') => match bytes.get(at + 1) {
-                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
-                Some(b'u') if hex4(bytes, at + 2).is_some() => at += 6,
-                _ => return Err(Malformed { at, expected: "an escape" }),
-            },
-            Some(_) => return Err(Malformed { at, expected: "no control character in a text" }),
-            None => return Err(Malformed { at, expected: "the end of a text" }),
+        out.push_str(&text[from..at]);
+        if bytes.get(at) == Some(&b'"') {
+            return Ok(at);
         }
-        at = special(bytes, at);
+        let (escape, length) = Escape::at(bytes, at)?;
+        from = at + length;
+        match escape {
+            Escape::Char(char) => out.push(char),
+            Escape::Unit(high @ 0xd800..=0xdbff) => match Escape::at(bytes, from) {
+                Ok((Escape::Unit(low @ 0xdc00..=0xdfff), length)) => {
+                    from += length;
+                    let code = 0x1_0000 + ((u32::from(high) - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+                    out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+                }
+                _ => out.push(char::REPLACEMENT_CHARACTER),
+            },
+            Escape::Unit(unit) => {
+                out.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
+            }
+        }
+        at = special(bytes, from);
     }
 }
 
-/// The text of what stands between two quotes, whose escapes are known to be sound. Half of a surrogate pair
-/// becomes U+FFFD, as in any lossy decoding: Rust's strings cannot hold it.
-pub(crate) fn unescape(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    while let Some(step) = memchr::memchr(b'\\', &bytes[from..]) {
-        let at = from + step;
-        out.push_str(&text[from..at]);
-        from = at + 2;
-        match bytes[at + 1] {
-            b'b' => out.push('\u{8}'),
-            b'f' => out.push('\u{c}'),
-            b'n' => out.push('\n'),
-            b'r' => out.push('\r'),
-            b't' => out.push('\t'),
-            b'u' => {
-                let unit = hex4(bytes, from).unwrap_or(0xfffd);
-                from += 4;
-                let low = match bytes.get(from..from + 2) {
-                    Some(b"\\u") if (0xd800..0xdc00).contains(&unit) => hex4(bytes, from + 2),
-                    _ => None,
-                };
-                match low {
-                    Some(low @ 0xdc00..=0xdfff) => {
-                        from += 6;
-                        let code = 0x1_0000 + ((u32::from(unit) - 0xd800) << 10) + (u32::from(low) - 0xdc00);
-                        out.push(char::from_u32(code).unwrap_or('\u{fffd}'));
-                    }
-                    _ => out.push(char::from_u32(u32::from(unit)).unwrap_or('\u{fffd}')),
-                }
+/// What an escape stands for.
+enum Escape {
+    Char(char),
+    /// A UTF-16 unit.
+    Unit(u16),
+}
+
+impl Escape {
+    /// The escape that stands at `at`, and its length. An error for a control character, an unsound escape, or the
+    /// end.
+    fn at(bytes: &[u8], at: usize) -> Read<(Self, usize)> {
+        let char = match (bytes.get(at), bytes.get(at + 1)) {
+            (None, _) => return Err(Malformed { at, expected: "the end of a text" }),
+            (Some(b'\\'), Some(b'n')) => '\n',
+            (Some(b'\\'), Some(&char @ (b'"' | b'\\' | b'/'))) => char::from(char),
+            (Some(b'\\'), Some(b't')) => '\t',
+            (Some(b'\\'), Some(b'r')) => '\r',
+            (Some(b'\\'), Some(b'b')) => '\u{8}',
+            (Some(b'\\'), Some(b'f')) => '\u{c}',
+            (Some(b'\\'), Some(b'u')) => {
+                let unit = hex4(bytes, at + 2).ok_or(Malformed { at, expected: "an escape" })?;
+                return Ok((Self::Unit(unit), 6));
             }
-            other => out.push(char::from(other)),
-        }
+            (Some(b'\\'), _) => return Err(Malformed { at, expected: "an escape" }),
+            _ => return Err(Malformed { at, expected: "no control character in a text" }),
+        };
+        Ok((Self::Char(char), 2))
     }
-    out.push_str(&text[from..]);
-    out
 }
 
 fn hex4(bytes: &[u8], at: usize) -> Option<u16> {

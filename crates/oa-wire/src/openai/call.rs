@@ -270,9 +270,10 @@ impl ResponseDecoder {
 
     fn read(&mut self, body: Bytes) -> Result<Response, Error> {
         let text = lossy(&body);
-        let wrong = match read_body(&text) {
-            Ok(Body::Completion(parts)) => {
-                let parts = Parts { request_id: self.request_id.take(), ..parts };
+        let mut parts = Parts::default();
+        let wrong = match read_body(&text, &mut parts) {
+            Ok(Body::Completion) => {
+                parts.request_id = self.request_id.take();
                 let kept = Raw::from(body.clone());
                 return parts.respond(&self.asked, kept).map_err(|error| self.found(error, &body));
             }

@@ -31,6 +31,14 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Takes what another choice says in place of this one's.
+    fn take_message(&mut self, other: Self) {
+        self.content = other.content;
+        self.reasoning = other.reasoning;
+        self.calls = other.calls;
+        self.finish = other.finish;
+    }
+
     /// The response, or why this is none.
     pub(super) fn respond(self, asked: &Asked, raw: Raw) -> Result<Response, Error> {
         let mut response = self.surface(asked, raw);
@@ -84,11 +92,14 @@ impl Parts {
 
 fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
     let mut local = 0;
-    let ids: Vec<String> = calls.iter().map(|call| call.id.clone()).filter(|id| !id.is_empty()).collect();
+    let taken: Vec<String> = match calls.iter().any(|call| call.id.is_empty()) {
+        true => calls.iter().map(|call| call.id.clone()).collect(),
+        false => Vec::new(),
+    };
     let mut local_id = || loop {
         let id = format!("call_local_{local}");
         local += 1;
-        if !ids.contains(&id) {
+        if !taken.contains(&id) {
             return id;
         }
     };
@@ -141,10 +152,10 @@ fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, Strin
 }
 
 /// What a JSON body of a success turned out to be.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// A completion.
-    Completion(Parts),
+    Completion,
     /// An error in the clothes of a success.
     ErrorEnvelope,
     /// JSON, but no completion: what is missing.
@@ -153,18 +164,23 @@ pub(super) enum Body {
 
 /// Reads a JSON body. Only `choices[0].message` is required; whatever else has another type than it should is
 /// absent.
-pub(super) fn read_body(text: &str) -> Result<Body, Malformed> {
+pub(super) fn read_body(text: &str, parts: &mut Parts) -> Result<Body, Malformed> {
     let mut reader = Reader::new(text);
-    let mut parts = Parts::default();
     let mut chosen: Option<Choice> = None;
     let (mut error, mut choices) = (false, false);
     let is_object = reader.object(|reader, key| {
         match key {
             "choices" => {
                 choices = reader.array(|reader, at| {
-                    let choice = Choice::read(reader, at)?;
+                    if at == 0 {
+                        chosen = Some(Choice::read(reader, 0, parts)?);
+                        return Ok(());
+                    }
                     // The choice of index 0, wherever it stands; for want of one, the first.
-                    if chosen.as_ref().is_none_or(|chosen| chosen.index != 0 && choice.index == 0) {
+                    let mut said = Parts::default();
+                    let choice = Choice::read(reader, at as u64, &mut said)?;
+                    if choice.index == 0 && chosen.as_ref().is_none_or(|chosen| chosen.index != 0) {
+                        parts.take_message(said);
                         chosen = Some(choice);
                     }
                     Ok(())
@@ -184,9 +200,7 @@ pub(super) fn read_body(text: &str) -> Result<Body, Malformed> {
     })?;
     reader.end()?;
     Ok(match chosen {
-        Some(Choice { message: true, parts: said, .. }) => {
-            Body::Completion(Parts { usage: parts.usage, id: parts.id, model: parts.model, ..said })
-        }
+        Some(Choice { has_message: true, .. }) => Body::Completion,
         _ if error => Body::ErrorEnvelope,
         Some(_) => Body::Other("choices[0].message: expected an object, and there is none"),
         None if choices => Body::Other("choices[0]: expected a choice, and the list is empty"),
@@ -198,18 +212,17 @@ pub(super) fn read_body(text: &str) -> Result<Body, Malformed> {
 #[derive(Debug)]
 struct Choice {
     index: u64,
-    message: bool,
-    parts: Parts,
+    has_message: bool,
 }
 
 impl Choice {
-    fn read(reader: &mut Reader<'_>, at: usize) -> Result<Self, Malformed> {
-        let mut choice = Self { index: at as u64, message: false, parts: Parts::default() };
+    fn read(reader: &mut Reader<'_>, at: u64, parts: &mut Parts) -> Result<Self, Malformed> {
+        let mut choice = Self { index: at, has_message: false };
         reader.object(|reader, key| {
             match key {
-                "index" => choice.index = reader.counter()?.unwrap_or(choice.index),
-                "message" => choice.message = read_message(reader, &mut choice.parts)?,
-                "finish_reason" => choice.parts.finish = owned(reader.text()?),
+                "index" => choice.index = reader.counter()?.unwrap_or(at),
+                "message" => choice.has_message = read_message(reader, parts)?,
+                "finish_reason" => parts.finish = owned(reader.text()?),
                 _ => reader.skip()?,
             }
             Ok(())
