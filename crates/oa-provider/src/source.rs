@@ -23,6 +23,8 @@ const DRAIN_FRAMES: u32 = 16;
 pub(crate) struct BodySource<B> {
     body: Pin<Box<B>>,
     decoder: ResponseDecoder,
+    /// The decoder has said that it needs more: it is not asked again on every wake-up.
+    exhausted: bool,
     state: State,
 }
 
@@ -43,7 +45,7 @@ where
 {
     /// Awaits the first event.
     pub(crate) async fn begin(decoder: ResponseDecoder, body: B) -> Result<CompletionStream, Error> {
-        let mut source = Self { body: Box::pin(body), decoder, state: State::Open };
+        let mut source = Self { body: Box::pin(body), decoder, exhausted: true, state: State::Open };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
             source.state = match std::mem::replace(&mut source.state, State::Over) {
                 State::Over => State::Draining { last: Some(first?), frames: DRAIN_FRAMES, limit: None },
@@ -56,13 +58,18 @@ where
     /// Reads until the next event, without waiting for the end of the body after the last.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         loop {
-            if let Some(event) = self.decoder.poll_event() {
-                return Poll::Ready(Some(event));
+            if !self.exhausted {
+                if let Some(event) = self.decoder.poll_event() {
+                    return Poll::Ready(Some(event));
+                }
+                if self.decoder.is_done() {
+                    return Poll::Ready(None);
+                }
+                self.exhausted = true;
             }
-            if self.decoder.is_done() {
-                return Poll::Ready(None);
-            }
-            match ready!(self.body.as_mut().poll_frame(cx)) {
+            let frame = ready!(self.body.as_mut().poll_frame(cx));
+            self.exhausted = false;
+            match frame {
                 Some(Ok(frame)) => {
                     if let Ok(bytes) = frame.into_data() {
                         self.decoder.push(bytes);
