@@ -73,7 +73,10 @@ impl Call {
     async fn run(&self, request: &CompletionRequest) -> Outcome {
         match self.limit {
             Some(limit) => {
-                tokio::time::timeout(limit, run(&self.provider, request)).await.unwrap_or_else(|_| Outcome { result: Err(Error::new(oa_wire::Category::Unavailable, "timeout")), token_events: vec![] })
+                tokio::time::timeout(limit, run(&self.provider, request)).await.unwrap_or_else(|_| Outcome {
+                    result: Err(Error::new(oa_wire::Category::Unavailable, "timeout")),
+                    token_events: vec![],
+                })
             }
             None => run(&self.provider, request).await,
         }

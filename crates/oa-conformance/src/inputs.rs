@@ -1,8 +1,6 @@
 //! The protocol's values as the library's.
 
-use oa_wire::{
-    CompletionRequest, Error, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice, Tools,
-};
+use oa_wire::{CompletionRequest, Error, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice, Tools};
 use serde_json::{Map, Value};
 
 /// The request of a `complete` operation. What the library's types cannot hold is an invalid request.

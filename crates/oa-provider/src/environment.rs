@@ -32,9 +32,8 @@ impl Environment {
 
     /// Variables from elsewhere.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let first = |names: &[&'static str]| {
-            names.iter().find_map(|&name| lookup(name).map(|value| (value, name)))
-        };
+        let first =
+            |names: &[&'static str]| names.iter().find_map(|&name| lookup(name).map(|value| (value, name)));
         let base_url = first(&["OA_BASE_URL", "OPENAI_BASE_URL"]);
         let ours = base_url.as_ref().is_some_and(|(_, name)| *name == "OA_BASE_URL");
         let keys: &[&'static str] = if ours { &["OA_API_KEY"] } else { &["OA_API_KEY", "OPENAI_API_KEY"] };
@@ -62,16 +61,17 @@ impl Environment {
     pub fn builder(&self) -> Result<Builder, Error> {
         for (value, name) in [&self.base_url, &self.model, &self.api_key].into_iter().flatten() {
             if value.trim().is_empty() {
-                return Err(Error::invalid_request(format!("{name} is set but blank: unset it, or give it a value")));
+                return Err(Error::invalid_request(format!(
+                    "{name} is set but blank: unset it, or give it a value"
+                )));
             }
         }
         let base_url = self.root().ok_or_else(|| {
             Error::invalid_request("no server is named: set OA_BASE_URL, such as http://localhost:8000")
         })?;
-        let (model, _) = self
-            .model
-            .as_ref()
-            .ok_or_else(|| Error::invalid_request("no model is named: set OA_MODEL to an id that the server lists"))?;
+        let (model, _) = self.model.as_ref().ok_or_else(|| {
+            Error::invalid_request("no model is named: set OA_MODEL to an id that the server lists")
+        })?;
         let builder = OpenAiProvider::builder(base_url, model.as_str());
         Ok(match &self.api_key {
             Some((key, _)) => builder.api_key(key),
@@ -112,12 +112,9 @@ mod tests {
 
     #[test]
     fn our_variables_win_and_openais_lose_their_v1() {
-        let both = built(&[
-            ("OA_BASE_URL", "http://a:1"),
-            ("OPENAI_BASE_URL", "http://b:2/v1"),
-            ("OA_MODEL", "m"),
-        ])
-        .unwrap();
+        let both =
+            built(&[("OA_BASE_URL", "http://a:1"), ("OPENAI_BASE_URL", "http://b:2/v1"), ("OA_MODEL", "m")])
+                .unwrap();
         assert_eq!((both.endpoint().base_url(), both.model()), ("http://a:1", "m"));
         let theirs = built(&[("OPENAI_BASE_URL", "http://b:2/p/V1/"), ("OA_MODEL", "m")]).unwrap();
         assert_eq!(theirs.endpoint().base_url(), "http://b:2/p");

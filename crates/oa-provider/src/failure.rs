@@ -30,12 +30,12 @@ fn from_ours(error: TransportError) -> Error {
         (Diagnosis::CutOff, _) | (_, Stage::Body) => Some(ErrorKind::CutOff),
         _ => None,
     };
-    let mut connection = ConnectionFailure::new(error.stage().as_str(), error.host(), error.port().unwrap_or(0));
+    let mut connection =
+        ConnectionFailure::new(error.stage().as_str(), error.host(), error.port().unwrap_or(0));
     connection.addresses =
         error.addresses().iter().map(|attempt| (attempt.addr(), attempt.error().to_string())).collect();
-    let mut failure = Error::new(category, error.to_string())
-        .with_connection(connection)
-        .with_elapsed(error.elapsed());
+    let mut failure =
+        Error::new(category, error.to_string()).with_connection(connection).with_elapsed(error.elapsed());
     if let Some(kind) = kind {
         failure = failure.with_kind(kind);
     }

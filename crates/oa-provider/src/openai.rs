@@ -103,14 +103,10 @@ impl<T: Transport> OpenAiProvider<T> {
         transport.call(request).await.map_err(|error| from_transport(error.into()))
     }
 
-    async fn exchange(
-        &self,
-        call: ChatCall,
-    ) -> Result<(ResponseDecoder, <T as Transport>::Body), Error> {
+    async fn exchange(&self, call: ChatCall) -> Result<(ResponseDecoder, <T as Transport>::Body), Error> {
         let response = self.send(call.http_request(&self.shared.endpoint)).await?;
         let (head, body) = response.into_parts();
-        let mut decoder =
-            call.on_response(head.status, &head.headers).from_endpoint(&self.shared.endpoint);
+        let mut decoder = call.on_response(head.status, &head.headers).from_endpoint(&self.shared.endpoint);
         if !head.status.is_success() {
             decoder = decoder.received_at(SystemTime::now());
         }

@@ -60,7 +60,10 @@ where
     async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
         match self.call(request.clone().with_stream(true)).await? {
             Completion::Stream(stream) => Ok(stream),
-            _ => Err(Error::new(Category::InvalidResponse, "the stack answered a stream's request with a whole response")),
+            _ => Err(Error::new(
+                Category::InvalidResponse,
+                "the stack answered a stream's request with a whole response",
+            )),
         }
     }
 }

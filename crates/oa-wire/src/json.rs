@@ -1,8 +1,8 @@
 //! JSON as this crate needs it: a pull reader that borrows, and a writer that sorts keys.
 //!
-//! Values that users see are serde_json's. These two exist for what it does not do: reading an answer whose
+//! Values that users see are those of `serde_json`. These two exist for what it does not do: reading an answer whose
 //! fields may have any type without failing as a whole, remembering where in the bytes a text lies, and writing
-//! the same bytes whatever order a map was built in (a dependent may switch on serde_json's `preserve_order`).
+//! the same bytes whatever order a map was built in (a dependent may switch on `serde_json/preserve_order`).
 
 mod read;
 mod write;
@@ -41,8 +41,8 @@ fn special(bytes: &[u8], mut at: usize) -> usize {
 /// The same for a long text: a block at a time, which the compiler does with vectors.
 fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
     while let Some(block) = bytes[at..].first_chunk::<64>() {
-        let any = block.iter().fold(false, |any, &byte| any | (byte == b'"') | (byte == b'\\') | (byte < 0x20));
-        if any {
+        let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+        if block.iter().fold(0, |any, &byte| any | special(byte)) != 0 {
             break;
         }
         at += 64;

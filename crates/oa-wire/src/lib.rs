@@ -45,13 +45,13 @@ mod validate;
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
 pub use error::{
-    Attempt, AttemptReport, BODY_LIMIT, Category, ConnectionFailure, Error, ErrorKind, ErrorReport, RetryAfter,
-    RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
+    Attempt, AttemptReport, BODY_LIMIT, Category, ConnectionFailure, Error, ErrorKind, ErrorReport,
+    RetryAfter, RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
 };
 pub use event::{Event, TextDelta, ToolCallDelta};
 pub use message::{
-    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message, ToolArguments,
-    ToolCall, UserBlock, UserContent,
+    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message,
+    ToolArguments, ToolCall, UserBlock, UserContent,
 };
 pub use request::CompletionRequest;
 pub use response::{FinishReason, Raw, Response, Usage};

@@ -60,7 +60,10 @@ impl Message {
 
     /// An assistant message of text alone.
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self::Assistant(AssistantMessage { content: AssistantContent::Text(text.into()), tool_calls: Vec::new() })
+        Self::Assistant(AssistantMessage {
+            content: AssistantContent::Text(text.into()),
+            tool_calls: Vec::new(),
+        })
     }
 
     /// The result of the tool call with this id.

@@ -218,7 +218,8 @@ fn describes_object(schema: &Map<String, Value>, root: &Map<String, Value>, dept
 
 /// The schema that a local `$ref` names.
 fn resolve<'a>(target: &str, root: &'a Map<String, Value>) -> Option<&'a Value> {
-    let mut parts = target.strip_prefix("#/")?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
+    let mut parts =
+        target.strip_prefix("#/")?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
     let first = root.get(&parts.next()?)?;
     parts.try_fold(first, |value, part| match value {
         Value::Array(array) => array.get(part.parse::<usize>().ok()?),
@@ -255,7 +256,9 @@ fn is_strict(schema: &Value, root: &Map<String, Value>, depth: u32) -> bool {
         Some(Value::Array(names)) => names.iter().any(|name| name == "object"),
         _ => {
             // Without a type, only these narrow a schema so that it need not forbid anything itself.
-            !["$ref", "anyOf", "oneOf", "allOf", "enum", "const"].into_iter().any(|key| schema.contains_key(key))
+            !["$ref", "anyOf", "oneOf", "allOf", "enum", "const"]
+                .into_iter()
+                .any(|key| schema.contains_key(key))
         }
     } || schema.contains_key("properties");
     if may_be_object {
@@ -273,11 +276,11 @@ fn is_strict(schema: &Value, root: &Map<String, Value>, depth: u32) -> bool {
         ("$ref", Value::String(target)) if target == "#" => true,
         // What lies in the definitions is looked at where it stands.
         ("$ref", Value::String(target)) => resolve(target, root).is_some(),
-        ("properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas", Value::Object(map)) => {
-            map.values().all(below)
-        }
-        ("anyOf" | "oneOf" | "allOf" | "prefixItems", Value::Array(list)) => list.iter().all(below),
-        ("items", Value::Array(list)) => list.iter().all(below),
+        (
+            "properties" | "$defs" | "definitions" | "patternProperties" | "dependentSchemas",
+            Value::Object(map),
+        ) => map.values().all(below),
+        ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Value::Array(list)) => list.iter().all(below),
         ("items" | "contains" | "not" | "if" | "then" | "else" | "propertyNames", value) => below(value),
         _ => true,
     })
@@ -337,12 +340,15 @@ mod tests {
         let leaf = closed(&json!({"a": {"type": "string"}}));
         let strict = [
             leaf.clone(),
-            closed(&json!({"list": {"type": "array", "items": leaf}, "maybe": {"anyOf": [leaf, {"type": "null"}]}})),
+            closed(
+                &json!({"list": {"type": "array", "items": leaf}, "maybe": {"anyOf": [leaf, {"type": "null"}]}}),
+            ),
             json!({"$ref": "#/$defs/x", "$defs": {"x": leaf}}),
             closed(&json!({"kind": {"enum": ["a", "b"]}})),
         ];
         let open = json!({"type": "object", "properties": {}});
-        let optional = json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
+        let optional =
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": false});
         let loose = [
             open.clone(),
             optional.clone(),
@@ -362,7 +368,9 @@ mod tests {
 
     #[test]
     fn the_name_is_the_title_or_a_stable_hash() {
-        let named = |title: &str| JsonSchema::new(json!({"title": title, "type": "object"})).unwrap().name().to_owned();
+        let named = |title: &str| {
+            JsonSchema::new(json!({"title": title, "type": "object"})).unwrap().name().to_owned()
+        };
         assert_eq!(named("my_Thing-1"), "my_Thing-1");
         assert_eq!(named("my thing"), named("my thing"));
         assert!(named("my thing").starts_with("schema_"));

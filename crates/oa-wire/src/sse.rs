@@ -55,7 +55,9 @@ pub enum LimitExceeded {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Event(limit) => write!(f, "an event of the stream is longer than the limit of {limit} bytes"),
+            Self::Event(limit) => {
+                write!(f, "an event of the stream is longer than the limit of {limit} bytes")
+            }
             Self::Total(limit) => write!(f, "the stream is longer than the limit of {limit} bytes"),
         }
     }
@@ -428,10 +430,10 @@ mod tests {
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
             let mut text = String::from(if bom { "\u{feff}" } else { "" });
-            lines.iter().for_each(|(line, end)| {
+            for (line, end) in &lines {
                 text.push_str(line);
                 text.push_str(end);
-            });
+            }
             let bytes = text.as_bytes();
             let whole = decode(&[bytes]);
             let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();

@@ -1,8 +1,8 @@
 //! What is refused before anything is sent, whatever the wire mapping. Every message names the place.
 
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, Message,
-    RuntimeConfig, ToolChoice, UserBlock, UserContent,
+    AssistantBlock, AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource,
+    Message, RuntimeConfig, ToolChoice, UserBlock, UserContent,
 };
 
 /// Checks a request against the rules that its types do not hold already.
@@ -20,16 +20,20 @@ fn messages(messages: &[Message]) -> Result<(), Error> {
         return Err(Error::invalid_request("messages[0].role: the first message must be system or user"));
     }
     for (at, message) in messages.iter().enumerate() {
-        let place = |rest: &str, why: &str| Err(Error::invalid_request(format!("messages[{at}]{rest}: {why}")));
+        let place =
+            |rest: &str, why: &str| Err(Error::invalid_request(format!("messages[{at}]{rest}: {why}")));
         match message {
-            Message::System { .. } if at > 0 => return place(".role", "a system message may only come first"),
+            Message::System { .. } if at > 0 => {
+                return place(".role", "a system message may only come first");
+            }
             Message::System { content } if content.is_empty() => return place(".content", "is empty"),
             Message::System { .. } => {}
             Message::User { content } => user(content).or_else(|(rest, why)| place(&rest, &why))?,
             Message::Assistant(message) => assistant(message).or_else(|(rest, why)| place(&rest, &why))?,
             Message::Tool { tool_call_id, .. } => {
                 if !called_before(&messages[..at], tool_call_id) {
-                    let why = format!("`{tool_call_id}` is the id of no tool call of an earlier assistant message");
+                    let why =
+                        format!("`{tool_call_id}` is the id of no tool call of an earlier assistant message");
                     return place(".tool_call_id", &why);
                 }
             }
@@ -57,7 +61,9 @@ fn user(content: &UserContent) -> Result<(), Wrong> {
     for (at, block) in blocks.iter().enumerate() {
         match block {
             UserBlock::Text { text } => non_empty(text, &format!(".content[{at}].text"))?,
-            UserBlock::Image(one) => image(one).map_err(|(rest, why)| (format!(".content[{at}]{rest}"), why))?,
+            UserBlock::Image(one) => {
+                image(one).map_err(|(rest, why)| (format!(".content[{at}]{rest}"), why))?;
+            }
         }
     }
     Ok(())
@@ -164,7 +170,7 @@ mod tests {
         AssistantMessage { tool_calls: calls, ..AssistantMessage::default() }.into()
     }
 
-    fn blocks(blocks: serde_json::Value) -> Message {
+    fn blocks(blocks: &serde_json::Value) -> Message {
         serde_json::from_value(json!({"role": "user", "content": blocks})).unwrap()
     }
 
@@ -175,8 +181,14 @@ mod tests {
             vec![Message::system("s"), Message::user("a")],
             vec![Message::user("a"), Message::assistant("b"), Message::user("c")],
             vec![Message::user("a"), called(&["x", "y"]), Message::tool("y", ""), Message::tool("x", "1")],
-            vec![Message::user("a"), called(&["x"]), Message::tool("x", "1"), called(&["x"]), Message::tool("x", "2")],
-            vec![blocks(json!([{"type": "text", "text": "a"},
+            vec![
+                Message::user("a"),
+                called(&["x"]),
+                Message::tool("x", "1"),
+                called(&["x"]),
+                Message::tool("x", "2"),
+            ],
+            vec![blocks(&json!([{"type": "text", "text": "a"},
                 {"type": "image", "source": {"type": "inline", "base64_data": "AA"}, "media_type": "image/svg+xml"}]))],
         ];
         for messages in cases {
@@ -187,7 +199,7 @@ mod tests {
     #[test]
     fn bad_conversations_name_the_place() {
         let image = |source: serde_json::Value, media: serde_json::Value| {
-            vec![blocks(json!([{"type": "image", "source": source, "media_type": media}]))]
+            vec![blocks(&json!([{"type": "image", "source": source, "media_type": media}]))]
         };
         let inline = json!({"type": "inline", "base64_data": "AA"});
         let cases = [
@@ -198,14 +210,17 @@ mod tests {
             (vec![Message::user("a"), Message::assistant("b")], "messages[1].role:"),
             (vec![Message::system(""), Message::user("a")], "messages[0].content:"),
             (vec![Message::user("")], "messages[0].content:"),
-            (vec![blocks(json!([]))], "messages[0].content:"),
-            (vec![blocks(json!([{"type": "text", "text": ""}]))], "messages[0].content[0].text:"),
+            (vec![blocks(&json!([]))], "messages[0].content:"),
+            (vec![blocks(&json!([{"type": "text", "text": ""}]))], "messages[0].content[0].text:"),
             (image(json!({"type": "url", "url": ""}), json!(null)), "messages[0].content[0].source.url:"),
             (image(inline.clone(), json!(null)), "messages[0].content[0].media_type:"),
             (image(inline.clone(), json!("")), "messages[0].content[0].media_type:"),
             (image(inline, json!("text/html")), "messages[0].content[0].media_type:"),
             (vec![Message::user("a"), Message::assistant(""), Message::user("b")], "messages[1].content:"),
-            (vec![Message::user("a"), called(&["x", "x"]), Message::tool("x", "")], "messages[1].tool_calls[1].id:"),
+            (
+                vec![Message::user("a"), called(&["x", "x"]), Message::tool("x", "")],
+                "messages[1].tool_calls[1].id:",
+            ),
             (vec![Message::user("a"), called(&["x"]), Message::tool("y", "")], "messages[2].tool_call_id:"),
             (vec![Message::user("a"), Message::tool("x", ""), called(&["x"])], "messages[1].tool_call_id:"),
         ];

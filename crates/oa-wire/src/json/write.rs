@@ -96,11 +96,14 @@ enum Place {
 impl Place {
     fn below(self, key: &str) -> Self {
         match (self, key) {
-            (Self::Properties | Self::Schemas, _) => Self::Schema,
-            (Self::Data, _) | (Self::Schema, "enum" | "const" | "default" | "examples" | "required") => Self::Data,
+            (Self::Data, _) | (Self::Schema, "enum" | "const" | "default" | "examples" | "required") => {
+                Self::Data
+            }
             (Self::Schema, "properties") => Self::Properties,
-            (Self::Schema, "$defs" | "definitions" | "patternProperties" | "dependentSchemas") => Self::Schemas,
-            (Self::Schema, _) => Self::Schema,
+            (Self::Schema, "$defs" | "definitions" | "patternProperties" | "dependentSchemas") => {
+                Self::Schemas
+            }
+            _ => Self::Schema,
         }
     }
 }
@@ -192,7 +195,8 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_at_every_level_and_lists_keep_their_order() {
-        let value: Value = serde_json::from_str(r#"{"b":[{"z":1,"a":2.0},3],"a":{"y":null,"x":true}}"#).unwrap();
+        let value: Value =
+            serde_json::from_str(r#"{"b":[{"z":1,"a":2.0},3],"a":{"y":null,"x":true}}"#).unwrap();
         assert_eq!(written(&value), r#"{"a":{"x":true,"y":null},"b":[{"a":2.0,"z":1},3]}"#);
     }
 

@@ -8,8 +8,8 @@ use super::{
     stream::{ChatStream, Failure},
 };
 use crate::{
-    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw, Response,
-    TextDelta, json::lossy, validate::validate,
+    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw,
+    Response, TextDelta, json::lossy, validate::validate,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -142,7 +142,9 @@ impl ResponseDecoder {
                 }
                 body.push(&bytes);
             }
-            State::Refused { body, .. } => body.push(&bytes.slice(..bytes.len().min(ERROR_BODY.saturating_sub(body.len())))),
+            State::Refused { body, .. } => {
+                body.push(&bytes.slice(..bytes.len().min(ERROR_BODY.saturating_sub(body.len()))));
+            }
             State::Undecided { .. } => self.decide(bytes),
             State::Ended(_) => {}
         }
@@ -257,8 +259,8 @@ impl ResponseDecoder {
     /// The response of a body that is no stream and came whole.
     fn whole(&mut self) -> Result<Response, Error> {
         match std::mem::replace(&mut self.state, State::Ended(VecDeque::new())) {
-            State::Undecided { head, .. } => self.read(head),
-            State::Whole(body) => self.read(body.into_bytes()),
+            State::Undecided { head, .. } => self.read(&head),
+            State::Whole(body) => self.read(&body.into_bytes()),
             State::Refused { body, headers } => {
                 Err(self.classify(ErrorContext::Http, &headers, &body.into_bytes()))
             }
@@ -268,17 +270,17 @@ impl ResponseDecoder {
         }
     }
 
-    fn read(&mut self, body: Bytes) -> Result<Response, Error> {
-        let text = lossy(&body);
+    fn read(&mut self, body: &Bytes) -> Result<Response, Error> {
+        let text = lossy(body);
         let mut parts = Parts::default();
         let wrong = match read_body(&text, &mut parts) {
             Ok(Body::Completion) => {
                 parts.request_id = self.request_id.take();
                 let kept = Raw::from(body.clone());
-                return parts.respond(&self.asked, kept).map_err(|error| self.found(error, &body));
+                return parts.respond(&self.asked, kept).map_err(|error| self.found(error, body));
             }
             Ok(Body::ErrorEnvelope) => {
-                return Err(self.classify(ErrorContext::Body200, &HeaderMap::new(), &body));
+                return Err(self.classify(ErrorContext::Body200, &HeaderMap::new(), body));
             }
             Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
@@ -286,7 +288,7 @@ impl ResponseDecoder {
         };
         let start = start_of(&text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
-        Err(self.found(Error::invalid_response(message), &body))
+        Err(self.found(Error::invalid_response(message), body))
     }
 
     fn failed(&mut self, failure: Failure) -> Error {
@@ -308,7 +310,8 @@ impl ResponseDecoder {
 
     fn classify(&self, context: ErrorContext, headers: &HeaderMap, body: &[u8]) -> Error {
         let url = self.endpoint.as_ref().map(|endpoint| endpoint.chat_uri().to_string());
-        let mut received = Received::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
+        let mut received =
+            Received::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
         received.now = self.now;
         received.key = self.endpoint.as_ref().and_then(Endpoint::key);
         let error = classify(&received);

@@ -92,10 +92,8 @@ impl Parts {
 
 fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
     let mut local = 0;
-    let taken: Vec<String> = match calls.iter().any(|call| call.id.is_empty()) {
-        true => calls.iter().map(|call| call.id.clone()).collect(),
-        false => Vec::new(),
-    };
+    let missing = calls.iter().any(|call| call.id.is_empty());
+    let taken: Vec<String> = calls.iter().filter(|_| missing).map(|call| call.id.clone()).collect();
     let mut local_id = || loop {
         let id = format!("call_local_{local}");
         local += 1;
@@ -143,10 +141,10 @@ fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, Strin
         AssistantContent::Text(text) => Cow::Borrowed(text.as_str()),
         AssistantContent::Blocks(_) => Cow::Owned(message.text()),
     };
-    let value = serde_json::from_str(&text).map_err(|error| match text.is_empty() {
-        true => "at the root: the text is empty".to_owned(),
-        false => format!("at the root: not JSON: {error}"),
-    })?;
+    if text.is_empty() {
+        return Err("at the root: the text is empty".to_owned());
+    }
+    let value = serde_json::from_str(&text).map_err(|error| format!("at the root: not JSON: {error}"))?;
     schema.validate(&value).map_err(|breach| breach.to_string())?;
     Ok(value)
 }

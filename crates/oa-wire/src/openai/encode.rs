@@ -76,7 +76,9 @@ fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
         .messages()
         .iter()
         .map(|message| match message {
-            Message::System { content } | Message::User { content: UserContent::Text(content) } => content.len() + 48,
+            Message::System { content } | Message::User { content: UserContent::Text(content) } => {
+                content.len() + 48
+            }
             Message::Tool { content, tool_call_id } => content.len() + tool_call_id.len() + 64,
             Message::Assistant(message) => {
                 message.texts().map(str::len).sum::<usize>() + 64 + 160 * message.tool_calls.len()
@@ -97,8 +99,10 @@ fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
 fn block_length(block: &UserBlock) -> usize {
     match block {
         UserBlock::Text { text } => text.len() + 48,
-        UserBlock::Image(Image { source: ImageSource::Url { url: data }, .. })
-        | UserBlock::Image(Image { source: ImageSource::Inline { base64_data: data }, .. }) => data.len() + 128,
+        UserBlock::Image(Image {
+            source: ImageSource::Url { url: data } | ImageSource::Inline { base64_data: data },
+            ..
+        }) => data.len() + 128,
     }
 }
 
@@ -345,7 +349,8 @@ mod tests {
         arguments.insert("b".into(), json!(1));
         arguments.insert("a".into(), json!("x\n"));
         let call = ToolCall::new("c1", "f", arguments);
-        let tools = Tools::new([Tool::new("f", json!({"type": "object"})).unwrap().with_description("d")]).unwrap();
+        let tools =
+            Tools::new([Tool::new("f", json!({"type": "object"})).unwrap().with_description("d")]).unwrap();
         let request = CompletionRequest::new([
             Message::system("s"),
             Message::user([UserBlock::text("t"), Image::base64("image/png", "AA==").into()]),
@@ -462,7 +467,8 @@ mod tests {
     #[test]
     fn equal_inputs_give_equal_bytes_whatever_order_maps_were_built_in() {
         let build = |reversed: bool| {
-            let mut pairs = vec![("alpha", json!({"x": 1, "y": 2})), ("beta", json!(2)), ("gamma", json!([3]))];
+            let mut pairs =
+                vec![("alpha", json!({"x": 1, "y": 2})), ("beta", json!(2)), ("gamma", json!([3]))];
             if reversed {
                 pairs.reverse();
                 pairs[2].1 = serde_json::from_str(r#"{"y":2,"x":1}"#).unwrap();

@@ -52,7 +52,7 @@ impl Endpoint {
             Some(authority) if chat.scheme_str() != Some("unix") => authority.as_str(),
             _ => "localhost",
         };
-        let host = HeaderValue::from_str(host.trim_end_matches(":"))
+        let host = HeaderValue::from_str(host.trim_end_matches(':'))
             .map_err(|_| refused(base_url, "has a host that no header can have"))?;
         headers.insert(header::HOST, host);
         headers.insert(
@@ -324,7 +324,10 @@ mod tests {
             ("http://localhost:8000", "http://localhost:8000/v1/chat/completions"),
             ("http://localhost:8000///", "http://localhost:8000/v1/chat/completions"),
             ("HTTP://Localhost", "http://Localhost/v1/chat/completions"),
-            ("https://gw.example/api/openai-proxy/", "https://gw.example/api/openai-proxy/v1/chat/completions"),
+            (
+                "https://gw.example/api/openai-proxy/",
+                "https://gw.example/api/openai-proxy/v1/chat/completions",
+            ),
             ("http://h/v1beta", "http://h/v1beta/v1/chat/completions"),
             ("http://h/v1/x", "http://h/v1/x/v1/chat/completions"),
             ("http://v1", "http://v1/v1/chat/completions"),

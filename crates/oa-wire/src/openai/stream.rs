@@ -124,7 +124,9 @@ impl ChatStream {
             } else {
                 "the stream was cut off: it ended without a finish reason and without [DONE]"
             };
-            Phase::Failed(Failure::Error(Error::new(Category::Unavailable, text).with_kind(ErrorKind::CutOff)))
+            Phase::Failed(Failure::Error(
+                Error::new(Category::Unavailable, text).with_kind(ErrorKind::CutOff),
+            ))
         });
     }
 
@@ -204,7 +206,7 @@ fn frame(
         return None;
     }
     answer.chunks += 1;
-    if let Some((place, range)) = chunk.memorable {
+    if let News::Text(place, range) = chunk.news {
         // Where bytes had to be replaced, the text does not lie in the data as it lies in its text.
         if matches!(text, Cow::Borrowed(_)) {
             memo.learn(place, event.data(), range);
@@ -221,7 +223,9 @@ fn is_piece(event: &sse::Event<'_>) -> bool {
 }
 
 fn too_large(limit: sse::LimitExceeded) -> Failure {
-    Failure::Error(Error::invalid_response(limit.to_string()).with_kind(ErrorKind::TooLarge).with_source(limit))
+    Failure::Error(
+        Error::invalid_response(limit.to_string()).with_kind(ErrorKind::TooLarge).with_source(limit),
+    )
 }
 
 /// Why a stream gives no response.
@@ -265,10 +269,27 @@ struct Chunk {
     is_error: bool,
     has_choices: bool,
     has_usage: bool,
-    /// Where its text stands, if it says nothing else that is new: the next chunk may differ in that alone.
-    memorable: Option<(Place, Range<usize>)>,
-    /// It said something that a memo would drop.
-    said_more: bool,
+    news: News,
+}
+
+/// What of a chunk was not there before.
+#[derive(Default)]
+enum News {
+    #[default]
+    Nothing,
+    /// One text, which stands here: the next chunk may differ in that alone.
+    Text(Place, Range<usize>),
+    /// Something that a memo would drop.
+    More,
+}
+
+impl News {
+    fn text(&mut self, place: Place, range: Range<usize>) {
+        *self = match self {
+            Self::Nothing => Self::Text(place, range),
+            Self::Text(..) | Self::More => Self::More,
+        };
+    }
 }
 
 /// Reads a chunk into the answer and its events into the queue.
@@ -279,8 +300,10 @@ fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> R
         match key {
             "choices" => {
                 chunk.has_choices = reader.array(|reader, at| {
-                    chunk.said_more |= at > 0;
-                    read_choice(reader, answer, queue, &mut chunk.memorable, &mut chunk.said_more)
+                    if at > 0 {
+                        chunk.news = News::More;
+                    }
+                    read_choice(reader, answer, queue, &mut chunk.news)
                 })?;
                 return Ok(());
             }
@@ -290,7 +313,7 @@ fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> R
             }
             "usage" if reader.kind()? == Kind::Object => {
                 chunk.has_usage = true;
-                chunk.said_more = true;
+                chunk.news = News::More;
                 let raw = reader.raw()?;
                 answer.log.note(Scope::Root, key, raw);
                 let usage = read_usage(&mut Reader::new(raw))?;
@@ -319,9 +342,6 @@ fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> R
         Ok(())
     })?;
     reader.end()?;
-    if chunk.said_more {
-        chunk.memorable = None;
-    }
     Ok(chunk)
 }
 
@@ -329,38 +349,37 @@ fn read_choice(
     reader: &mut Reader<'_>,
     answer: &mut Answer,
     queue: &mut VecDeque<Event>,
-    memorable: &mut Option<(Place, Range<usize>)>,
-    said_more: &mut bool,
+    news: &mut News,
 ) -> Result<(), Malformed> {
     // The index may stand behind the delta: it is looked up first. It is short, and mostly first.
     let index = index_of(reader)?;
-    reader.object(|reader, key| {
-        match key {
-            "index" => reader.skip(),
-            "delta" | "message" if index == 0 => read_delta(reader, answer, queue, memorable, said_more),
-            "delta" => {
-                reader.object(|reader, key| {
-                    answer.log.note(Scope::Delta(index), key, reader.raw()?);
-                    Ok(())
-                })?;
+    reader.object(|reader, key| match key {
+        "index" => reader.skip(),
+        "delta" | "message" if index == 0 => read_delta(reader, answer, queue, news),
+        "delta" => {
+            reader.object(|reader, key| {
+                answer.log.note(Scope::Delta(index), key, reader.raw()?);
                 Ok(())
+            })?;
+            Ok(())
+        }
+        "finish_reason" => {
+            let raw = reader.raw()?;
+            answer.log.note(Scope::Choice(index), key, raw);
+            let finish = owned(Reader::new(raw).text()?);
+            if index == 0 && finish.is_some() {
+                *news = News::More;
+                answer.parts.finish = finish;
             }
-            "finish_reason" => {
-                let raw = reader.raw()?;
-                answer.log.note(Scope::Choice(index), key, raw);
-                let finish = owned(Reader::new(raw).text()?);
-                if index == 0 && finish.is_some() {
-                    *said_more = true;
-                    answer.parts.finish = finish;
-                }
-                Ok(())
+            Ok(())
+        }
+        _ => {
+            let kind = reader.kind()?;
+            answer.log.note(Scope::Choice(index), key, reader.raw()?);
+            if adds_up(kind) {
+                *news = News::More;
             }
-            _ => {
-                let kind = reader.kind()?;
-                answer.log.note(Scope::Choice(index), key, reader.raw()?);
-                *said_more |= adds_up(kind);
-                Ok(())
-            }
+            Ok(())
         }
     })?;
     Ok(())
@@ -391,8 +410,7 @@ fn read_delta(
     reader: &mut Reader<'_>,
     answer: &mut Answer,
     queue: &mut VecDeque<Event>,
-    memorable: &mut Option<(Place, Range<usize>)>,
-    said_more: &mut bool,
+    news: &mut News,
 ) -> Result<(), Malformed> {
     let mut reasoned = false;
     reader.object(|reader, key| {
@@ -408,40 +426,42 @@ fn read_delta(
             ("content", Kind::Text) => {
                 if let Some((text, range)) = reader.text_at()? {
                     queue.extend(answer.say(Place::Content, &text));
-                    *said_more |= memorable.replace((Place::Content, range)).is_some();
+                    news.text(Place::Content, range);
                 }
             }
             ("content", _) => {
                 let mut text = String::new();
                 read_content(reader, &mut text)?;
                 queue.extend(answer.say(Place::Content, &text));
-                *said_more = true;
+                *news = News::More;
             }
             ("reasoning" | "reasoning_content", Kind::Text) => {
                 answer.log.reasoning_as(key);
                 if let Some((text, range)) = reader.text_at()? {
                     // Some servers send both, with the same text: it is taken once.
                     if reasoned {
-                        *said_more = true;
+                        *news = News::More;
                     } else {
                         reasoned = !text.is_empty();
                         queue.extend(answer.say(Place::Reasoning, &text));
-                        *said_more |= memorable.replace((Place::Reasoning, range)).is_some();
+                        news.text(Place::Reasoning, range);
                     }
                 }
             }
             ("tool_calls", Kind::Array) => {
                 reader.array(|reader, _| {
-                    *said_more = true;
+                    *news = News::More;
                     read_fragment(reader, answer, queue)
                 })?;
             }
             ("function_call", Kind::Object) => {
-                *said_more = true;
+                *news = News::More;
                 read_fragment(reader, answer, queue)?;
             }
             _ => {
-                *said_more |= adds_up(kind) || (kind == Kind::Text && key != "role");
+                if adds_up(kind) || (kind == Kind::Text && key != "role") {
+                    *news = News::More;
+                }
                 answer.log.note(Scope::Delta(0), key, reader.raw()?);
             }
         }

@@ -127,7 +127,9 @@ impl Call {
         }
         // A whole value after a whole value, under no id of its own, is the next call unless it says the same.
         let another_whole = self.whole && fragment.whole && fragment.arguments != self.raw.arguments;
-        !same_id && (another_whole || (named && !self.raw.name.is_empty() && !fragment.whole && self.is_complete()))
+        !same_id
+            && (another_whole
+                || (named && !self.raw.name.is_empty() && !fragment.whole && self.is_complete()))
     }
 
     /// Some of the arguments came, but not all.
@@ -192,14 +194,16 @@ mod tests {
             ("no index, no id, other name", &["||f|{}", "||g|{}"], &["|f|{}", "|g|{}"]),
             ("no index, no id, same name", &["||f|{}", "||f|{\"y\":2}"], &["|f|{}", "|f|{\"y\":2}"]),
             ("no index, the name repeated", &["||f|{\"x\"", "||f|:1}"], &["|f|{\"x\":1}"]),
-            ("the same index for two calls", &["0|a|f|{\"x\":1}", "0|b|f|{\"y\":2}"], &[
-                "a|f|{\"x\":1}",
-                "b|f|{\"y\":2}",
-            ]),
-            ("the same index, in fragments", &["0|a|f|", "0|||{}", "0|b|g|", "0|||{\"y\":2}"], &[
-                "a|f|{}",
-                "b|g|{\"y\":2}",
-            ]),
+            (
+                "the same index for two calls",
+                &["0|a|f|{\"x\":1}", "0|b|f|{\"y\":2}"],
+                &["a|f|{\"x\":1}", "b|f|{\"y\":2}"],
+            ),
+            (
+                "the same index, in fragments",
+                &["0|a|f|", "0|||{}", "0|b|g|", "0|||{\"y\":2}"],
+                &["a|f|{}", "b|g|{\"y\":2}"],
+            ),
             ("the same index, no arguments", &["0|a|f|", "0|b|f|"], &["a|f|", "b|f|"]),
             ("the same index, no ids", &["0||f|{}", "0||f|{}"], &["|f|{}", "|f|{}"]),
             ("id and name repeated", &["0|a|f|{\"x\"", "0|a|f|:1}"], &["a|f|{\"x\":1}"]),
@@ -211,7 +215,11 @@ mod tests {
             ("empty fragments", &["0|||", "|||", "0|a|f|{}", "0|||", "|||"], &["a|f|{}"]),
             ("arguments as a value", &["0|a|f|={\"x\":1}"], &["a|f|{\"x\":1}"]),
             ("arguments as a value, repeated", &["0|a|f|={}", "0|a|f|={}"], &["a|f|{}"]),
-            ("two values under one index", &["0||f|={\"x\":1}", "0||f|={\"x\":2}"], &["|f|{\"x\":1}", "|f|{\"x\":2}"]),
+            (
+                "two values under one index",
+                &["0||f|={\"x\":1}", "0||f|={\"x\":2}"],
+                &["|f|{\"x\":1}", "|f|{\"x\":2}"],
+            ),
             ("arguments without a call", &["0|||{}"], &["||{}"]),
         ];
         for (name, fragments, want) in cases {

@@ -44,7 +44,8 @@ struct Name {
 impl RawLog {
     /// Notes a member, as it is written.
     pub(super) fn note(&mut self, scope: Scope, key: &str, raw: &str) {
-        let known = self.names.iter().position(|name| name.scope == scope && self.bytes[name.key.clone()] == *key);
+        let known =
+            self.names.iter().position(|name| name.scope == scope && self.bytes[name.key.clone()] == *key);
         let at = match known {
             Some(at) => {
                 let last = &self.bytes[self.names[at].last.clone()];
@@ -100,7 +101,8 @@ impl RawLog {
     /// The members of this scope: their keys and their values in turn.
     fn members(&self, scope: Scope) -> impl Iterator<Item = (&str, Vec<&str>)> {
         self.names.iter().enumerate().filter(move |(_, name)| name.scope == scope).map(|(at, name)| {
-            let values = self.values.iter().filter(|(of, _)| *of == at).map(|(_, value)| &self.bytes[value.clone()]);
+            let values =
+                self.values.iter().filter(|(of, _)| *of == at).map(|(_, value)| &self.bytes[value.clone()]);
             (&self.bytes[name.key.clone()], values.collect())
         })
     }
@@ -271,7 +273,8 @@ fn join(a: Value, b: Value, texts: bool) -> Value {
         (Value::Array(mut a), Value::Array(b)) => {
             for element in b {
                 let index = element.get("index").filter(|index| index.is_u64());
-                let known = index.and_then(|index| a.iter().position(|known| known.get("index") == Some(index)));
+                let known =
+                    index.and_then(|index| a.iter().position(|known| known.get("index") == Some(index)));
                 match known {
                     Some(at) => a[at] = join(std::mem::take(&mut a[at]), element, true),
                     None => a.push(element),
@@ -351,7 +354,11 @@ mod tests {
     #[test]
     fn tool_calls_of_another_choice_are_joined_by_index() {
         let mut log = RawLog::default();
-        log.note(Scope::Delta(1), "tool_calls", r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]"#);
+        log.note(
+            Scope::Delta(1),
+            "tool_calls",
+            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]"#,
+        );
         log.note(Scope::Delta(1), "tool_calls", r#"[{"index":0,"function":{"arguments":"}"}}]"#);
         let value = rendered(&log, &Parts::default());
         let call = &value["choices"][1]["message"]["tool_calls"][0];
