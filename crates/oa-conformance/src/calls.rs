@@ -1,14 +1,21 @@
 //! The operations that call a server.
 
 use crate::{
-    inputs, outputs,
-    sessions::{Sessions, time_limit},
+    inputs::{self, Retrying},
+    outputs,
+    sessions::{Sessions, observed, time_limit},
+    spans,
 };
+use oa_middleware::{DeadlineLayer, Drain, DrainLayer, RetryLayer, RetryPolicy, TraceLayer};
 use oa_provider::{OpenAiProvider, Provider};
 use oa_wire::{CompletionRequest, Error, Event, Response};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use tokio::task::JoinSet;
+use tower::{Layer, ServiceExt};
 
 pub(crate) async fn ready(sessions: &mut Sessions, request: &Map<String, Value>) -> Value {
     let ready = match sessions.provider(request) {
@@ -32,20 +39,28 @@ pub(crate) async fn complete(sessions: &mut Sessions, from: &Map<String, Value>)
         let error = Error::invalid_request("stream: this mapping cannot stream");
         return json!({"error": outputs::error(&error), "token_events": []});
     }
-    let call = Call { provider, limit: time_limit(from) };
+    let retrying = match inputs::retrying(from) {
+        Ok(retrying) => retrying,
+        Err(error) => return json!({"error": outputs::error(&error)}),
+    };
+    let trace = observed(from, TraceLayer::new(provider.profile()));
+    let call = Call { provider, trace, limit: time_limit(from) };
     if let Some(count) = from.get("concurrency").and_then(Value::as_u64) {
         return concurrent(&call, &request, count).await;
     }
     if let Some(after) = from.get("cancel_after_seconds").and_then(Value::as_f64) {
         let after = Duration::try_from_secs_f64(after).unwrap_or_default();
-        return match tokio::time::timeout(after, call.run(&request)).await {
+        return match tokio::time::timeout(after, call.run(&request, retrying.policy())).await {
             Ok(outcome) => outcome.reply(),
             Err(_) => json!({"cancelled": true}),
         };
     }
     let before = format!("{request:?}");
-    let mut reply = call.run(&request).await.reply();
+    spans::clear();
+    let mut reply = call.run(&request, retrying.policy()).await.reply();
     reply["inputs_unmutated"] = json!(format!("{request:?}") == before);
+    reply["spans"] = spans::taken();
+    retrying.report(&mut reply);
     reply
 }
 
@@ -53,7 +68,7 @@ async fn concurrent(call: &Call, request: &CompletionRequest, count: u64) -> Val
     let mut tasks = JoinSet::new();
     for _ in 0..count {
         let (call, request) = (call.clone(), request.clone());
-        tasks.spawn(async move { call.run(&request).await.reply() });
+        tasks.spawn(async move { call.run(&request, Retrying::none()).await.reply() });
     }
     json!({"results": tasks.join_all().await})
 }
@@ -61,6 +76,7 @@ async fn concurrent(call: &Call, request: &CompletionRequest, count: u64) -> Val
 #[derive(Clone)]
 struct Call {
     provider: OpenAiProvider,
+    trace: TraceLayer,
     limit: Option<Duration>,
 }
 
@@ -70,45 +86,32 @@ struct Outcome {
 }
 
 impl Call {
-    async fn run(&self, request: &CompletionRequest) -> Outcome {
-        match self.limit {
-            Some(limit) => {
-                tokio::time::timeout(limit, run(&self.provider, request)).await.unwrap_or_else(|_| Outcome {
-                    result: Err(Error::new(oa_wire::Category::Unavailable, "timeout")),
-                    token_events: vec![],
-                })
-            }
-            None => run(&self.provider, request).await,
-        }
+    async fn run(&self, request: &CompletionRequest, policy: RetryPolicy) -> Outcome {
+        let token_events = Arc::new(Mutex::new(Vec::new()));
+        let seen = token_events.clone();
+        let mut request = request.clone();
+        request.extensions.insert(Drain::observed(move |event| {
+            let (kind, text) = match event {
+                Event::Content(text) => ("content", text),
+                Event::Reasoning(text) => ("reasoning", text),
+                _ => return,
+            };
+            let event = json!({"delta_kind": kind, "text": text.as_str()});
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+        }));
+        let attempt = DrainLayer::new().layer(self.trace.layer(self.provider.clone()));
+        let retried = RetryLayer::new(policy).without_budget().layer(attempt);
+        let completion = match self.limit {
+            Some(limit) => DeadlineLayer::new(limit).layer(retried).oneshot(request).await,
+            None => retried.oneshot(request).await,
+        };
+        let result = match completion {
+            Ok(completion) => completion.into_response().await,
+            Err(error) => Err(error),
+        };
+        let token_events = std::mem::take(&mut *token_events.lock().unwrap_or_else(PoisonError::into_inner));
+        Outcome { result, token_events }
     }
-}
-
-async fn run(provider: &impl Provider, request: &CompletionRequest) -> Outcome {
-    let mut token_events = Vec::new();
-    let result = if request.stream {
-        read(provider, request, &mut token_events).await
-    } else {
-        provider.complete(request).await
-    };
-    Outcome { result, token_events }
-}
-
-async fn read(
-    provider: &impl Provider,
-    request: &CompletionRequest,
-    token_events: &mut Vec<Value>,
-) -> Result<Response, Error> {
-    let mut stream = provider.stream(request).await?;
-    let mut keep = |kind: &str, text: &str| token_events.push(json!({"delta_kind": kind, "text": text}));
-    while let Some(event) = stream.next().await {
-        match event? {
-            Event::Content(text) => keep("content", &text),
-            Event::Reasoning(text) => keep("reasoning", &text),
-            Event::Done(response) => return Ok(*response),
-            _ => {}
-        }
-    }
-    Err(Error::invalid_response("the stream ended without a response"))
 }
 
 impl Outcome {

@@ -1,7 +1,12 @@
 //! The protocol's values as the library's.
 
 use oa_wire::{CompletionRequest, Error, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice, Tools};
-use serde_json::{Map, Value};
+use oa_middleware::{Backoff, RetryPolicy};
+use serde_json::{Map, Value, json};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 /// The request of a `complete` operation. What the library's types cannot hold is an invalid request.
 pub(crate) fn request(from: &Map<String, Value>) -> Result<CompletionRequest, Error> {
@@ -56,4 +61,79 @@ fn tool_choice(from: &Value) -> Result<ToolChoice, Error> {
 
 fn read<T: serde::de::DeserializeOwned>(name: &str, value: &Value) -> Result<T, Error> {
     serde_json::from_value(value.clone()).map_err(|error| Error::invalid_request(format!("{name}: {error}")))
+}
+
+/// How a call is retried, and the attempts that the hooks were called with.
+pub(crate) struct Retrying {
+    policy: RetryPolicy,
+    backoffs: Arc<Mutex<Vec<u32>>>,
+    retries: Arc<Mutex<Vec<u32>>>,
+}
+
+/// The retry settings of a `complete` operation.
+pub(crate) fn retrying(from: &Map<String, Value>) -> Result<Retrying, Error> {
+    let backoffs = Arc::new(Mutex::new(Vec::new()));
+    let retries = Arc::new(Mutex::new(Vec::new()));
+    let given = |name: &str| from.get(name).filter(|value| !value.is_null());
+    let mut policy = Retrying::none();
+    if let Some(retry) = given("retry_middleware") {
+        policy = attempts(retry).backoff(Backoff::fixed(Duration::ZERO));
+    }
+    if let Some(retry) = given("retry") {
+        policy = attempts(retry);
+        if let Some(seconds) = retry["backoff"]["seconds"].as_f64() {
+            let (seen, delay) = (backoffs.clone(), Duration::try_from_secs_f64(seconds).unwrap_or_default());
+            policy = policy.backoff(Backoff::custom(move |attempt| {
+                note(&seen, attempt);
+                delay
+            }));
+        }
+        if retry["on_retry"] == true {
+            let seen = retries.clone();
+            policy = policy.on_retry(move |retry| note(&seen, retry.attempt));
+        }
+        if let Some(configs) = retry["per_attempt_override"].as_array() {
+            let configs: Result<Vec<_>, Error> = configs.iter().map(config).collect();
+            policy = policy.per_attempt_override(configs?);
+        }
+        if let Some(template) = retry["reask"]["template"].as_str() {
+            let template = template.to_owned();
+            policy = policy.reask(move |error| fill(&template, error));
+        }
+    }
+    Ok(Retrying { policy, backoffs, retries })
+}
+
+impl Retrying {
+    pub(crate) fn none() -> RetryPolicy {
+        RetryPolicy::never()
+    }
+
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.policy.clone()
+    }
+
+    pub(crate) fn report(&self, reply: &mut Value) {
+        for (name, seen) in [("backoff_calls", &self.backoffs), ("on_retry_calls", &self.retries)] {
+            reply[name] = json!(*seen.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+}
+
+fn attempts(retry: &Value) -> RetryPolicy {
+    match retry["max_attempts"].as_u64() {
+        Some(attempts) => RetryPolicy::new().max_attempts(u32::try_from(attempts).unwrap_or(u32::MAX)),
+        None => RetryPolicy::new(),
+    }
+}
+
+fn note(seen: &Mutex<Vec<u32>>, attempt: u32) {
+    seen.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
+}
+
+fn fill(template: &str, error: &Error) -> String {
+    let Some(failure) = error.structured() else { return template.to_owned() };
+    template
+        .replace("{output_content}", &failure.output_content)
+        .replace("{error_message}", &failure.error_message)
 }

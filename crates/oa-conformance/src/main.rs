@@ -4,6 +4,7 @@ mod calls;
 mod inputs;
 mod outputs;
 mod sessions;
+mod spans;
 
 use serde_json::{Map, Value, json};
 use sessions::Sessions;
@@ -18,10 +19,16 @@ const FEATURES: &[&str] = &[
     "concurrency",
     "cancellation",
     "token_events",
+    "retry",
+    "per_attempt_override",
+    "reask",
+    "retry_middleware",
+    "spans",
 ];
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> std::io::Result<()> {
+    spans::listen();
     let mut lines = BufReader::new(tokio::io::stdin()).lines();
     let mut out = tokio::io::stdout();
     let mut sessions = Sessions::default();

@@ -1,5 +1,6 @@
 //! One provider instance a session.
 
+use oa_middleware::TraceLayer;
 use oa_provider::OpenAiProvider;
 use oa_wire::Error;
 use serde_json::{Map, Value};
@@ -47,4 +48,19 @@ impl Sessions {
 pub(crate) fn time_limit(request: &Map<String, Value>) -> Option<Duration> {
     let seconds = request.get("options")?.get("timeout_seconds")?.as_f64()?;
     Duration::try_from_secs_f64(seconds).ok()
+}
+
+/// The observer whose spans are reported, as the options configure it.
+pub(crate) fn observed(request: &Map<String, Value>, mut layer: TraceLayer) -> TraceLayer {
+    let off = |name: &str| request.get("options")?.get("observer")?.get(name)?.as_bool();
+    if let Some(off) = off("disable_llm_spans") {
+        layer = layer.spans(!off);
+    }
+    if let Some(off) = off("disable_provider_payload") {
+        layer = layer.payload(!off);
+    }
+    if let Some(off) = off("disable_genai_semconv") {
+        layer = layer.gen_ai(!off);
+    }
+    layer
 }

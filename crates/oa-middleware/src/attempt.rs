@@ -1,0 +1,133 @@
+//! What layers tell each other, and the caller, about the attempts of one call.
+
+use oa_wire::{Attempt, Error};
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Which attempt a request is, in its [`extensions`](oa_wire::CompletionRequest::extensions). Set by the retry layer
+/// for each attempt after the first; absent on the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AttemptContext {
+    /// Its number, from 0.
+    pub index: u32,
+    /// Why it is made.
+    pub reason: RetryReason,
+}
+
+impl AttemptContext {
+    pub(crate) fn new(index: u32, reason: RetryReason) -> Self {
+        Self { index, reason }
+    }
+}
+
+/// Why a call is asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RetryReason {
+    /// `transient`: the same request may succeed now.
+    Transient,
+    /// `reask`: the output did not satisfy the schema, and the request now says so.
+    Reask,
+}
+
+impl RetryReason {
+    /// The name in spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Reask => "reask",
+        }
+    }
+}
+
+impl fmt::Display for RetryReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The failed attempts of one call, for a caller that wants to know them also when the call succeeds in the end.
+/// (An error carries them anyway: [`Error::attempts`].)
+///
+/// Put a clone into the request's [`extensions`](oa_wire::CompletionRequest::extensions); the retry layer and
+/// [`Servers`](crate::Servers) write into it.
+///
+/// ```
+/// use oa_middleware::AttemptLog;
+/// use oa_wire::{CompletionRequest, Message};
+///
+/// let log = AttemptLog::default();
+/// let mut request = CompletionRequest::new([Message::user("Hello!")]);
+/// request.extensions.insert(log.clone());
+/// // ... after the call:
+/// for attempt in log.attempts() {
+///     println!("attempt {}: {} ({})", attempt.index, attempt.message, attempt.reason);
+/// }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct AttemptLog(Arc<Mutex<Vec<Attempt>>>);
+
+impl AttemptLog {
+    /// What was written so far, in order.
+    pub fn attempts(&self) -> Vec<Attempt> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes an attempt down, or the verdict of a further layer over the one that was written last.
+    fn write(&self, mut attempt: Attempt, over_the_last: bool) {
+        let mut attempts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if over_the_last {
+            attempts.pop();
+        }
+        attempt.index = u32::try_from(attempts.len()).unwrap_or(u32::MAX);
+        attempts.push(attempt);
+    }
+}
+
+/// The chain of attempts that one layer builds for the error it may have to return.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    attempts: Vec<Attempt>,
+    log: Option<AttemptLog>,
+}
+
+impl History {
+    pub(crate) fn new(log: Option<&AttemptLog>) -> Self {
+        Self { attempts: Vec::new(), log: log.cloned() }
+    }
+
+    /// Adds a failed attempt. Where a layer inside made several, they stay in the chain before its verdict, each
+    /// once: the last of them is this failure itself.
+    pub(crate) fn push(&mut self, error: &Error, reason: impl Into<Cow<'static, str>>, waited: Duration) {
+        if let Some((_, inner)) = error.attempts().split_last() {
+            for attempt in inner {
+                let mut attempt = attempt.clone();
+                attempt.index = self.next_index();
+                self.attempts.push(attempt);
+            }
+        }
+        let attempt = Attempt::new(self.next_index(), error, reason, waited);
+        if let Some(log) = &self.log {
+            log.write(attempt.clone(), !error.attempts().is_empty());
+        }
+        self.attempts.push(attempt);
+    }
+
+    pub(crate) fn attempts(&self) -> &[Attempt] {
+        &self.attempts
+    }
+
+    /// This error with the chain.
+    pub(crate) fn attach(&mut self, error: Error) -> Error {
+        error.with_attempts(std::mem::take(&mut self.attempts))
+    }
+
+    fn next_index(&self) -> u32 {
+        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
+    }
+}

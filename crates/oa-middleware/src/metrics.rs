@@ -1,0 +1,202 @@
+//! Token usage and durations as OpenTelemetry histograms.
+
+use crate::observe::{Observer, observing};
+use oa_wire::{CompletionRequest, Error, Response, Usage, openai::Profile};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Histogram, Meter},
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// Records two histograms through OpenTelemetry's metrics API.
+///
+/// | instrument | unit | |
+/// |---|---|---|
+/// | `openarmature.gen_ai.client.token.usage` | `{token}` | one value for the tokens of the prompt (`openarmature.gen_ai.token.type` is `input`) and one for those of the answer (`output`), each where the server reports it |
+/// | `openarmature.gen_ai.client.operation.duration` | `s` | from the call to its end; of a stream, to the end of the stream |
+///
+/// Both have the dimensions `openarmature.gen_ai.operation` (`chat`), `gen_ai.request.model` and `gen_ai.system`; the
+/// duration of a failure also has `error.type`, the category. A failure that reports its usage, such as an output that
+/// does not satisfy the schema, counts its tokens. A call that is dropped is not recorded.
+///
+/// Inside retry, each attempt is recorded; that is what the specification asks for.
+///
+/// ```
+/// use oa_middleware::MetricsLayer;
+/// use oa_wire::openai::Profile;
+///
+/// let meter = opentelemetry::global::meter("my-program");
+/// let layer = MetricsLayer::new(&Profile::new("my-model"), &meter);
+/// ```
+#[derive(Clone, Debug)]
+pub struct MetricsLayer {
+    instruments: Arc<Instruments>,
+}
+
+#[derive(Debug)]
+struct Instruments {
+    tokens: Histogram<u64>,
+    duration: Histogram<f64>,
+    dimensions: [KeyValue; 3],
+    input: [KeyValue; 4],
+    output: [KeyValue; 4],
+}
+
+impl MetricsLayer {
+    /// A layer for calls of this profile, with instruments of this meter.
+    pub fn new(profile: &Profile, meter: &Meter) -> Self {
+        let dimensions = [
+            KeyValue::new("openarmature.gen_ai.operation", "chat"),
+            KeyValue::new("gen_ai.request.model", profile.model().to_owned()),
+            KeyValue::new("gen_ai.system", profile.system().to_owned()),
+        ];
+        let tokens_of = |kind: &'static str| {
+            let [operation, model, system] = dimensions.clone();
+            [operation, model, system, KeyValue::new("openarmature.gen_ai.token.type", kind)]
+        };
+        // The boundaries are those that OpenTelemetry's conventions advise: powers of 4, and 10 ms times powers of 2.
+        let tokens = meter
+            .u64_histogram("openarmature.gen_ai.client.token.usage")
+            .with_unit("{token}")
+            .with_description("Tokens of prompts and answers.")
+            .with_boundaries((0..14).map(|power| 4f64.powi(power)).collect())
+            .build();
+        let duration = meter
+            .f64_histogram("openarmature.gen_ai.client.operation.duration")
+            .with_unit("s")
+            .with_description("Time from a call to the end of its answer.")
+            .with_boundaries((0..14).map(|power| 0.01 * 2f64.powi(power)).collect())
+            .build();
+        let (input, output) = (tokens_of("input"), tokens_of("output"));
+        Self { instruments: Arc::new(Instruments { tokens, duration, dimensions, input, output }) }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "other observing layers may be off")]
+    fn observe(&self, _: &CompletionRequest) -> Option<Measuring> {
+        Some(Measuring { instruments: self.instruments.clone(), started: Instant::now() })
+    }
+}
+
+observing!(MetricsLayer, MetricsService, MetricsFuture, Measuring);
+
+#[derive(Debug)]
+struct Measuring {
+    instruments: Arc<Instruments>,
+    started: Instant,
+}
+
+impl Measuring {
+    fn usage(&self, usage: Usage) {
+        let Instruments { tokens, input, output, .. } = &*self.instruments;
+        if let Some(count) = usage.prompt_tokens {
+            tokens.record(count, input);
+        }
+        if let Some(count) = usage.completion_tokens {
+            tokens.record(count, output);
+        }
+    }
+
+    fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Observer for Measuring {
+    fn done(self, response: &Response) {
+        self.usage(response.usage);
+        self.instruments.duration.record(self.seconds(), &self.instruments.dimensions);
+    }
+
+    fn failed(self, error: &Error) {
+        let usage = error.structured().map(|failure| failure.usage);
+        if let Some(usage) = usage.or_else(|| error.partial().map(|partial| partial.usage)) {
+            self.usage(usage);
+        }
+        let [operation, model, system] = self.instruments.dimensions.clone();
+        let kind = KeyValue::new("error.type", error.category().as_str());
+        self.instruments.duration.record(self.seconds(), &[operation, model, system, kind]);
+    }
+
+    fn abandoned(self, _: Option<&dyn Fn() -> Response>) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Script, Step, request, structured_failure};
+    use oa_wire::Category;
+    use opentelemetry::metrics::MeterProvider;
+    use opentelemetry_sdk::metrics::{
+        InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
+        data::{AggregatedMetrics, MetricData},
+    };
+    use tower::ServiceExt;
+    use tower_layer::Layer;
+
+    /// What was recorded: instrument, dimensions and sum, sorted.
+    async fn recorded(step: Step) -> Vec<String> {
+        let exporter = InMemoryMetricExporter::default();
+        let reader = PeriodicReader::builder(exporter.clone()).build();
+        let provider = SdkMeterProvider::builder().with_reader(reader).build();
+        let profile = Profile::new("my-model").genai_system("vllm");
+        let layer = MetricsLayer::new(&profile, &provider.meter("test"));
+        if let Ok(answer) = layer.layer(Script::new([step])).oneshot(request()).await {
+            drop(answer.into_response().await);
+        }
+        provider.force_flush().unwrap();
+        let mut lines = Vec::new();
+        for resource in exporter.get_finished_metrics().unwrap() {
+            for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+                let name = metric.name().rsplit("client.").next().unwrap();
+                match metric.data() {
+                    AggregatedMetrics::U64(MetricData::Histogram(histogram)) => {
+                        for point in histogram.data_points() {
+                            lines.push(format!("{name} {} {}", tags(point.attributes()), point.sum()));
+                        }
+                    }
+                    AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+                        for point in histogram.data_points() {
+                            lines.push(format!("{name} {} {}", tags(point.attributes()), point.sum()));
+                        }
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+        lines.sort();
+        lines
+    }
+
+    fn tags<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
+        let mut tags: Vec<_> = attributes.map(|tag| format!("{}={}", tag.key, tag.value)).collect();
+        tags.sort();
+        tags.join(",")
+    }
+
+    const COMMON: &str =
+        "gen_ai.request.model=my-model,gen_ai.system=vllm,openarmature.gen_ai.operation=chat";
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_has_tokens_and_a_duration() {
+        let want = [
+            format!("operation.duration {COMMON} 5"),
+            format!("token.usage {COMMON},openarmature.gen_ai.token.type=input 7"),
+            format!("token.usage {COMMON},openarmature.gen_ai.token.type=output 5"),
+        ];
+        assert_eq!(recorded(Step::stream([(2, "a"), (3, "b")])).await, want);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_has_its_category_and_the_tokens_it_cost() {
+        let refused = Step::error(Error::new(Category::Unavailable, "refused")).after(1);
+        let want = format!("operation.duration error.type=provider_unavailable,{COMMON} 1");
+        assert_eq!(recorded(refused).await, [want]);
+        let want = [
+            format!("operation.duration error.type=structured_output_invalid,{COMMON} 0"),
+            format!("token.usage {COMMON},openarmature.gen_ai.token.type=input 20"),
+            format!("token.usage {COMMON},openarmature.gen_ai.token.type=output 16"),
+        ];
+        assert_eq!(recorded(Step::error(structured_failure("x"))).await, want);
+    }
+}

@@ -1,0 +1,76 @@
+//! How long a call may wait: for its first event, between events, and as a whole.
+//!
+//! Three layers, each with one limit, because one limit cannot serve a prefill of minutes and a dead socket:
+//!
+//! | layer | counts | stacked |
+//! |---|---|---|
+//! | [`FirstEventTimeoutLayer`] | from the call to the first event of a stream, or to the whole answer of a call that does not stream | inside retry: each attempt has it anew |
+//! | [`IdleTimeoutLayer`] | between two events of a stream, while the caller waits for one | inside retry |
+//! | [`DeadlineLayer`] | from the call to the end of the answer, retries and their waits included | outside retry |
+//!
+//! (The time limit of connecting is the transport's.)
+//!
+//! Only events count as progress: a server that sends nothing but keep-alive comments is stalled. Data that is
+//! there always wins over a timer that has fired, and the idle clock runs only while the caller waits: a slow
+//! consumer is not a stalled server.
+//!
+//! The error is [`Unavailable`](oa_wire::Category::Unavailable) with
+//! [`ErrorKind::Timeout`](oa_wire::ErrorKind::Timeout); it names the limit, what had come by then and the layer that
+//! sets it, and keeps what had come ([`Error::partial`]). When a timer fires, the request is dropped, which closes
+//! it.
+//!
+//! A call can have limits of its own: put [`Timeouts`] into its
+//! [`extensions`](oa_wire::CompletionRequest::extensions).
+
+mod deadline;
+mod first_event;
+mod idle;
+mod source;
+
+pub use deadline::{Deadline, DeadlineFuture, DeadlineLayer, DeadlineService};
+pub use first_event::{FirstEventTimeout, FirstEventTimeoutFuture, FirstEventTimeoutLayer};
+pub use idle::{IdleTimeout, IdleTimeoutFuture, IdleTimeoutLayer};
+
+use oa_wire::{Category, CompletionRequest, Error, ErrorKind, Response};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Limits for one call alone, which go before those of the layers. A layer that is not in the stack stays absent.
+///
+/// ```
+/// use oa_middleware::Timeouts;
+/// use oa_wire::{CompletionRequest, Message};
+/// use std::time::Duration;
+///
+/// let mut request = CompletionRequest::new([Message::user("Summarize all of it.")]);
+/// request.extensions.insert(Timeouts { first_event: Some(Duration::from_secs(1200)), ..Timeouts::default() });
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For [`FirstEventTimeoutLayer`].
+    pub first_event: Option<Duration>,
+    /// For [`IdleTimeoutLayer`].
+    pub idle: Option<Duration>,
+    /// For [`DeadlineLayer`].
+    pub deadline: Option<Duration>,
+}
+
+/// The limit for this call: its own, or else the layer's.
+fn limit(request: &CompletionRequest, layers: Duration, own: fn(&Timeouts) -> Option<Duration>) -> Duration {
+    request.extensions.get::<Timeouts>().and_then(own).unwrap_or(layers)
+}
+
+/// The instant so long after `start`; one that never comes when there is no such instant.
+fn after(start: Instant, limit: Duration) -> Instant {
+    const NEVER: Duration = Duration::from_secs(86_400 * 365 * 30);
+    start.checked_add(limit).unwrap_or_else(|| start + NEVER)
+}
+
+/// The error of a limit that ran out.
+fn timed_out(what: String, elapsed: Duration, partial: Option<Response>) -> Error {
+    let error = Error::new(Category::Unavailable, what).with_kind(ErrorKind::Timeout).with_elapsed(elapsed);
+    match partial {
+        Some(partial) => error.with_partial(partial),
+        None => error,
+    }
+}

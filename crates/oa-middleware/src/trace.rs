@@ -1,0 +1,367 @@
+//! A span for each attempt, with OpenArmature's attributes and OpenTelemetry's for generative AI.
+//!
+//! The span is a `tracing` span named `openarmature.llm.complete`, at level `INFO`; its fields have the attributes'
+//! exact names, so that any subscriber can read them and
+//! [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry) exports them as they are. It is open until the
+//! answer is whole: for a stream, until the end of the stream. What is not known is left out.
+//!
+//! | field | type | |
+//! |---|---|---|
+//! | `openarmature.llm.model` | string | the bound model |
+//! | `openarmature.llm.attempt_index` | integer | from 0 |
+//! | `openarmature.llm.retry_reason` | string | `transient` or `reask`, on retries |
+//! | `openarmature.llm.finish_reason` | string | |
+//! | `openarmature.llm.usage.prompt_tokens`, `.completion_tokens`, `.total_tokens` | integer | |
+//! | `openarmature.llm.cache_read.input_tokens` | integer | |
+//! | `openarmature.llm.output.tool_calls.count` | integer | where there are calls |
+//! | `openarmature.llm.output.tool_calls.names`, `.ids` | list | |
+//! | `openarmature.llm.time_to_first_token` | seconds | of a stream: from the call to its first event |
+//! | `openarmature.llm.tokens_per_second` | number | completion tokens by the time since the first event, or else since the call |
+//! | `openarmature.llm.request_id` | string | the server's id of the HTTP request |
+//! | `openarmature.llm.abandoned` | boolean | true where the caller dropped the call or the stream |
+//! | `openarmature.error.category` | string | of a failure |
+//! | `otel.status_code`, `otel.status_description` | string | `OK`, or `ERROR` and the category; neither when abandoned |
+//! | `openarmature.llm.input.messages`, `.output.content`, `.output.tool_calls`, `.request.extras` | string | payload, off by default |
+//! | `gen_ai.system`, `gen_ai.operation.name`, `gen_ai.request.model` | string | |
+//! | `gen_ai.request.temperature`, `.top_p`, `.frequency_penalty`, `.presence_penalty` | number | where set |
+//! | `gen_ai.request.max_tokens`, `.seed` | integer | where set |
+//! | `gen_ai.request.stop_sequences` | list | where set |
+//! | `gen_ai.response.model`, `gen_ai.response.id` | string | |
+//! | `gen_ai.response.finish_reasons` | list | |
+//! | `gen_ai.usage.input_tokens`, `.output_tokens` | integer | |
+//!
+//! Integers are recorded as `i64` (tracing-opentelemetry makes texts of `u64`), numbers as `f64`. A `tracing` field holds
+//! no list: the four lists are JSON text, such as `["stop"]`. With the feature `otel`, and where an OpenTelemetry
+//! layer listens, they are true array attributes instead.
+//!
+//! A failure is also an event named `exception` inside the span, at level `WARN`, with `exception.type` and
+//! `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one while
+//! payload is off.
+//!
+//! Where no subscriber listens, nothing is computed and streams pass through untouched.
+
+mod payload;
+
+use crate::{
+    AttemptContext, RetryReason,
+    observe::{Observer, observing},
+};
+use oa_wire::{Category, CompletionRequest, Error, FinishReason, Response, Usage, openai::Profile};
+use std::sync::Arc;
+use tokio::time::Instant;
+use tracing::{Level, Span, field::Empty};
+
+/// Puts a span around each attempt. See the [module](self) for what is in it.
+///
+/// Stack it inside retry, so that each attempt has its own, and outside the timeouts, so that their errors show.
+///
+/// ```
+/// use oa_middleware::TraceLayer;
+/// use oa_wire::openai::Profile;
+///
+/// let profile = Profile::new("my-model").genai_system("vllm");
+/// let layer = TraceLayer::new(&profile).payload(true);
+/// ```
+#[derive(Clone, Debug)]
+pub struct TraceLayer {
+    config: Arc<Config>,
+}
+
+#[derive(Clone, Debug)]
+struct Config {
+    model: String,
+    system: String,
+    spans: bool,
+    payload: bool,
+    gen_ai: bool,
+    payload_limit: usize,
+}
+
+impl TraceLayer {
+    /// A layer for calls of this profile: spans and `gen_ai.*` on, payload off.
+    pub fn new(profile: &Profile) -> Self {
+        Self {
+            config: Arc::new(Config {
+                model: profile.model().to_owned(),
+                system: profile.system().to_owned(),
+                spans: true,
+                payload: false,
+                gen_ai: true,
+                payload_limit: 64 * 1024,
+            }),
+        }
+    }
+
+    /// Whether there are spans at all. On by default.
+    pub fn spans(self, on: bool) -> Self {
+        self.set(|config| config.spans = on)
+    }
+
+    /// Whether messages, output and extras are recorded. Off by default. Inline images never are.
+    pub fn payload(self, on: bool) -> Self {
+        self.set(|config| config.payload = on)
+    }
+
+    /// The most bytes of one payload attribute, marker of the cut included. 65536 by default, 256 at least.
+    pub fn payload_limit(self, bytes: usize) -> Self {
+        self.set(|config| config.payload_limit = bytes.max(payload::MIN_LIMIT))
+    }
+
+    /// Whether `gen_ai.*` is recorded beside `openarmature.*`. On by default.
+    pub fn gen_ai(self, on: bool) -> Self {
+        self.set(|config| config.gen_ai = on)
+    }
+
+    fn set(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(Arc::make_mut(&mut self.config));
+        self
+    }
+
+    fn observe(&self, request: &CompletionRequest) -> Option<Tracer> {
+        if !self.config.spans {
+            return None;
+        }
+        let span = open(&self.config, request);
+        if span.is_disabled() {
+            return None;
+        }
+        if self.config.gen_ai {
+            if let Some(stop) = &request.config.stop_sequences {
+                record_list(&span, "gen_ai.request.stop_sequences", stop.iter().map(String::as_str));
+            }
+        }
+        Some(Tracer { span, config: self.config.clone(), started: Instant::now(), first: None })
+    }
+}
+
+observing!(TraceLayer, TraceService, TraceFuture, Tracer);
+
+/// Opens the span with what is known before the answer. The values are computed only if someone listens.
+fn open(config: &Config, request: &CompletionRequest) -> Span {
+    let attempt = request.extensions.get::<AttemptContext>();
+    let set = &request.config;
+    let gen_ai = config.gen_ai;
+    let payload = |text: &dyn Fn() -> Option<String>| {
+        config.payload.then(text).flatten().map(|text| payload::cut(text, config.payload_limit))
+    };
+    tracing::info_span!(
+        "openarmature.llm.complete",
+        otel.kind = "client",
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+        openarmature.llm.model = config.model.as_str(),
+        openarmature.llm.attempt_index = attempt.map_or(0, |attempt| i64::from(attempt.index)),
+        openarmature.llm.retry_reason = attempt.map(|attempt| RetryReason::as_str(attempt.reason)),
+        openarmature.llm.finish_reason = Empty,
+        openarmature.llm.usage.prompt_tokens = Empty,
+        openarmature.llm.usage.completion_tokens = Empty,
+        openarmature.llm.usage.total_tokens = Empty,
+        openarmature.llm.cache_read.input_tokens = Empty,
+        openarmature.llm.output.tool_calls.count = Empty,
+        openarmature.llm.output.tool_calls.names = Empty,
+        openarmature.llm.output.tool_calls.ids = Empty,
+        openarmature.llm.time_to_first_token = Empty,
+        openarmature.llm.tokens_per_second = Empty,
+        openarmature.llm.request_id = Empty,
+        openarmature.llm.abandoned = Empty,
+        openarmature.error.category = Empty,
+        openarmature.llm.input.messages = payload(&|| Some(payload::messages(request))),
+        openarmature.llm.request.extras = payload(&|| payload::extras(request)),
+        openarmature.llm.output.content = Empty,
+        openarmature.llm.output.tool_calls = Empty,
+        gen_ai.system = gen_ai.then_some(config.system.as_str()),
+        gen_ai.operation.name = gen_ai.then_some("chat"),
+        gen_ai.request.model = gen_ai.then_some(config.model.as_str()),
+        gen_ai.request.temperature = set.temperature.filter(|_| gen_ai),
+        gen_ai.request.top_p = set.top_p.filter(|_| gen_ai),
+        gen_ai.request.frequency_penalty = set.frequency_penalty.filter(|_| gen_ai),
+        gen_ai.request.presence_penalty = set.presence_penalty.filter(|_| gen_ai),
+        gen_ai.request.max_tokens = set.max_tokens.filter(|_| gen_ai).map(integer),
+        gen_ai.request.seed = set.seed.filter(|_| gen_ai),
+        gen_ai.request.stop_sequences = Empty,
+        gen_ai.response.model = Empty,
+        gen_ai.response.id = Empty,
+        gen_ai.response.finish_reasons = Empty,
+        gen_ai.usage.input_tokens = Empty,
+        gen_ai.usage.output_tokens = Empty,
+    )
+}
+
+/// One span on its way.
+#[derive(Debug)]
+struct Tracer {
+    span: Span,
+    config: Arc<Config>,
+    started: Instant,
+    first: Option<Instant>,
+}
+
+impl Observer for Tracer {
+    fn in_scope<T>(&self, poll: impl FnOnce() -> T) -> T {
+        self.span.in_scope(poll)
+    }
+
+    fn began(&mut self) {
+        let now = Instant::now();
+        self.first = Some(now);
+        let waited = now.saturating_duration_since(self.started);
+        self.span.record("openarmature.llm.time_to_first_token", waited.as_secs_f64());
+    }
+
+    fn done(self, response: &Response) {
+        self.finish(response.finish_reason);
+        self.answer(response);
+        self.span.record("otel.status_code", "OK");
+    }
+
+    fn failed(self, error: &Error) {
+        if let Some(partial) = error.partial() {
+            self.partial(partial);
+        }
+        if let Some(failure) = error.structured() {
+            self.finish(failure.finish_reason);
+            self.usage(failure.usage);
+            self.payload("openarmature.llm.output.content", || failure.output_content.clone());
+        }
+        if let Some(id) = error.request_id() {
+            self.span.record("openarmature.llm.request_id", id);
+        }
+        let category = error.category().as_str();
+        self.span.record("openarmature.error.category", category);
+        self.span.record("otel.status_code", "ERROR");
+        self.span.record("otel.status_description", category);
+        let message = self.message(error);
+        tracing::event!(
+            name: "exception",
+            parent: &self.span,
+            Level::WARN,
+            "exception.type" = "oa_wire::Error",
+            "exception.message" = message,
+        );
+    }
+
+    fn abandoned(self, so_far: Option<&dyn Fn() -> Response>) {
+        self.span.record("openarmature.llm.abandoned", true);
+        if let Some(so_far) = so_far {
+            self.partial(&so_far());
+        }
+    }
+}
+
+impl Tracer {
+    /// What came of an answer that is not whole.
+    fn partial(&self, partial: &Response) {
+        if partial.server_finish_reason.is_some() || partial.finish_reason != FinishReason::Error {
+            self.finish(partial.finish_reason);
+        }
+        self.answer(partial);
+    }
+
+    fn finish(&self, reason: FinishReason) {
+        self.span.record("openarmature.llm.finish_reason", reason.as_str());
+        if self.config.gen_ai {
+            record_list(&self.span, "gen_ai.response.finish_reasons", [reason.as_str()]);
+        }
+    }
+
+    fn answer(&self, response: &Response) {
+        let span = &self.span;
+        self.usage(response.usage);
+        if let Some(id) = &response.request_id {
+            span.record("openarmature.llm.request_id", id.as_str());
+        }
+        let calls = &response.message.tool_calls;
+        if !calls.is_empty() {
+            span.record("openarmature.llm.output.tool_calls.count", integer(calls.len() as u64));
+            let names = calls.iter().map(|call| call.name.as_str());
+            record_list(span, "openarmature.llm.output.tool_calls.names", names);
+            let ids = calls.iter().map(|call| call.id.as_str());
+            record_list(span, "openarmature.llm.output.tool_calls.ids", ids);
+            self.payload("openarmature.llm.output.tool_calls", || payload::tool_calls(calls));
+        }
+        if response.message.texts().any(|text| !text.is_empty()) {
+            self.payload("openarmature.llm.output.content", || response.text());
+        }
+        if self.config.gen_ai {
+            if let Some(model) = &response.model {
+                span.record("gen_ai.response.model", model.as_str());
+            }
+            if let Some(id) = &response.id {
+                span.record("gen_ai.response.id", id.as_str());
+            }
+        }
+    }
+
+    fn usage(&self, usage: Usage) {
+        let record = |name, tokens: Option<u64>| {
+            if let Some(tokens) = tokens {
+                self.span.record(name, integer(tokens));
+            }
+        };
+        record("openarmature.llm.usage.prompt_tokens", usage.prompt_tokens);
+        record("openarmature.llm.usage.completion_tokens", usage.completion_tokens);
+        record("openarmature.llm.usage.total_tokens", usage.total_tokens);
+        record("openarmature.llm.cache_read.input_tokens", usage.cached_tokens);
+        if self.config.gen_ai {
+            record("gen_ai.usage.input_tokens", usage.prompt_tokens);
+            record("gen_ai.usage.output_tokens", usage.completion_tokens);
+        }
+        let seconds = self.first.unwrap_or(self.started).elapsed().as_secs_f64();
+        if let Some(tokens) = usage.completion_tokens.filter(|_| seconds > 0.0) {
+            self.span.record("openarmature.llm.tokens_per_second", tokens as f64 / seconds);
+        }
+    }
+
+    fn payload(&self, name: &'static str, text: impl FnOnce() -> String) {
+        if self.config.payload {
+            self.span.record(name, payload::cut(text(), self.config.payload_limit).as_str());
+        }
+    }
+
+    fn message(&self, error: &Error) -> String {
+        match error.category() {
+            Category::StructuredOutputInvalid if !self.config.payload => {
+                "the output does not satisfy the schema".to_owned()
+            }
+            Category::InvalidResponse if !self.config.payload => "the answer could not be read".to_owned(),
+            _ => payload::cut(error.to_string(), self.config.payload_limit),
+        }
+    }
+}
+
+/// tracing-opentelemetry exports `i64` as integers, but `u64` as texts.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Records a list: as an array where an OpenTelemetry layer takes it, or else as JSON text.
+fn record_list<'a>(span: &Span, name: &'static str, items: impl IntoIterator<Item = &'a str> + Clone) {
+    #[cfg(feature = "otel")]
+    if otel::set_array(span, name, items.clone()) {
+        return;
+    }
+    span.record(name, payload::list(items).as_str());
+}
+
+#[cfg(feature = "otel")]
+mod otel {
+    use opentelemetry::{Array, StringValue, Value, trace::TraceContextExt};
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    /// False where no OpenTelemetry layer listens.
+    pub(super) fn set_array<'a>(
+        span: &tracing::Span,
+        name: &'static str,
+        items: impl IntoIterator<Item = &'a str>,
+    ) -> bool {
+        if !span.context().span().span_context().is_valid() {
+            return false;
+        }
+        let items = items.into_iter().map(|item| StringValue::from(item.to_owned())).collect();
+        span.set_attribute(name, Value::Array(Array::String(items)));
+        true
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
