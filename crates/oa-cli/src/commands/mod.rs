@@ -1,0 +1,5 @@
+//! Which commands are there? One file for each.
+
+pub(crate) mod chat;
+pub(crate) mod models;
+pub(crate) mod ready;

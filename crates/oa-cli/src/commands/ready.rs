@@ -1,0 +1,231 @@
+//! `oa ready`: whether the next completion is expected to work, and waiting until it is.
+
+use crate::{
+    failure::Failure,
+    process,
+    screen::{Screen, for_terminal, note},
+    server::{ModelArgs, Server, ServerArgs},
+    values,
+};
+use clap::ValueEnum;
+use oa_provider::{OpenAiProvider, Probe, Provider, Waiting};
+use oa_wire::{Category, Error};
+use std::{
+    future::Future,
+    io::{self, IsTerminal, Write},
+    pin::pin,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What to ask the server
+    #[arg(long, value_enum, default_value = "models")]
+    probe: ProbeArg,
+    /// Wait this long for the server to come up, such as 120s or 5m
+    ///
+    /// Waits through refused connections, loading models and rate limits, and fails at once on what waiting does not
+    /// mend.
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    wait: Option<Duration>,
+    /// Ask for one token as well, so that the server has loaded all that it needs
+    #[arg(long)]
+    warm_up: bool,
+    #[command(flatten)]
+    server: ServerArgs,
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ProbeArg {
+    /// Whether the list of models has the model, and as loaded
+    Models,
+    /// Whether a completion of one token succeeds, which may cost money
+    Chat,
+    /// Both, the list first
+    Both,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    process::block_on(async {
+        let server = args.server.find(Some(&args.model)).await?;
+        let start = Instant::now();
+        let provider = match args.wait {
+            Some(limit) => {
+                if server.named_model().is_none() {
+                    wait_for_list(&server, limit).await?;
+                }
+                let provider = args.provider(&server).await?;
+                wait_for(&provider, limit.saturating_sub(start.elapsed())).await?;
+                provider
+            }
+            None => args.provider(&server).await?,
+        };
+        let state = match (args.warm_up, args.wait) {
+            (true, _) => {
+                provider.warm_up().await?;
+                "ready and warm"
+            }
+            (false, Some(_)) => "ready",
+            (false, None) => {
+                provider.ready().await?;
+                "ready"
+            }
+        };
+        let line = format!("{state}: {} at {}", provider.model(), server.base_url());
+        Screen::new(false).line(&line)?;
+        Ok(())
+    })
+}
+
+impl Args {
+    async fn provider(&self, server: &Server) -> Result<OpenAiProvider, Error> {
+        let probe = match self.probe {
+            ProbeArg::Models => Probe::Models,
+            ProbeArg::Chat => Probe::Chat,
+            ProbeArg::Both => Probe::Both,
+        };
+        server.builder(&self.model).await?.probe(probe).build()
+    }
+}
+
+/// Waits for a list of models, whatever is on it: that it lacks the model means that it is there.
+async fn wait_for_list(server: &Server, limit: Duration) -> Result<(), Error> {
+    match wait_for(&server.of_any_model().build()?, limit).await {
+        Err(error) if error.category() == Category::InvalidModel => Ok(()),
+        result => result,
+    }
+}
+
+/// Waits with a spinner on a terminal, and with lines elsewhere.
+async fn wait_for(provider: &OpenAiProvider, limit: Duration) -> Result<(), Error> {
+    if io::stderr().is_terminal() {
+        let spinner = Spinner::new(limit);
+        return spinner.spin(provider.wait_until_ready_with(limit, |waiting| spinner.set(waiting))).await;
+    }
+    let mut log = Log::default();
+    provider
+        .wait_until_ready_with(limit, |waiting| {
+            if let Some(line) = log.line(waiting.elapsed, &waiting.error.to_string()) {
+                note(&line);
+            }
+        })
+        .await
+}
+
+/// Which lines are worth a log: the first, each new reason, and a sign of life every ten seconds.
+#[derive(Default)]
+struct Log {
+    last: Option<(Duration, String)>,
+}
+
+impl Log {
+    fn line(&mut self, elapsed: Duration, reason: &str) -> Option<String> {
+        const QUIET: Duration = Duration::from_secs(10);
+        if let Some((at, last)) = &self.last {
+            if last == reason && elapsed.saturating_sub(*at) < QUIET {
+                return None;
+            }
+        }
+        self.last = Some((elapsed, reason.to_owned()));
+        Some(format!("waiting, {} s: {reason}", elapsed.as_secs()))
+    }
+}
+
+/// A line that turns while something is waited for. Dropping it clears the line.
+struct Spinner {
+    start: Instant,
+    limit: Duration,
+    reason: Mutex<String>,
+}
+
+impl Spinner {
+    fn new(limit: Duration) -> Self {
+        Self { start: Instant::now(), limit, reason: Mutex::new("asking".to_owned()) }
+    }
+
+    fn set(&self, waiting: &Waiting) {
+        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.error.message().clone_into(&mut reason);
+    }
+
+    async fn spin<T>(&self, wait: impl Future<Output = T>) -> T {
+        let mut wait = pin!(wait);
+        let mut ticks = interval(Duration::from_millis(100));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'].into_iter().cycle()
+        {
+            tokio::select! {
+                biased;
+                result = &mut wait => return result,
+                _ = ticks.tick() => self.draw(frame),
+            }
+        }
+        wait.await
+    }
+
+    fn draw(&self, frame: char) {
+        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = spinner_line(frame, self.start.elapsed(), self.limit, &reason);
+        let mut err = io::stderr();
+        let _ = write!(err, "\r\x1b[K{line}").and_then(|()| err.flush());
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        let mut err = io::stderr();
+        let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+    }
+}
+
+/// One line of a narrow terminal: one that wraps cannot be drawn over.
+fn spinner_line(frame: char, elapsed: Duration, limit: Duration, reason: &str) -> String {
+    const WIDTH: usize = 78;
+    let line = format!(
+        "{frame} {} of {:.0} s: {}",
+        elapsed.as_secs(),
+        limit.as_secs_f64(),
+        reason.replace('\n', " ")
+    );
+    let line = for_terminal(&line);
+    match line.char_indices().nth(WIDTH) {
+        Some((at, _)) => format!("{}…", &line[..at]),
+        None => line.into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_is_not_flooded() {
+        let mut log = Log::default();
+        let lines: Vec<Option<String>> =
+            [(0, "refused"), (2, "refused"), (3, "loading"), (12, "loading"), (13, "loading")]
+                .into_iter()
+                .map(|(seconds, reason)| log.line(Duration::from_secs(seconds), reason))
+                .collect();
+        let line = |text: &str| Some(text.to_owned());
+        let want = [
+            line("waiting, 0 s: refused"),
+            None,
+            line("waiting, 3 s: loading"),
+            None,
+            line("waiting, 13 s: loading"),
+        ];
+        assert_eq!(lines, want);
+    }
+
+    #[test]
+    fn the_spinner_stays_on_one_line() {
+        let line =
+            spinner_line('⠋', Duration::from_secs(3), Duration::from_secs(120), &"x\n\x1b[2J".repeat(40));
+        assert!(line.starts_with("⠋ 3 of 120 s: x ␛[2Jx"), "{line}");
+        assert!(line.chars().count() == 79 && !line.contains(char::is_control), "{line}");
+    }
+}

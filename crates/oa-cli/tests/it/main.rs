@@ -1,0 +1,15 @@
+//! Does the `oa` command do what its help says? Each test runs the binary, mostly against a simulator.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
+)]
+
+mod chat;
+mod events;
+mod failures;
+mod models;
+mod ready;
+mod server;
+#[cfg(unix)]
+mod stops;
+mod support;
