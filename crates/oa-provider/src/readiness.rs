@@ -126,7 +126,8 @@ pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result
             bytes.extend_from_slice(&data);
         }
         if head.status.is_success() {
-            return Catalogue::parse(&bytes).map_err(|error| error.with_status(head.status.as_u16()));
+            let status = head.status.as_u16();
+            return Catalogue::parse(&bytes).map_err(|error| endpoint.strike_key(error.with_status(status)));
         }
         let url = endpoint.models_uri().to_string();
         let mut received = Received::new(ErrorContext::Http, head.status, &head.headers, &bytes, &url);

@@ -331,6 +331,20 @@ impl Error {
         &self.0.attempts
     }
 
+    /// What the causes say, outermost first; one that only repeats what was said before it is left out.
+    pub fn causes(&self) -> Vec<String> {
+        let mut causes: Vec<String> = Vec::new();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            let text = cause.to_string();
+            if text != causes.last().map_or(self.message(), String::as_str) {
+                causes.push(text);
+            }
+            source = cause.source();
+        }
+        causes
+    }
+
     /// A form for logs that serializes: no body, no prompt, no output.
     pub fn report(&self) -> ErrorReport<'_> {
         ErrorReport::of(self)
@@ -469,10 +483,8 @@ impl fmt::Display for Error {
         if !f.alternate() {
             return Ok(());
         }
-        let mut source = self.source();
-        while let Some(cause) = source {
+        for cause in self.causes() {
             write!(f, "\n  caused by: {cause}")?;
-            source = cause.source();
         }
         match &self.0.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),

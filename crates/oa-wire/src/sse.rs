@@ -25,7 +25,7 @@
 
 use crate::json::lossy;
 use bytes::Bytes;
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{borrow::Cow, collections::VecDeque, fmt, ops::Range};
 
 /// How much of a stream is read. Beyond a limit the decoder fails; it never grows without bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +104,8 @@ pub struct Decoder {
     /// The piece at hand, and how far it was read.
     piece: Bytes,
     at: usize,
+    /// Pieces that were pushed before the events of the one at hand were asked for.
+    waiting: VecDeque<Bytes>,
     /// The start of a line whose end has not come.
     line: Vec<u8>,
     /// The event that is being read.
@@ -141,12 +143,18 @@ impl Decoder {
         Self { limits, ..Self::default() }
     }
 
-    /// Adds the next piece. Events of the last one that were not asked for are lost.
+    /// Adds the next piece. It waits until the events of those before it were asked for.
     pub fn push(&mut self, piece: Bytes) {
-        debug_assert!(self.at == self.piece.len(), "ask for the events of a piece before pushing the next");
+        self.total = self.total.saturating_add(piece.len() as u64);
+        if self.at < self.piece.len() || !self.waiting.is_empty() {
+            // Beyond the limit nothing is kept: the next event is an error.
+            if self.total <= self.limits.total {
+                self.waiting.push_back(piece);
+            }
+            return;
+        }
         self.forget_taken();
         self.keep_data();
-        self.total += piece.len() as u64;
         self.piece = piece;
         self.at = 0;
     }
@@ -162,7 +170,9 @@ impl Decoder {
             let from = self.at;
             let Some(length) = memchr::memchr2(b'\n', b'\r', &self.piece[from..]) else {
                 self.keep_rest()?;
-                return Ok(None);
+                let Some(next) = self.waiting.pop_front() else { return Ok(None) };
+                self.piece = next;
+                continue;
             };
             let end = from + length;
             self.at = end + 1;
@@ -188,7 +198,7 @@ impl Decoder {
         }
     }
 
-    /// The last event, if the stream ended before its blank line.
+    /// The last event, if the stream ended before its blank line. For the events before it, ask first.
     ///
     /// # Errors
     ///

@@ -81,7 +81,6 @@ impl<'a> ErrorReport<'a> {
         let server = error.server();
         let wait = error.retry_after();
         let connection = error.connection();
-        let first = std::error::Error::source(error);
         Self {
             category: error.category().as_str(),
             message: error.message(),
@@ -102,7 +101,7 @@ impl<'a> ErrorReport<'a> {
                 .map(|(address, _)| address.to_string())
                 .collect(),
             elapsed_seconds: error.elapsed().map(|elapsed| elapsed.as_secs_f64()),
-            causes: std::iter::successors(first, |cause| cause.source()).map(ToString::to_string).collect(),
+            causes: error.causes(),
             hint: error.hint(),
             attempts: error.attempts().iter().map(AttemptReport::of).collect(),
         }

@@ -199,10 +199,13 @@ impl ResponseDecoder {
 
     /// Gives up because of `cause`, which is returned with what came before it. Nothing follows.
     pub fn abort(&mut self, cause: Error) -> Error {
-        let cause = cause.with_request_id(self.request_id.clone()).with_status(self.status.as_u16());
-        let error = match &mut self.state {
+        let body = match &self.state {
+            State::Whole(body) | State::Refused { body, .. } => body.as_slice(),
+            _ => &[],
+        };
+        let cause = self.found(cause, body);
+        let error = match &self.state {
             State::Stream(stream) if stream.has_begun() => cause.with_partial(stream.snapshot(&self.asked)),
-            State::Whole(body) | State::Refused { body, .. } => cause.with_body(body.as_slice()),
             _ => cause,
         };
         self.state = State::Ended(VecDeque::new());
@@ -297,7 +300,7 @@ impl ResponseDecoder {
             _ => None,
         };
         let error = match failure {
-            Failure::Final(error) => return error.with_status(self.status.as_u16()),
+            Failure::Final(error) => return self.found(error, &[]),
             Failure::Frame(data) => self.classify(ErrorContext::Stream, &HeaderMap::new(), &data),
             Failure::Error(error) => self.found(error, &[]),
         };
@@ -322,10 +325,10 @@ impl ResponseDecoder {
     }
 
     fn found(&self, error: Error, body: &[u8]) -> Error {
-        let error = error.with_status(self.status.as_u16());
+        let error = error.with_status(self.status.as_u16()).with_request_id(self.request_id.clone());
         let error = if body.is_empty() { error } else { error.with_body(body) };
-        match &self.request_id {
-            Some(id) => error.with_request_id(Some(id.clone())),
+        match &self.endpoint {
+            Some(endpoint) => endpoint.strike_key(error),
             None => error,
         }
     }

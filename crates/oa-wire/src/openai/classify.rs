@@ -123,6 +123,17 @@ pub fn classify(received: &Received<'_>) -> Error {
     error.with_server(said.into_words())
 }
 
+/// An error that was made from what a server sent, without the key that was sent to it.
+pub(super) fn strike(error: Error, key: Option<&str>) -> Error {
+    let secrets = Secrets { key };
+    let message = secrets.strike(error.message());
+    let error = match error.body().map(|body| secrets.strike_bytes(body).into_owned()) {
+        Some(body) => error.with_body(&body),
+        None => error,
+    };
+    if message == error.message() { error } else { error.with_message(message) }
+}
+
 /// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
 /// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
 ///

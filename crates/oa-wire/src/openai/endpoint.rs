@@ -1,5 +1,6 @@
 //! Where to: the base URL, the key, the headers, and what is bound to them.
 
+use super::classify::strike;
 use crate::{Category, Error};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri};
 use std::{fmt, sync::Arc};
@@ -99,7 +100,12 @@ impl Endpoint {
         &self.0.headers
     }
 
-    /// The key, to be cut out of what servers echo (see [`Received::key`](crate::openai::Received::key)). Do not show it.
+    /// Cuts the key out of the message and the body of an error: a server may echo it anywhere.
+    pub fn strike_key(&self, error: Error) -> Error {
+        strike(error, self.key())
+    }
+
+    /// The key, to be cut out of what servers echo. Do not show it.
     pub fn key(&self) -> Option<&str> {
         self.0.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
     }

@@ -108,6 +108,10 @@ impl ChatStream {
         if !matches!(self.phase, Phase::Open) {
             return;
         }
+        self.read_rest();
+        if !matches!(self.phase, Phase::Open) {
+            return;
+        }
         let last = match self.sse.finish() {
             // A piece of an event is no event, and no error of its own: that the stream was cut off is.
             Ok(Some(event)) if is_piece(&event) => None,
@@ -128,6 +132,21 @@ impl ChatStream {
                 Error::new(Category::Unavailable, text).with_kind(ErrorKind::CutOff),
             ))
         });
+    }
+
+    /// Reads what was pushed and not asked for: its events wait in the queue.
+    fn read_rest(&mut self) {
+        while matches!(self.phase, Phase::Open) {
+            match self.sse.next_event() {
+                Ok(Some(event)) => {
+                    if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
+                        self.phase = phase;
+                    }
+                }
+                Ok(None) => return,
+                Err(limit) => self.phase = Phase::Failed(too_large(limit)),
+            }
+        }
     }
 
     /// What has come so far.
