@@ -1,2 +1,148 @@
-//! Micro benches of encode and decode, without a socket: `cargo bench -p oa-bench`.
-fn main() {}
+//! Micro benches of encode and decode, without a socket: `cargo bench -p oa-bench`, or `-- NAME` for some of them.
+//!
+//! Each is run in interleaved rounds, and the least time of a round counts: on a shared machine it is the one that was
+//! disturbed least. Instruction counts are steadier: `valgrind --tool=callgrind` over `-- NAME --iterations N`, with two
+//! values of N, and the difference.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use oa_wire::openai::{ChatCall, Profile};
+use oa_wire::{CompletionRequest, Event, JsonSchema, Message, RuntimeConfig, Tool, Tools};
+use serde_json::json;
+use std::{hint::black_box, time::Instant};
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let fixed =
+        words.iter().position(|word| word == "--iterations").map(|at| words[at + 1].parse().unwrap_or(1));
+    let wanted = words.first().filter(|word| !word.starts_with("--"));
+    let mut cases = cases();
+    cases.retain(|case| wanted.is_none_or(|wanted| case.name.contains(wanted.as_str())));
+    if let Some(iterations) = fixed {
+        cases.iter_mut().for_each(|case| case.times(iterations));
+        return;
+    }
+    let mut least = vec![f64::INFINITY; cases.len()];
+    for _ in 0..15 {
+        for (case, least) in cases.iter_mut().zip(&mut least) {
+            let iterations = 200_000 / case.bytes.max(200) + 1;
+            let start = Instant::now();
+            case.times(iterations);
+            *least = least.min(start.elapsed().as_nanos() as f64 / iterations as f64);
+        }
+    }
+    println!("{:<24} {:>12} {:>10} {:>10}", "case", "ns", "bytes", "MB/s");
+    for (case, ns) in cases.iter().zip(least) {
+        println!("{:<24} {ns:>12.0} {:>10} {:>10.0}", case.name, case.bytes, case.bytes as f64 / ns * 1000.0);
+    }
+}
+
+struct Case {
+    name: &'static str,
+    /// The bytes that are written or read.
+    bytes: usize,
+    run: Box<dyn FnMut()>,
+}
+
+impl Case {
+    fn times(&mut self, iterations: usize) {
+        for _ in 0..iterations {
+            (self.run)();
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let short =
+        CompletionRequest::new([Message::system("Be brief."), Message::user("The capital of France?")])
+            .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(64));
+    let text = "Explain the \"difference\" between a stream and a completion,\nwith a sample: `for x in y { f(x) }`. ";
+    let turns = (0..100).map(|at| match at % 2 {
+        0 => Message::user(text.repeat(2)),
+        _ => Message::assistant(text.repeat(2)),
+    });
+    let long = CompletionRequest::new(turns.chain([Message::user("And now?")]).collect::<Vec<_>>());
+    let parameters =
+        json!({"type": "object", "properties": {"city": {"type": "string", "description": text.repeat(5)}}});
+    let tools = (0..20).filter_map(|at| Tool::new(format!("tool_{at}"), parameters.clone()).ok());
+    let tooled = short.clone().with_tools(Tools::new(tools).unwrap_or_default());
+    let answer = |content: &str| {
+        json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0,
+            "message": {"role": "assistant", "content": content, "refusal": null, "tool_calls": []},
+            "logprobs": null, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}})
+        .to_string()
+    };
+    let mut cases = vec![
+        encode("encode/2-messages", short.clone()),
+        encode("encode/101-messages", long),
+        encode("encode/20-tools", tooled),
+        decode("decode/small", &short, answer("Paris."), false),
+        decode("decode/64k", &short, answer(&text.repeat(650)), false),
+    ];
+    let schema = JsonSchema::new(
+        json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}),
+    );
+    if let Ok(schema) = schema {
+        let asked = short.clone().with_response_schema(schema);
+        let list: Vec<usize> = (0..100).collect();
+        cases.push(decode("decode/structured", &asked, answer(&json!({"a": list}).to_string()), false));
+    }
+    let streamed = short.with_stream(true);
+    cases.push(decode(
+        "stream/alike",
+        &streamed,
+        stream(|at| json!({"content": format!(" word{}", at % 10)})),
+        true,
+    ));
+    let fragments = stream(|at| {
+        json!({"tool_calls": [{"index": 0, "id": if at == 0 { json!("a") } else { json!(null) },
+            "function": {"name": if at == 0 { json!("f") } else { json!(null) }, "arguments": " "}}]})
+    });
+    cases.push(decode("stream/fragments", &streamed, fragments, true));
+    cases
+}
+
+fn encode(name: &'static str, request: CompletionRequest) -> Case {
+    let profile = Profile::new("m");
+    let bytes = ChatCall::new(&profile, &request).map_or(0, |call| call.body().len());
+    let run = move || {
+        black_box(ChatCall::new(&profile, &request).is_ok());
+    };
+    Case { name, bytes, run: Box::new(run) }
+}
+
+fn decode(name: &'static str, request: &CompletionRequest, body: String, stream: bool) -> Case {
+    let bytes = body.len();
+    let body = Bytes::from(body);
+    let mut headers = HeaderMap::new();
+    let kind = if stream { "text/event-stream" } else { "application/json" };
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let profile = Profile::new("m").surface_invalid_tool_calls(true);
+    let call = ChatCall::new(&profile, request);
+    let run = move || {
+        let Ok(call) = call.clone() else { return };
+        let mut decoder = call.on_response(StatusCode::OK, &headers);
+        // As a socket gives it.
+        for from in (0..body.len()).step_by(16 * 1024) {
+            decoder.push(body.slice(from..body.len().min(from + 16 * 1024)));
+            while let Some(event) = decoder.poll_event() {
+                black_box(matches!(event, Ok(Event::Content(_))));
+            }
+        }
+        black_box(decoder.finish().is_ok());
+    };
+    Case { name, bytes, run: Box::new(run) }
+}
+
+/// A stream of a thousand chunks with these deltas.
+fn stream(delta: impl Fn(usize) -> serde_json::Value) -> String {
+    let chunk = |delta: serde_json::Value, finish: Option<&str>| {
+        let choice = json!({"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish});
+        let chunk = json!({"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m",
+            "system_fingerprint": "fp", "choices": [choice]});
+        format!("data: {chunk}\n\n")
+    };
+    let chunks: String = (0..1000).map(|at| chunk(delta(at), None)).collect();
+    chunks + &chunk(json!({}), Some("stop")) + "data: [DONE]\n\n"
+}

@@ -157,7 +157,8 @@ impl JsonSchema {
         #[cfg(feature = "validator")]
         return self.0.validator.validate(value).map_err(|error| SchemaViolation {
             pointer: error.instance_path().to_string(),
-            message: error.to_string(),
+            // What the model wrote is not for messages and logs.
+            message: error.masked().to_string(),
         });
         #[cfg(not(feature = "validator"))]
         match value {

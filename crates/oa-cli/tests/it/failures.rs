@@ -105,6 +105,7 @@ fn a_key_is_never_printed() {
         Sim::builder().api_key("another").start_blocking().unwrap().into_url(),
         error(401, &echo).into_url(),
         error(500, &echo).into_url(),
+        answering(Answer::text(200, echo.clone())).into_url(),
         (port.base_url(), None),
         ("http://localhost/v1".to_owned(), None),
     ];

@@ -248,7 +248,7 @@ impl ResponseDecoder {
         match stream {
             None => *head = bytes,
             Some(true) => {
-                let mut stream = ChatStream::new(self.limits.stream, self.request_id.take());
+                let mut stream = ChatStream::new(self.limits.stream, self.request_id.clone());
                 stream.push(bytes);
                 self.state = State::Stream(Box::new(stream));
             }
@@ -278,7 +278,7 @@ impl ResponseDecoder {
         let mut parts = Parts::default();
         let wrong = match read_body(&text, &mut parts) {
             Ok(Body::Completion) => {
-                parts.request_id = self.request_id.take();
+                parts.request_id.clone_from(&self.request_id);
                 let kept = Raw::from(body.clone());
                 return parts.respond(&self.asked, kept).map_err(|error| self.found(error, body));
             }

@@ -134,6 +134,11 @@ pub(super) fn strike(error: Error, key: Option<&str>) -> Error {
     if message == error.message() { error } else { error.with_message(message) }
 }
 
+/// The start of what a server sent, on one line, without the texts of messages that it may echo.
+pub(super) fn shown(text: &str, limit: usize) -> String {
+    sound::bounded(&sound::flat(&sound::clean(text)), limit)
+}
+
 /// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
 /// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
 ///

@@ -1,6 +1,6 @@
 //! Body to response: what an answer says, held against what was asked.
 
-use super::tool_calls::RawCall;
+use super::{classify::shown, tool_calls::RawCall};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, JsonSchema, Raw, Response,
     StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
@@ -361,11 +361,5 @@ pub(super) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
 
 /// The start of a body, for a message: one line, at most 200 characters.
 pub(super) fn start_of(text: &str) -> String {
-    let mut start: String = text.split_whitespace().flat_map(|word| [word, " "]).collect::<String>();
-    start.truncate(start.trim_end().len());
-    if let Some((end, _)) = start.char_indices().nth(200) {
-        start.truncate(end);
-        start.push('\u{2026}');
-    }
-    start
+    shown(text, 200)
 }

@@ -90,7 +90,9 @@ impl ChatStream {
                     continue;
                 }
             };
-            if let Some((place, text)) = self.memo.recall(event.data()) {
+            // An event by name is no chunk, whatever it looks like.
+            let is_chunk = event.name().is_empty() && !event.is_error_field();
+            if let Some((place, text)) = is_chunk.then(|| self.memo.recall(event.data())).flatten() {
                 self.answer.chunks += 1;
                 if let Some(delta) = self.answer.say(place, &text) {
                     return Some(Ok(delta));
@@ -205,6 +207,8 @@ fn frame(
     if data == b"[DONE]" {
         return Some(Phase::Done);
     }
+    // What this chunk says is newer than what the memo knows.
+    memo.forget();
     let text = event.text();
     let chunk = match read_chunk(&text, answer, queue) {
         Ok(chunk) => chunk,
@@ -259,22 +263,27 @@ pub(super) enum Failure {
 }
 
 impl Answer {
-    /// Adds a piece of text or reasoning; none when it is empty.
+    /// Adds a piece of what is said in this place; none when it is empty.
     #[inline]
     fn say(&mut self, place: Place, text: &str) -> Option<Event> {
-        if text.is_empty() {
-            return None;
-        }
-        Some(match place {
+        match place {
+            Place::Content | Place::Reasoning if text.is_empty() => None,
             Place::Content => {
                 self.parts.content.push_str(text);
-                Event::Content(TextDelta::from(text))
+                Some(Event::Content(TextDelta::from(text)))
             }
             Place::Reasoning => {
                 self.parts.reasoning.push_str(text);
-                Event::Reasoning(TextDelta::from(text))
+                Some(Event::Reasoning(TextDelta::from(text)))
             }
-        })
+            Place::Arguments { index } => {
+                self.call(Fragment { index, arguments: text, ..Fragment::default() })
+            }
+        }
+    }
+
+    fn call(&mut self, fragment: Fragment<'_>) -> Option<Event> {
+        self.calls.push(fragment).map(|delta| Event::ToolCallDelta(Box::new(delta)))
     }
 }
 
@@ -468,14 +477,10 @@ fn read_delta(
                 }
             }
             ("tool_calls", Kind::Array) => {
-                reader.array(|reader, _| {
-                    *news = News::More;
-                    read_fragment(reader, answer, queue)
-                })?;
+                reader.array(|reader, _| read_fragment(reader, answer, queue, news))?;
             }
             ("function_call", Kind::Object) => {
-                *news = News::More;
-                read_fragment(reader, answer, queue)?;
+                read_fragment(reader, answer, queue, news)?;
             }
             _ => {
                 if adds_up(kind) || (kind == Kind::Text && key != "role") {
@@ -493,16 +498,28 @@ fn read_fragment(
     reader: &mut Reader<'_>,
     answer: &mut Answer,
     queue: &mut VecDeque<Event>,
+    news: &mut News,
 ) -> Result<(), Malformed> {
     let (mut index, mut id, mut name) = (None, None, None);
-    let mut arguments = (Cow::Borrowed(""), false);
+    let (mut arguments, mut stands, mut whole) = (Cow::Borrowed(""), None, false);
     reader.object(|reader, key| {
-        let mut function = |reader: &mut Reader<'_>, key: &str| match key {
-            "name" => reader.text().map(|text| name = owned(text)),
-            "arguments" => read_arguments(reader).map(|(text, whole)| {
-                arguments = (Cow::Owned(text.into_owned()), whole);
-            }),
-            _ => reader.skip(),
+        let mut function = |reader: &mut Reader<'_>, key: &str| {
+            match key {
+                "name" => name = owned(reader.text()?),
+                "arguments" if reader.kind()? == Kind::Text => {
+                    if let Some((text, range)) = reader.text_at()? {
+                        arguments = Cow::Owned(text.into_owned());
+                        stands = Some(range);
+                    }
+                }
+                "arguments" => {
+                    let (text, is_value) = read_arguments(reader)?;
+                    arguments = Cow::Owned(text.into_owned());
+                    whole = is_value;
+                }
+                _ => reader.skip()?,
+            }
+            Ok(())
         };
         match key {
             "index" => index = reader.counter()?,
@@ -514,13 +531,17 @@ fn read_fragment(
         }
         Ok(())
     })?;
+    match stands {
+        Some(range) if id.is_none() && name.is_none() => news.text(Place::Arguments { index }, range),
+        _ => *news = News::More,
+    }
     let fragment = Fragment {
         index,
         id: id.as_deref().unwrap_or_default(),
         name: name.as_deref().unwrap_or_default(),
-        arguments: &arguments.0,
-        whole: arguments.1,
+        arguments: &arguments,
+        whole,
     };
-    queue.extend(answer.calls.push(fragment).map(|delta| Event::ToolCallDelta(Box::new(delta))));
+    queue.extend(answer.call(fragment));
     Ok(())
 }

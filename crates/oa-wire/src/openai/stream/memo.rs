@@ -12,6 +12,8 @@ use std::{borrow::Cow, ops::Range};
 pub(super) enum Place {
     Content,
     Reasoning,
+    /// The arguments of a tool call, in a fragment that says nothing else but its index.
+    Arguments { index: Option<u64> },
 }
 
 /// The last chunk that was read whole and said nothing but a text.
@@ -45,6 +47,11 @@ impl Memo {
         let text = std::str::from_utf8(&rest[..end]).ok()?;
         let text = if escaped { Cow::Owned(unescape(text)) } else { Cow::Borrowed(text) };
         Some((self.place, text))
+    }
+
+    /// Remembers nothing.
+    pub(super) fn forget(&mut self) {
+        self.before.clear();
     }
 
     /// Remembers a chunk whose text stands in this range.
