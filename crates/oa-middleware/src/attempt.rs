@@ -8,8 +8,8 @@ use std::{
     time::Duration,
 };
 
-/// Which attempt a request is, in its [`extensions`](oa_wire::CompletionRequest::extensions). Set by the retry layer
-/// for each attempt after the first; absent on the first.
+/// Which attempt a request is, in its [`extensions`](oa_wire::CompletionRequest::extensions). Set by the
+/// retry layer for each attempt after the first; absent on the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct AttemptContext {
@@ -51,8 +51,8 @@ impl fmt::Display for RetryReason {
     }
 }
 
-/// The failed attempts of one call, for a caller that wants to know them also when the call succeeds in the end.
-/// (An error carries them anyway: [`Error::attempts`].)
+/// The failed attempts of one call, for a caller that wants to know them also when the call succeeds in the
+/// end. (An error carries them anyway: [`Error::attempts`].)
 ///
 /// Put a clone into the request's [`extensions`](oa_wire::CompletionRequest::extensions); the retry layer and
 /// [`Servers`](crate::Servers) write into it.
@@ -101,8 +101,8 @@ impl History {
         Self { attempts: Vec::new(), log: log.cloned() }
     }
 
-    /// Adds a failed attempt. Where a layer inside made several, they stay in the chain before its verdict, each
-    /// once: the last of them is this failure itself.
+    /// Adds a failed attempt. Where a layer inside made several, they stay in the chain before its verdict,
+    /// each once: the last of them is this failure itself.
     pub(crate) fn push(&mut self, error: &Error, reason: impl Into<Cow<'static, str>>, waited: Duration) {
         if let Some((_, inner)) = error.attempts().split_last() {
             for attempt in inner {

@@ -15,8 +15,8 @@ use tower_service::Service;
 
 /// Asks [`DrainLayer`] to read the stream of a call to its end, and to answer with the whole response.
 ///
-/// Put it into the request's [`extensions`](CompletionRequest::extensions). Inside a retry layer such a call is
-/// retried as a whole, also when its stream breaks off in the middle: the caller has seen none of it.
+/// Put it into the request's [`extensions`](CompletionRequest::extensions). Inside a retry layer such a call
+/// is retried as a whole, also when its stream breaks off in the middle: the caller has seen none of it.
 ///
 /// ```
 /// use oa_middleware::Drain;
@@ -31,8 +31,10 @@ use tower_service::Service;
 /// ```
 #[derive(Clone, Default)]
 pub struct Drain {
-    observer: Option<Arc<dyn Fn(&Event) + Send + Sync>>,
+    observer: Option<Arc<EventHook>>,
 }
+
+type EventHook = dyn Fn(&Event) + Send + Sync;
 
 impl Drain {
     /// Reads the stream to its end.
@@ -40,8 +42,8 @@ impl Drain {
         Self::default()
     }
 
-    /// Shows each event to this function as it comes, those of attempts that fail later among them. It must not
-    /// block.
+    /// Shows each event to this function as it comes, those of attempts that fail later among them. It must
+    /// not block.
     pub fn observed(observer: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         Self { observer: Some(Arc::new(observer)) }
     }
@@ -53,7 +55,8 @@ impl fmt::Debug for Drain {
     }
 }
 
-/// Answers a call that carries [`Drain`] with the response at the end of its stream; other calls pass through.
+/// Answers a call that carries [`Drain`] with the response at the end of its stream; other calls pass
+/// through.
 ///
 /// Stack it inside retry and outside of everything that watches a stream: `Retry > Drain > Trace > timeouts`.
 #[derive(Clone, Copy, Debug, Default)]

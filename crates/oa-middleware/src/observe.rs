@@ -1,5 +1,5 @@
-//! Watching a call to its end, which for a stream is the end of the stream: what tracing, timing, metrics and load
-//! have in common.
+//! Watching a call to its end, which for a stream is the end of the stream: what tracing, timing, metrics and
+//! load have in common.
 
 use oa_wire::{Completion, Error, Event, EventSource, Response};
 use pin_project_lite::pin_project;

@@ -11,8 +11,8 @@ use std::{
 
 /// A source of randomness for jitter and for choices between servers; not for secrets.
 ///
-/// The default draws from a generator of the calling thread. A seeded one gives the same numbers each time, and
-/// its clones share them.
+/// The default draws from a generator of the calling thread. A seeded one gives the same numbers each time,
+/// and its clones share them.
 ///
 /// ```
 /// use oa_middleware::Randomness;
@@ -51,7 +51,8 @@ impl Randomness {
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// The next number below `end`, which is not 0. The bias of a remainder is below anything that matters here.
+    /// The next number below `end`, which is not 0. The bias of a remainder is below anything that matters
+    /// here.
     pub(crate) fn below(&self, end: usize) -> usize {
         (self.next_u64() % end as u64) as usize
     }

@@ -1,13 +1,13 @@
 //! Asking again what may succeed the next time.
 //!
-//! [`RetrySession`] decides and [`RetryLayer`] waits; [`RetryPolicy`] says what is asked again, how often and when.
-//! Three limits hold at once: the policy's attempts for one call, the call's [`Deadline`] (a wait that would
-//! pass it is not begun), and a [budget](tower::retry::budget) shared by all calls through the layer, so that an
-//! outage does not multiply the traffic. One retry layer is enough: stacked, they multiply.
+//! [`RetrySession`] decides and [`RetryLayer`] waits; [`RetryPolicy`] says what is asked again, how often and
+//! when. Three limits hold at once: the policy's attempts for one call, the call's [`Deadline`] (a wait that
+//! would pass it is not begun), and a [budget](tower::retry::budget) shared by all calls through the layer,
+//! so that an outage does not multiply the traffic. One retry layer is enough: stacked, they multiply.
 //!
 //! A stream is retried until its first event, since the service's future resolves there; what the caller has
-//! seen is never asked for again. A call that wants only the response of a stream can be retried as a whole: see
-//! [`Drain`](crate::Drain).
+//! seen is never asked for again. A call that wants only the response of a stream can be retried as a whole:
+//! see [`Drain`](crate::Drain).
 
 mod backoff;
 mod policy;
@@ -52,8 +52,8 @@ pub struct RetryLayer {
 }
 
 impl RetryLayer {
-    /// A layer with this policy and tower's default budget: one retry for five calls that succeeded in the last ten
-    /// seconds, and ten a second besides.
+    /// A layer with this policy and tower's default budget: one retry for five calls that succeeded in the
+    /// last ten seconds, and ten a second besides.
     pub fn new(policy: RetryPolicy) -> Self {
         Self { policy, budget: Some(Arc::new(TpsBudget::default())), random: Randomness::default() }
     }

@@ -1,10 +1,10 @@
 //! One service over several servers: in order, or balanced.
 //!
-//! Both kinds share three rules. A call goes on to the next server only for causes where another may do better
-//! ([`is_worth_another_server`]), and never after the first event of a stream. A server whose calls fail in passing
-//! several times in a row is left alone for a while (its circuit breaker is open); then one call, or the
-//! [probe](Servers::probe), finds out whether it is back. And where all are left alone, they are tried all the same: a
-//! refusal would be a sure failure.
+//! Both kinds share three rules. A call goes on to the next server only for causes where another may do
+//! better ([`is_worth_another_server`]), and never after the first event of a stream. A server whose calls
+//! fail in passing several times in a row is left alone for a while (its circuit breaker is open); then one
+//! call, or the [probe](Servers::probe), finds out whether it is back. And where all are left alone, they are
+//! tried all the same: a refusal would be a sure failure.
 //!
 //! No task runs besides the calls: a probe is driven by the calls that are under way.
 
@@ -51,8 +51,8 @@ use tower_service::Service;
 /// # Ok(()) }
 /// ```
 ///
-/// The failed attempts are in the error ([`Error::attempts`]), each with the server's name; of a call that succeeds
-/// they are in its [`AttemptLog`], if it has one.
+/// The failed attempts are in the error ([`Error::attempts`]), each with the server's name; of a call that
+/// succeeds they are in its [`AttemptLog`], if it has one.
 pub struct Servers<S> {
     servers: Arc<[Server<S>]>,
     settings: Arc<Settings<S>>,
@@ -88,8 +88,9 @@ enum Order {
 
 type Probe = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// Whether another server may do better: unavailable, rate limited (a spent quota too), not loaded, a model or a key
-/// that this server does not know. Not what is wrong with the request, and not what the model made of it.
+/// Whether another server may do better: unavailable, rate limited (a spent quota too), not loaded, a model
+/// or a key that this server does not know. Not what is wrong with the request, and not what the model made
+/// of it.
 pub fn is_worth_another_server(error: &Error) -> bool {
     matches!(
         error.category(),
@@ -140,8 +141,8 @@ impl<S> Servers<S> {
         if names.is_empty() {
             return Err(Error::invalid_request("servers: there are none"));
         }
-        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
-            return Err(Error::invalid_request(format!("servers: two are named `{}`", pair[0])));
+        if let Some((twice, _)) = names.iter().zip(&names[1..]).find(|(one, next)| one == next) {
+            return Err(Error::invalid_request(format!("servers: two are named `{twice}`")));
         }
         let worth = Arc::new(is_worth_another_server);
         let settings = Settings { order, tries, random: Randomness::default(), worth, probe: None };
@@ -158,7 +159,8 @@ impl<S> Servers<S> {
         self.set(|settings| settings.worth = Arc::new(worth))
     }
 
-    /// Sets when a server is left alone. Call it before the service is shared: it forgets what is known of them.
+    /// Sets when a server is left alone. Call it before the service is shared: it forgets what is known of
+    /// them.
     pub fn breaker(mut self, policy: BreakerPolicy) -> Self
     where
         S: Clone,
@@ -176,8 +178,8 @@ impl<S> Servers<S> {
         self
     }
 
-    /// Finds out by this function whether a server that was left alone is back, a provider's `ready` for instance.
-    /// Without it, a call finds out.
+    /// Finds out by this function whether a server that was left alone is back, a provider's `ready` for
+    /// instance. Without it, a call finds out.
     ///
     /// It should have a time limit. It makes progress while calls are under way.
     pub fn probe<F>(self, probe: impl Fn(S) -> F + Send + Sync + 'static) -> Self
@@ -298,7 +300,8 @@ where
         }
     }
 
-    /// Which of these to ask, as a place in `left`, and whether it is the trial of a server that was left alone.
+    /// Which of these to ask, as a place in `left`, and whether it is the trial of a server that was left
+    /// alone.
     fn choose(&self, left: &[usize], now: Instant) -> (usize, bool) {
         let condition = |at: usize| self.servers[left[at]].health.breaker().condition(now);
         let takes_trials = self.settings.probe.is_none();

@@ -19,8 +19,8 @@ use tower_layer::Layer;
 /// | [`FirstEventTimeoutLayer`] | 10 minutes for each attempt to begin, or to answer if it does not stream |
 /// | [`IdleTimeoutLayer`] | 60 seconds between two events of a stream |
 ///
-/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`TimingLayer`](crate::TimingLayer)) is put around it,
-/// what belongs inside ([`Servers`](crate::Servers)) is what it is put around.
+/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`TimingLayer`](crate::TimingLayer)) is put
+/// around it, what belongs inside ([`Servers`](crate::Servers)) is what it is put around.
 ///
 /// ```
 /// # use oa_wire::{Completion, CompletionRequest, Error};

@@ -44,7 +44,7 @@ pub(crate) fn structured_failure(output: &str) -> Error {
         "choices": [{"message": {"content": output}, "finish_reason": "length"}],
         "usage": {"prompt_tokens": 20, "completion_tokens": 16, "total_tokens": 36},
     });
-    let mut answer = call.on_response("200".parse().unwrap(), &Default::default());
+    let mut answer = call.on_response("200".parse().unwrap(), &http::HeaderMap::default());
     answer.push(body.to_string().into_bytes().into());
     answer.finish().unwrap_err()
 }

@@ -4,20 +4,19 @@
 //!
 //! | layer | counts | stacked |
 //! |---|---|---|
-//! | [`FirstEventTimeoutLayer`] | from the call to the first event of a stream, or to the whole answer of a call that does not stream | inside retry: each attempt has it anew |
+//! | [`FirstEventTimeoutLayer`] | from the call to the first event, or to the whole answer if it does not stream | inside retry: each attempt has it anew |
 //! | [`IdleTimeoutLayer`] | between two events of a stream, while the caller waits for one | inside retry |
 //! | [`DeadlineLayer`] | from the call to the end of the answer, retries and their waits included | outside retry |
 //!
 //! (The time limit of connecting is the transport's.)
 //!
-//! Only events count as progress: a server that sends nothing but keep-alive comments is stalled. Data that is
-//! there always wins over a timer that has fired, and the idle clock runs only while the caller waits: a slow
-//! consumer is not a stalled server.
+//! Only events count as progress: a server that sends nothing but keep-alive comments is stalled. Data that
+//! is there always wins over a timer that has fired, and the idle clock runs only while the caller waits: a
+//! slow consumer is not a stalled server.
 //!
-//! The error is [`Unavailable`](oa_wire::Category::Unavailable) with
-//! [`ErrorKind::Timeout`](oa_wire::ErrorKind::Timeout); it names the limit, what had come by then and the layer that
-//! sets it, and keeps what had come ([`Error::partial`]). When a timer fires, the request is dropped, which closes
-//! it.
+//! The error is [`Unavailable`](oa_wire::Category::Unavailable) with [`ErrorKind::Timeout`]; it names the
+//! limit, what had come by then and the layer that sets it, and keeps what had come ([`Error::partial`]).
+//! When a timer fires, the request is dropped, which closes it.
 //!
 //! A call can have limits of its own: put [`Timeouts`] into its
 //! [`extensions`](oa_wire::CompletionRequest::extensions).
@@ -35,7 +34,8 @@ use oa_wire::{Category, CompletionRequest, Error, ErrorKind, Response};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Limits for one call alone, which go before those of the layers. A layer that is not in the stack stays absent.
+/// Limits for one call alone, which go before those of the layers. A layer that is not in the stack stays
+/// absent.
 ///
 /// ```
 /// use oa_middleware::Timeouts;
@@ -43,7 +43,8 @@ use tokio::time::Instant;
 /// use std::time::Duration;
 ///
 /// let mut request = CompletionRequest::new([Message::user("Summarize all of it.")]);
-/// request.extensions.insert(Timeouts { first_event: Some(Duration::from_secs(1200)), ..Timeouts::default() });
+/// let patient = Timeouts { first_event: Some(Duration::from_secs(1200)), ..Timeouts::default() };
+/// request.extensions.insert(patient);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {

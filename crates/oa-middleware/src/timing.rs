@@ -31,7 +31,8 @@ pub enum Outcome {
     Abandoned,
 }
 
-/// Calls a function at the end of each call that goes through it: outside retry for whole calls, inside for attempts.
+/// Calls a function at the end of each call that goes through it: outside retry for whole calls, inside for
+/// attempts.
 ///
 /// ```
 /// use oa_middleware::TimingLayer;

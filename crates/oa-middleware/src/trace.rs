@@ -1,9 +1,9 @@
-//! A span for each attempt, with OpenArmature's attributes and OpenTelemetry's for generative AI.
+//! A span for each attempt, with the specification's attributes and OpenTelemetry's for generative AI.
 //!
-//! The span is a `tracing` span named `openarmature.llm.complete`, at level `INFO`; its fields have the attributes'
-//! exact names, so that any subscriber can read them and
-//! [tracing-opentelemetry](https://docs.rs/tracing-opentelemetry) exports them as they are. It is open until the
-//! answer is whole: for a stream, until the end of the stream. What is not known is left out.
+//! The span is a `tracing` span named `openarmature.llm.complete`, at level `INFO`; its fields have the
+//! attributes' exact names, so that any subscriber can read them and
+//! tracing-opentelemetry exports them as they are. It is open until
+//! the answer is whole: for a stream, until the end of the stream. What is not known is left out.
 //!
 //! | field | type | |
 //! |---|---|---|
@@ -30,13 +30,13 @@
 //! | `gen_ai.response.finish_reasons` | list | |
 //! | `gen_ai.usage.input_tokens`, `.output_tokens` | integer | |
 //!
-//! Integers are recorded as `i64` (tracing-opentelemetry makes texts of `u64`), numbers as `f64`. A `tracing` field holds
-//! no list: the four lists are JSON text, such as `["stop"]`. With the feature `otel`, and where an OpenTelemetry
-//! layer listens, they are true array attributes instead.
+//! Integers are recorded as `i64` (tracing-opentelemetry makes texts of `u64`), numbers as `f64`. A `tracing`
+//! field holds no list: the four lists are JSON text, such as `["stop"]`. With the feature `otel`, and where
+//! an OpenTelemetry layer listens, they are true array attributes instead.
 //!
 //! A failure is also an event named `exception` inside the span, at level `WARN`, with `exception.type` and
-//! `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one while
-//! payload is off.
+//! `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one
+//! while payload is off.
 //!
 //! Where no subscriber listens, nothing is computed and streams pass through untouched.
 
@@ -53,7 +53,8 @@ use tracing::{Level, Span, field::Empty};
 
 /// Puts a span around each attempt. See the [module](self) for what is in it.
 ///
-/// Stack it inside retry, so that each attempt has its own, and outside the timeouts, so that their errors show.
+/// Stack it inside retry, so that each attempt has its own, and outside the timeouts, so that their errors
+/// show.
 ///
 /// ```
 /// use oa_middleware::TraceLayer;

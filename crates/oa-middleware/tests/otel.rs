@@ -31,8 +31,8 @@ async fn exported(request: CompletionRequest) -> SpanData {
     let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
     let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(otel));
     let _ = Stack::new(&Profile::new("m")).layer(service_fn(answer)).oneshot(request).await;
-    let spans = exporter.get_finished_spans().unwrap();
-    let [span] = <[SpanData; 1]>::try_from(spans).unwrap();
+    let spans = exporter.get_finished_spans().expect("the exporter is not shut down");
+    let [span] = <[SpanData; 1]>::try_from(spans).expect("one span");
     span
 }
 

@@ -1,4 +1,5 @@
-//! Where no subscriber listens, tracing does nothing: in a process of its own, since other tests have subscribers.
+//! Where no subscriber listens, tracing does nothing: in a process of its own, since other tests have
+//! subscribers.
 
 use oa_middleware::TraceLayer;
 use oa_wire::{

@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-/// The wait before the next attempt, as a function of how many were made. A server's `Retry-After` can only make
-/// it longer.
+/// The wait before the next attempt, as a function of how many were made. A server's `Retry-After` can only
+/// make it longer.
 ///
 /// ```
 /// use oa_middleware::Backoff;
@@ -24,8 +24,8 @@ enum Kind {
 }
 
 impl Backoff {
-    /// Exponential with full jitter: after attempt `n` (from 0) anything from 0 to `base * 2^n`, at most `cap`,
-    /// each as likely. The default has 1 and 30 seconds.
+    /// Exponential with full jitter: after attempt `n` (from 0) anything from 0 to `base * 2^n`, at most
+    /// `cap`, each as likely. The default has 1 and 30 seconds.
     pub fn exponential(base: Duration, cap: Duration) -> Self {
         Self(Kind::Exponential { base, cap })
     }

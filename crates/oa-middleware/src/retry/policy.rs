@@ -7,8 +7,8 @@ use std::{fmt, sync::Arc, time::Duration};
 
 /// What is asked again, how often and when. Cloning costs a reference count.
 ///
-/// A policy in a request's [`extensions`](oa_wire::CompletionRequest::extensions) goes, for that call, before the
-/// layer's.
+/// A policy in a request's [`extensions`](oa_wire::CompletionRequest::extensions) goes, for that call, before
+/// the layer's.
 ///
 /// ```
 /// use oa_middleware::{Backoff, RetryPolicy};
@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// let policy = RetryPolicy::new()
 ///     .max_attempts(5)
 ///     .backoff(Backoff::exponential(Duration::from_millis(200), Duration::from_secs(10)))
-///     .on_retry(|retry| eprintln!("attempt {} failed, {}: waiting {:?}", retry.attempt, retry.error, retry.wait));
+///     .on_retry(|retry| eprintln!("{}: asking again in {:?}", retry.error, retry.wait));
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct RetryPolicy(Arc<Inner>);
@@ -55,17 +55,18 @@ impl<'a> Retry<'a> {
     }
 }
 
-/// The default classifier: the server's `x-should-retry` where it sent one, or else whether the category is transient;
-/// never a spent quota.
+/// The default classifier: the server's `x-should-retry` where it sent one, or else whether the category is
+/// transient; never a spent quota.
 ///
-/// As in OpenAI's own libraries, `x-should-retry: true` makes an error retryable that would not be by its status.
+/// As in OpenAI's own libraries, `x-should-retry: true` makes an error retryable that would not be by its
+/// status.
 pub fn is_retryable(error: &Error) -> bool {
     !error.is_quota_spent() && error.should_retry().unwrap_or_else(|| error.is_transient())
 }
 
 impl RetryPolicy {
-    /// Three attempts in all, [`is_retryable`], the default [`Backoff`], at most 30 seconds of `Retry-After`; no
-    /// overrides, no reask.
+    /// Three attempts in all, [`is_retryable`], the default [`Backoff`], at most 30 seconds of `Retry-After`;
+    /// no overrides, no reask.
     pub fn new() -> Self {
         Self::default()
     }
@@ -85,14 +86,14 @@ impl RetryPolicy {
         self.set(|inner| inner.backoff = backoff)
     }
 
-    /// The longest wait that a server may ask for. Above it the call fails at once, with the wait in the error
-    /// ([`Error::retry_after`]).
+    /// The longest wait that a server may ask for. Above it the call fails at once, with the wait in the
+    /// error ([`Error::retry_after`]).
     pub fn max_retry_after(self, longest: Duration) -> Self {
         self.set(|inner| inner.max_retry_after = longest)
     }
 
-    /// Which errors are asked again, in place of [`is_retryable`]. A server's `x-should-retry: false` and a spent
-    /// quota are obeyed before it is asked.
+    /// Which errors are asked again, in place of [`is_retryable`]. A server's `x-should-retry: false` and a
+    /// spent quota are obeyed before it is asked.
     pub fn classifier(self, retryable: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
         self.set(|inner| inner.classifier = Some(Arc::new(retryable)))
     }
@@ -102,15 +103,15 @@ impl RetryPolicy {
         self.set(|inner| inner.on_retry = Some(Arc::new(hook)))
     }
 
-    /// Partial configs for the retries: the first attempt uses the request's own, retry `i` (from 1) merges the `i`-th
-    /// onto that by key, and the last carries on.
+    /// Partial configs for the retries: the first attempt uses the request's own, retry `i` (from 1) merges
+    /// the `i`-th onto that by key, and the last carries on.
     pub fn per_attempt_override(self, configs: impl IntoIterator<Item = RuntimeConfig>) -> Self {
         self.set(|inner| inner.overrides = configs.into_iter().collect())
     }
 
-    /// Asks again, at once, when the output does not satisfy the schema: the output is appended as the assistant's
-    /// message, and what this function makes of the error
-    /// ([`Error::structured`]) as the user's. Such pairs accumulate; they count as attempts like any other.
+    /// Asks again, at once, when the output does not satisfy the schema: the output is appended as the
+    /// assistant's message, and what this function makes of the error ([`Error::structured`]) as the user's.
+    /// Such pairs accumulate; they count as attempts like any other.
     ///
     /// An empty text declines: the call fails. A blank output cannot be sent back, and is left out.
     pub fn reask(self, correction: impl Fn(&Error) -> String + Send + Sync + 'static) -> Self {

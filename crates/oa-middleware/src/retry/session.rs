@@ -18,7 +18,8 @@ use std::{borrow::Cow, time::Duration};
 /// use oa_middleware::{Decision, RetryPolicy, RetrySession};
 ///
 /// # fn example() -> Result<Response, Error> {
-/// let mut session = RetrySession::new(RetryPolicy::new(), CompletionRequest::new([Message::user("Hello!")]));
+/// let request = CompletionRequest::new([Message::user("Hello!")]);
+/// let mut session = RetrySession::new(RetryPolicy::new(), request);
 /// loop {
 ///     match ask(&session.request()) {
 ///         Ok(response) => return Ok(response),
@@ -97,7 +98,8 @@ impl RetrySession {
     /// Decides what follows from a failure of the current attempt.
     ///
     /// `remaining` is the time to the call's deadline, if it has one; `random`, of [0, 1), is for the jitter;
-    /// `withdraw` asks the shared budget for one retry, and is called last, only when everything else allows it.
+    /// `withdraw` asks the shared budget for one retry, and is called last, only when everything else allows
+    /// it.
     pub fn failed(
         &mut self,
         error: Error,

@@ -151,7 +151,7 @@ async fn the_hook_and_the_log_tell_of_each_retry() {
     let hook = {
         let seen = seen.clone();
         move |retry: &Retry<'_>| {
-            seen.lock().unwrap().push((retry.attempt, retry.reason, retry.wait.as_secs()))
+            seen.lock().unwrap().push((retry.attempt, retry.reason, retry.wait.as_secs()));
         }
     };
     let log = AttemptLog::default();

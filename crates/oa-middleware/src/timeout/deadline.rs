@@ -14,15 +14,15 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 /// When a call must be over. [`DeadlineLayer`] puts it into the request's
-/// [`extensions`](CompletionRequest::extensions), for the layers inside: retry does not begin a wait that it would
-/// cut off. Of two, the earlier counts.
+/// [`extensions`](CompletionRequest::extensions), for the layers inside: retry does not begin a wait that it
+/// would cut off. Of two, the earlier counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline(pub Instant);
 
 /// Limits the time from the call to the end of its answer: attempts, the waits between them, and the stream.
 ///
-/// An event that is there is handed out even after the deadline; the stream ends when it has to be waited for.
-/// Stack it outside retry.
+/// An event that is there is handed out even after the deadline; the stream ends when it has to be waited
+/// for. Stack it outside retry.
 #[derive(Clone, Copy, Debug)]
 pub struct DeadlineLayer {
     limit: Duration,
@@ -146,7 +146,8 @@ mod tests {
         assert_eq!(error.partial().unwrap().text(), "xxx");
         assert_eq!(
             error.message(),
-            "deadline: the answer was not complete within 10s, after 3 events; the limit is set by DeadlineLayer"
+            "deadline: the answer was not complete within 10s, after 3 events; \
+             the limit is set by DeadlineLayer"
         );
     }
 

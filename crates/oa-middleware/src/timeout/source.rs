@@ -114,7 +114,8 @@ fn describe(limit: Limit, events: u64, waiting: Instant, elapsed: Duration, part
             waiting.elapsed()
         ),
         Limit::Deadline { limit, .. } => format!(
-            "deadline: the answer was not complete within {limit:?}, {came}; the limit is set by DeadlineLayer"
+            "deadline: the answer was not complete within {limit:?}, {came}; \
+             the limit is set by DeadlineLayer"
         ),
     };
     timed_out(what, elapsed, Some(partial))

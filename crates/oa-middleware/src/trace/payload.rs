@@ -98,7 +98,7 @@ fn tool_call(call: &ToolCall) -> Value {
     json!({"id": call.id, "name": call.name, "arguments": arguments})
 }
 
-/// JSON with the keys in order, whatever order serde_json's maps keep.
+/// JSON with the keys in order, whatever order the maps keep.
 fn sorted(value: &Value) -> String {
     let mut out = String::new();
     write_value(&mut out, value);

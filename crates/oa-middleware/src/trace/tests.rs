@@ -211,6 +211,8 @@ async fn a_failure_has_its_category_and_what_is_known_of_the_answer() {
         assert_eq!(span.events[0].0, "exception");
         assert_eq!(span.events[0].1["exception.type"], "oa_wire::Error");
         assert!(payload || !format!("{span:?}").contains("canary"));
+        let message = span.events[0].1["exception.message"].as_str().unwrap();
+        assert_eq!(message == "the output does not satisfy the schema", !payload, "{message}");
     }
 }
 

@@ -1,0 +1,74 @@
+//! The layers around the real provider, over real sockets of this machine.
+
+use oa_middleware::{AttemptLog, Backoff, Drain, RetryPolicy, Servers, Stack};
+use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
+use oa_sim::{Answer, Piece, Sim};
+use oa_wire::{Category, Completion, CompletionRequest, Error, Message};
+use serde_json::json;
+use std::{error::Error as StdError, time::Duration};
+use tower::ServiceExt;
+
+type Done = Result<(), Box<dyn StdError>>;
+
+fn provider(sim: &Sim) -> Result<OpenAiProvider, Error> {
+    OpenAiProvider::builder(sim.base_url(), "oa-sim").build()
+}
+
+fn request() -> CompletionRequest {
+    CompletionRequest::new([Message::user("Hello!")])
+}
+
+fn loading() -> Answer {
+    Answer::json(
+        503,
+        json!({"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}),
+    )
+}
+
+fn stack(provider: &OpenAiProvider) -> Stack {
+    Stack::new(provider.profile()).retry(RetryPolicy::new().backoff(Backoff::fixed(Duration::ZERO)))
+}
+
+#[tokio::test]
+async fn a_loading_server_is_asked_again() -> Done {
+    let sim = Sim::builder().script([loading(), Answer::generated()]).start().await?;
+    let provider = provider(&sim)?;
+    let provider = ServiceProvider::new(stack(&provider).layer(provider.clone()), provider);
+    provider.complete(&request()).await?;
+    assert_eq!(sim.requests().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_drained_stream_that_is_cut_off_is_asked_again() -> Done {
+    let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"par\"}}]}\n\n";
+    let cut = Answer::stream([Piece::from(chunk), Piece::Cut]);
+    let sim = Sim::builder().script([cut, Answer::generated()]).start().await?;
+    let provider = provider(&sim)?;
+    let mut request = request().with_stream(true);
+    request.extensions.insert(Drain::new());
+    let answer = stack(&provider).layer(provider).oneshot(request).await?;
+    assert!(matches!(answer, Completion::Response(_)));
+    assert_eq!(sim.requests().len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_server_is_passed_over_and_the_log_tells() -> Done {
+    let gone = Sim::start().await?;
+    let dead = provider(&gone)?;
+    drop(gone);
+    let sim = Sim::start().await?;
+    let alive = provider(&sim)?;
+    let servers = Servers::failover([("dead", dead), ("alive", alive)])?
+        .probe(|provider: OpenAiProvider| async move { provider.ready().await });
+    let log = AttemptLog::default();
+    let mut request = request();
+    request.extensions.insert(log.clone());
+    servers.oneshot(request).await?;
+    let attempts = log.attempts();
+    assert_eq!(attempts.len(), 1);
+    assert_eq!(attempts[0].category, Some(Category::Unavailable));
+    assert_eq!(attempts[0].reason, "dead: failed over to another server");
+    Ok(())
+}
