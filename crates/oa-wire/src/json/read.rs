@@ -371,30 +371,48 @@ pub(crate) fn unescape(text: &str) -> String {
 /// quote. Half of a surrogate pair becomes U+FFFD, as in any lossy decoding: Rust's strings cannot hold it.
 fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
-    out.reserve((at - from) * 2);
+    out.reserve(2 * (at - from) + 32);
     loop {
         out.push_str(&text[from..at]);
-        if bytes.get(at) == Some(&b'"') {
-            return Ok(at);
-        }
-        let (escape, length) = Escape::at(bytes, at)?;
-        from = at + length;
-        match escape {
-            Escape::Char(char) => out.push(char),
-            Escape::Unit(high @ 0xd800..=0xdbff) => match Escape::at(bytes, from) {
-                Ok((Escape::Unit(low @ 0xdc00..=0xdfff), length)) => {
-                    from += length;
-                    let code = 0x1_0000 + ((u32::from(high) - 0xd800) << 10) + (u32::from(low) - 0xdc00);
-                    out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+        // Texts within texts, such as the arguments of a tool call, are dense with these two.
+        match bytes.get(at..at + 2) {
+            Some(b"\\\"") => out.push('"'),
+            Some(b"\\n") => out.push('\n'),
+            _ => match bytes.get(at) {
+                Some(b'"') => return Ok(at),
+                _ => {
+                    from = unescape_one(out, bytes, at)?;
+                    at = special(bytes, from);
+                    continue;
                 }
-                _ => out.push(char::REPLACEMENT_CHARACTER),
             },
-            Escape::Unit(unit) => {
-                out.push(char::from_u32(u32::from(unit)).unwrap_or(char::REPLACEMENT_CHARACTER));
-            }
         }
+        from = at + 2;
         at = special(bytes, from);
     }
+}
+
+/// Appends what the escape at `at` stands for, and gives the offset behind it.
+#[cold]
+fn unescape_one(out: &mut String, bytes: &[u8], at: usize) -> Read<usize> {
+    let (escape, length) = Escape::at(bytes, at)?;
+    let mut end = at + length;
+    let unit = match escape {
+        Escape::Char(char) => {
+            out.push(char);
+            return Ok(end);
+        }
+        Escape::Unit(unit) => u32::from(unit),
+    };
+    let mut code = unit;
+    if (0xd800..0xdc00).contains(&unit) {
+        if let Ok((Escape::Unit(low @ 0xdc00..=0xdfff), length)) = Escape::at(bytes, end) {
+            code = 0x1_0000 + ((unit - 0xd800) << 10) + (u32::from(low) - 0xdc00);
+            end += length;
+        }
+    }
+    out.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
+    Ok(end)
 }
 
 /// What an escape stands for.

@@ -12,7 +12,7 @@ use crate::{
     Response, TextDelta, json::lossy, validate::validate,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use std::{collections::VecDeque, time::SystemTime};
 
 /// The most of an error's body that is read. What matters stands at its start.
@@ -54,10 +54,7 @@ impl ChatCall {
         let mut request = http::Request::new(self.body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = endpoint.chat_uri().clone();
-        *request.headers_mut() = endpoint.headers().clone();
-        let accept = if self.stream { "text/event-stream" } else { "application/json" };
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(accept));
-        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        *request.headers_mut() = endpoint.headers(self.stream).clone();
         request
     }
 
@@ -69,7 +66,8 @@ impl ChatCall {
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let limits = self.limits;
         let state = if status.is_success() {
-            State::Undecided { is_stream, length: length.unwrap_or(0), head: Bytes::new() }
+            let expected = length.unwrap_or(0).min(limits.body);
+            State::Undecided { is_stream, head: Buffer::new(expected), is_blank: true }
         } else {
             State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
         };
@@ -103,8 +101,8 @@ pub struct ResponseDecoder {
 
 #[derive(Debug)]
 enum State {
-    /// A success whose first bytes have not come.
-    Undecided { is_stream: bool, length: usize, head: Bytes },
+    /// A success whose first bytes that say something have not come.
+    Undecided { is_stream: bool, head: Buffer, is_blank: bool },
     /// An event stream.
     Stream(Box<ChatStream>),
     /// A JSON body, so far.
@@ -232,37 +230,25 @@ impl ResponseDecoder {
 
     /// Decides by its first bytes what a body is: a server's word for it may be wrong or missing.
     fn decide(&mut self, bytes: Bytes) {
-        let State::Undecided { is_stream, length, head } = &mut self.state else { return };
-        let bytes = if head.is_empty() { bytes } else { Bytes::from([&head[..], &bytes[..]].concat()) };
-        let start = bytes.trim_ascii_start();
-        let fields: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"retry:", b"id:", b":"];
-        let stream = match start.first() {
-            None => None,
-            Some(b'{' | b'[') => Some(false),
-            Some(_) if *is_stream => Some(true),
-            Some(_) if fields.iter().any(|field| start.starts_with(field)) => Some(true),
-            // The first piece may end within the name of a field.
-            Some(_) if fields.iter().any(|field| field.starts_with(start)) => None,
-            Some(_) => Some(false),
-        };
-        match stream {
-            None => *head = bytes,
+        let State::Undecided { is_stream, head, is_blank } = &mut self.state else { return };
+        *is_blank &= bytes.trim_ascii_start().is_empty();
+        head.push(&bytes);
+        match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
             Some(true) => {
                 let mut stream = ChatStream::new(self.limits.stream, self.request_id.clone());
-                stream.push(bytes);
+                stream.push(std::mem::take(head).into_bytes());
                 self.state = State::Stream(Box::new(stream));
             }
-            Some(false) => {
-                self.state = State::Whole(Buffer::new((*length).min(self.limits.body)));
-                self.push(bytes);
-            }
+            _ if head.len() > self.limits.body => self.fail_too_large(),
+            Some(false) => self.state = State::Whole(std::mem::take(head)),
+            None => {}
         }
     }
 
     /// The response of a body that is no stream and came whole.
     fn whole(&mut self) -> Result<Response, Error> {
         match std::mem::replace(&mut self.state, State::Ended(VecDeque::new())) {
-            State::Undecided { head, .. } => self.read(&head),
+            State::Undecided { head, .. } => self.read(&head.into_bytes()),
             State::Whole(body) => self.read(&body.into_bytes()),
             State::Refused { body, headers } => {
                 Err(self.classify(ErrorContext::Http, &headers, &body.into_bytes()))
@@ -340,6 +326,19 @@ impl ResponseDecoder {
     }
 }
 
+/// Whether a body that starts like this is an event stream; none when more is needed to tell.
+fn is_event_stream(head: &[u8], said_so: bool) -> Option<bool> {
+    const FIELDS: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"retry:", b"id:", b":"];
+    let start = head.trim_ascii_start();
+    match start.first()? {
+        b'{' | b'[' => Some(false),
+        _ if said_so || FIELDS.iter().any(|field| start.starts_with(field)) => Some(true),
+        // The first piece may end within the name of a field.
+        _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,
+        _ => Some(false),
+    }
+}
+
 /// A whole response as the events of a stream, for a caller who asked for one.
 fn events(response: Response) -> VecDeque<Result<Event, Error>> {
     let mut events = VecDeque::new();
@@ -357,7 +356,7 @@ fn events(response: Response) -> VecDeque<Result<Event, Error>> {
 }
 
 /// A body as it comes: one piece is kept as it is, several are copied together.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Buffer {
     one: Bytes,
     many: Vec<u8>,

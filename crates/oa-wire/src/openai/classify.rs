@@ -126,7 +126,19 @@ pub fn classify(received: &Received<'_>) -> Error {
 /// An error that was made from what a server sent, without the key that was sent to it.
 pub(super) fn strike(error: Error, key: Option<&str>) -> Error {
     let secrets = Secrets { key };
-    let message = secrets.strike(error.message());
+    let message = secrets.strike_cut(error.message());
+    let mut words = error.server().clone();
+    let all = [
+        &mut words.code,
+        &mut words.r#type,
+        &mut words.param,
+        &mut words.upstream_message,
+        &mut words.upstream_code,
+    ];
+    for word in all.into_iter().flatten() {
+        *word = secrets.strike_cut(word);
+    }
+    let error = if words == *error.server() { error } else { error.with_server(words) };
     let error = match error.body().map(|body| secrets.strike_bytes(body).into_owned()) {
         Some(body) => error.with_body(&body),
         None => error,
@@ -249,8 +261,16 @@ fn should_retry(headers: &HeaderMap) -> Option<bool> {
 pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
     const NAMES: [&str; 5] = ["x-request-id", "request-id", "x-litellm-call-id", "apim-request-id", "cf-ray"];
     const LIMIT: usize = 200;
-    let ids = NAMES.iter().filter_map(|name| headers.get(*name)?.to_str().ok());
-    ids.map(str::trim).find(|id| !id.is_empty() && id.len() <= LIMIT).map(str::to_owned)
+    // One walk over the headers, of which there are few, costs less than a look-up for each name.
+    let mut found: Option<(usize, &str)> = None;
+    for (name, value) in headers {
+        let Some(rank) = NAMES.iter().position(|known| name.as_str() == *known) else { continue };
+        let id = value.to_str().unwrap_or_default().trim();
+        if !id.is_empty() && id.len() <= LIMIT && found.is_none_or(|(best, _)| rank < best) {
+            found = Some((rank, id));
+        }
+    }
+    found.map(|(_, id)| id.to_owned())
 }
 
 impl Said {

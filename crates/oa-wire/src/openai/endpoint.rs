@@ -28,7 +28,9 @@ struct Inner {
     base: String,
     chat: Uri,
     models: Uri,
-    headers: HeaderMap,
+    /// The headers of a request that wants JSON, and of one that wants a stream: a request clones them whole.
+    json: HeaderMap,
+    stream: HeaderMap,
 }
 
 impl Endpoint {
@@ -47,7 +49,7 @@ impl Endpoint {
                 .map_err(|error: uri::InvalidUri| refused(base_url, &format!("is not a URL: {error}")))
         };
         let chat = at("/v1/chat/completions")?;
-        let mut headers = HeaderMap::with_capacity(6);
+        let mut headers = HeaderMap::with_capacity(8);
         // Clients make this header for each request where it is missing. A Unix socket has no name to give.
         let host = match chat.authority() {
             Some(authority) if chat.scheme_str() != Some("unix") => authority.as_str(),
@@ -63,12 +65,18 @@ impl Endpoint {
         if let Some(key) = api_key {
             headers.insert(header::AUTHORIZATION, key.bearer);
         }
-        Ok(Self(Arc::new(Inner { base, chat, models: at("/v1/models")?, headers })))
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut stream = headers.clone();
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        stream.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
+        Ok(Self(Arc::new(Inner { base, chat, models: at("/v1/models")?, json: headers, stream })))
     }
 
     /// Adds a header to every request; one of the same name is replaced.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        Arc::make_mut(&mut self.0).headers.insert(name, value);
+        let inner = Arc::make_mut(&mut self.0);
+        inner.json.insert(name.clone(), value.clone());
+        inner.stream.insert(name, value);
         self
     }
 
@@ -91,13 +99,13 @@ impl Endpoint {
     pub fn models_request(&self) -> http::Request<bytes::Bytes> {
         let mut request = http::Request::new(bytes::Bytes::new());
         *request.uri_mut() = self.0.models.clone();
-        *request.headers_mut() = self.0.headers.clone();
-        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        *request.headers_mut() = self.0.json.clone();
+        request.headers_mut().remove(header::CONTENT_TYPE);
         request
     }
 
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.0.headers
+    pub(super) fn headers(&self, stream: bool) -> &HeaderMap {
+        if stream { &self.0.stream } else { &self.0.json }
     }
 
     /// Cuts the key out of the message and the body of an error: a server may echo it anywhere.
@@ -107,14 +115,14 @@ impl Endpoint {
 
     /// The key, to be cut out of what servers echo. Do not show it.
     pub fn key(&self) -> Option<&str> {
-        self.0.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+        self.0.json.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers may hold secrets under any name: only their names are shown.
-        let names: Vec<_> = self.0.headers.keys().map(HeaderName::as_str).collect();
+        let names: Vec<_> = self.0.json.keys().map(HeaderName::as_str).collect();
         f.debug_struct("Endpoint").field("base_url", &self.0.base).field("headers", &names).finish()
     }
 }
@@ -393,7 +401,7 @@ mod tests {
         }
         let key = ApiKey::new(" sk-canary\n").unwrap();
         let endpoint = Endpoint::new("http://h", Some(key.clone())).unwrap();
-        assert_eq!(endpoint.headers()[header::AUTHORIZATION], "Bearer sk-canary");
+        assert_eq!(endpoint.headers(false)[header::AUTHORIZATION], "Bearer sk-canary");
         let shown = format!("{key:?} {endpoint:?} {:?}", endpoint.models_request());
         assert!(!shown.contains("canary"), "{shown}");
     }

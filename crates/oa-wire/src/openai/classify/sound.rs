@@ -51,6 +51,8 @@ pub(super) struct Secrets<'a> {
 const STRUCK: &str = "***";
 /// Shorter keys are placeholders for servers that check none, and may be parts of words.
 const SHORTEST_KEY: usize = 6;
+/// A shorter piece of a key gives nothing away, and may be a part of words.
+const SHORTEST_PIECE: usize = 4;
 
 impl Secrets<'_> {
     /// The text without the key, and without what looks like one.
@@ -60,6 +62,20 @@ impl Secrets<'_> {
             None => Cow::Borrowed(text),
         };
         without_bearers(&without_keys(&text))
+    }
+
+    /// Like [`strike`](Self::strike), for a text that may have been cut (`…`) in the middle of the key.
+    pub(super) fn strike_cut(&self, text: &str) -> String {
+        let mut text = self.strike(text);
+        let Some(key) = self.known() else { return text };
+        let cuts: Vec<usize> = text.match_indices('…').map(|(at, _)| at).collect();
+        for at in cuts.into_iter().rev() {
+            let mut pieces = (SHORTEST_PIECE..key.len()).rev().filter_map(|length| key.get(..length));
+            if let Some(piece) = pieces.find(|piece| text[..at].ends_with(piece)) {
+                text.replace_range(at - piece.len()..at, STRUCK);
+            }
+        }
+        text
     }
 
     /// The bytes without the key.
@@ -240,6 +256,20 @@ mod tests {
             ("Bearer Bearer abc12345", "Bearer Bearer ***"),
         ] {
             assert_eq!(secrets.strike(text), want);
+        }
+    }
+
+    #[test]
+    fn a_key_that_was_cut_is_struck_out() {
+        let secrets = Secrets { key: Some("my-local-key") };
+        for (text, want) in [
+            ("starts with `x my-local-k…`", "starts with `x ***…`"),
+            ("my-local-k… (upstream: my-l…)", "***… (upstream: ***…)"),
+            ("my-local-key…", "***…"),
+            ("tummy…", "tummy…"),
+            ("my-local-k", "my-local-k"),
+        ] {
+            assert_eq!(secrets.strike_cut(text), want);
         }
     }
 
