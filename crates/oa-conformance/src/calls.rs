@@ -1,8 +1,7 @@
 //! The operations that call a server.
 
 use crate::{
-    inputs::{self, Retrying},
-    outputs,
+    inputs, outputs,
     sessions::{Sessions, observed, time_limit},
     spans,
 };
@@ -46,7 +45,7 @@ pub(crate) async fn complete(sessions: &mut Sessions, from: &Map<String, Value>)
     let trace = observed(from, TraceLayer::new(provider.profile()));
     let call = Call { provider, trace, limit: time_limit(from) };
     if let Some(count) = from.get("concurrency").and_then(Value::as_u64) {
-        return concurrent(&call, &request, count).await;
+        return concurrent(&call, &request, &retrying.policy(), count).await;
     }
     if let Some(after) = from.get("cancel_after_seconds").and_then(Value::as_f64) {
         let after = Duration::try_from_secs_f64(after).unwrap_or_default();
@@ -64,11 +63,11 @@ pub(crate) async fn complete(sessions: &mut Sessions, from: &Map<String, Value>)
     reply
 }
 
-async fn concurrent(call: &Call, request: &CompletionRequest, count: u64) -> Value {
+async fn concurrent(call: &Call, request: &CompletionRequest, policy: &RetryPolicy, count: u64) -> Value {
     let mut tasks = JoinSet::new();
     for _ in 0..count {
-        let (call, request) = (call.clone(), request.clone());
-        tasks.spawn(async move { call.run(&request, Retrying::none()).await.reply() });
+        let (call, request, policy) = (call.clone(), request.clone(), policy.clone());
+        tasks.spawn(async move { call.run(&request, policy).await.reply() });
     }
     json!({"results": tasks.join_all().await})
 }

@@ -1,7 +1,7 @@
 //! The protocol's values as the library's.
 
-use oa_wire::{CompletionRequest, Error, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice, Tools};
 use oa_middleware::{Backoff, RetryPolicy};
+use oa_wire::{CompletionRequest, Error, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice, Tools};
 use serde_json::{Map, Value, json};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -75,7 +75,7 @@ pub(crate) fn retrying(from: &Map<String, Value>) -> Result<Retrying, Error> {
     let backoffs = Arc::new(Mutex::new(Vec::new()));
     let retries = Arc::new(Mutex::new(Vec::new()));
     let given = |name: &str| from.get(name).filter(|value| !value.is_null());
-    let mut policy = Retrying::none();
+    let mut policy = RetryPolicy::never();
     if let Some(retry) = given("retry_middleware") {
         policy = attempts(retry).backoff(Backoff::fixed(Duration::ZERO));
     }
@@ -105,10 +105,6 @@ pub(crate) fn retrying(from: &Map<String, Value>) -> Result<Retrying, Error> {
 }
 
 impl Retrying {
-    pub(crate) fn none() -> RetryPolicy {
-        RetryPolicy::never()
-    }
-
     pub(crate) fn policy(&self) -> RetryPolicy {
         self.policy.clone()
     }
