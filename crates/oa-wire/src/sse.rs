@@ -30,6 +30,8 @@ use std::{borrow::Cow, collections::VecDeque, fmt, ops::Range};
 /// How much of a stream is read. Beyond a limit the decoder fails; it never grows without bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
+    /// The longest line, in bytes. 16 MiB by default.
+    pub line: usize,
     /// The longest event, in bytes of its lines. 16 MiB by default.
     pub event: usize,
     /// The longest stream, in bytes. 256 MiB by default.
@@ -38,7 +40,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { event: 16 << 20, total: 256 << 20 }
+        Self { line: 16 << 20, event: 16 << 20, total: 256 << 20 }
     }
 }
 
@@ -46,6 +48,8 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum LimitExceeded {
+    /// A line is longer than this.
+    Line(usize),
     /// An event is longer than this.
     Event(usize),
     /// The stream is longer than this.
@@ -55,6 +59,9 @@ pub enum LimitExceeded {
 impl fmt::Display for LimitExceeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Line(limit) => {
+                write!(f, "a line of the stream is longer than the limit of {limit} bytes")
+            }
             Self::Event(limit) => {
                 write!(f, "an event of the stream is longer than the limit of {limit} bytes")
             }
@@ -275,7 +282,11 @@ impl Decoder {
     /// Checks the limits, with `more` bytes of the line at hand.
     #[inline]
     fn check(&self, more: usize) -> Result<(), LimitExceeded> {
-        if self.line.len() + self.event.size + more > self.limits.event {
+        let line = self.line.len() + more;
+        if line > self.limits.line {
+            return Err(LimitExceeded::Line(self.limits.line));
+        }
+        if line + self.event.size > self.limits.event {
             return Err(LimitExceeded::Event(self.limits.event));
         }
         if self.total > self.limits.total {
@@ -417,13 +428,18 @@ mod tests {
 
     #[test]
     fn limits_hold() {
-        let mut decoder = Decoder::new(Limits { event: 10, total: 30 });
+        let mut decoder = Decoder::new(Limits { line: 20, event: 10, total: 30 });
         decoder.push(Bytes::from_static(b"data: 1234\n\n"));
         assert!(decoder.next_event().unwrap().is_some());
         assert!(decoder.next_event().unwrap().is_none());
         decoder.push(Bytes::from_static(b"data: 12345"));
         assert_eq!(decoder.next_event(), Err(LimitExceeded::Event(10)));
-        let mut decoder = Decoder::new(Limits { event: 10, total: 30 });
+        let mut decoder = Decoder::new(Limits { line: 9, event: 10, total: 30 });
+        decoder.push(Bytes::from_static(b": comment\n\n"));
+        assert_eq!(decoder.next_event(), Ok(None));
+        decoder.push(Bytes::from_static(b": comments"));
+        assert_eq!(decoder.next_event(), Err(LimitExceeded::Line(9)));
+        let mut decoder = Decoder::new(Limits { line: 20, event: 10, total: 30 });
         for _ in 0..6 {
             decoder.push(Bytes::from_static(b": hi\n"));
             assert_eq!(decoder.next_event(), Ok(None));
