@@ -1,6 +1,6 @@
 //! Does every program do what it says? Each is run as a reader would run it, against a simulator.
 //!
-//! `cargo test -p oa-examples` builds the programs first. With `--test run`, `--examples` or `--all-targets` it
+//! `cargo test -p oa-examples` builds the programs first. With a test's name, `--test run` or `--all-targets` it
 //! does not: then these tests fail rather than run what was left by an earlier build.
 
 #![allow(clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
@@ -242,18 +242,144 @@ fn a_browser_that_leaves_stops_the_model() {
 
 #[test]
 fn a_stack_asks_again_and_shows_each_attempt() {
-    let loading = Answer::json(503, json!({"error": {"message": "Loading model"}}));
-    let sim = scripted([loading, Answer::generated()]);
-    let out = run("tower_stack", &sim, &[]);
-    assert_eq!(
-        stdout(&out),
-        "(an attempt of 1 message(s))\n(an attempt of 1 message(s))\nYou said: The capital of France?\n"
-    );
+    // The second call finds a server that says nothing: its own limit ends it, and its own policy asks once.
+    let sim = scripted([loading(), Answer::generated(), Answer::stall()]);
+    let out = run("full_stack", &sim, &[]);
+    let lines: Vec<&str> = stdout(&out).lines().collect();
+    let attempt = "(an attempt of 1 message(s))";
+    assert_eq!(lines[..4], [attempt, attempt, "(Success)", "You said: The capital of France?"], "{lines:?}");
+    assert_eq!(lines[4..6], [attempt, "(Failure)"], "{lines:?}");
+    assert!(lines[6].starts_with("provider_unavailable: ") && lines[6].contains("2s"), "{lines:?}");
     let text = stderr(&out);
     for index in 0..2 {
         assert!(text.contains(&format!("openarmature.llm.attempt_index={index}")), "{text}");
     }
-    assert!(text.contains("provider_model_not_loaded"), "{text}");
+    assert_eq!(text.matches("close time.busy").count(), 3, "{text}");
+}
+
+#[test]
+fn a_call_goes_on_to_another_replica() {
+    let down = Sim::closed_port().unwrap();
+    let sims = [Sim::start_blocking().unwrap(), Sim::start_blocking().unwrap()];
+    let urls = [down.base_url(), sims[0].base_url(), sims[1].base_url()].join(",");
+    let out = command_for_all("replicas", &urls).arg("400").output().unwrap();
+    assert!(out.status.success(), "{}{}", stdout(&out), stderr(&out));
+    let (failures, summary): (Vec<&str>, Vec<&str>) =
+        stdout(&out).lines().partition(|line| line.starts_with("call "));
+    assert!(!failures.is_empty());
+    for line in &failures {
+        assert!(line.contains(&format!("({}: failed over to another server)", down.base_url())), "{line}");
+    }
+    let helped = failures.len();
+    assert_eq!(summary, [format!("400 calls: 400 answered, {helped} of them by more than one attempt")]);
+    // The breaker opened: then only calls that were under way had asked the one that is down.
+    assert!(helped < 50, "{helped}");
+    let answered: Vec<usize> = sims.iter().map(|sim| sim.requests().len()).collect();
+    assert!(answered.iter().all(|&calls| calls > 0) && answered.iter().sum::<usize>() == 400, "{answered:?}");
+}
+
+#[test]
+fn replicas_are_simulators_where_no_servers_are_named() {
+    let out = command("replicas").arg("20").output().unwrap();
+    assert_eq!(stdout(&out), "20 calls: 20 answered, 0 of them by more than one attempt\n");
+    assert!(
+        stderr(&out).contains("simulators") && stderr(&out).contains("OA_BASE_URLS="),
+        "{}",
+        stderr(&out)
+    );
+}
+
+#[test]
+fn the_secondary_answers_where_the_primary_does_not() {
+    let (primary, secondary) = (scripted([loading()]), Sim::start_blocking().unwrap());
+    let urls = [primary.base_url(), secondary.base_url()];
+    let out = command_for_all("failover", &urls.join(",")).output().unwrap();
+    let told = format!("\n({} failed)\nYou said: Count from one to five.\n({} answered)\n", urls[0], urls[1]);
+    assert_eq!(stdout(&out), told);
+    assert!(out.status.success());
+}
+
+#[test]
+fn the_secondary_is_not_asked_when_the_primary_answers() {
+    let sims = [Sim::start_blocking().unwrap(), Sim::start_blocking().unwrap()];
+    let urls = [sims[0].base_url(), sims[1].base_url()];
+    let out = command_for_all("failover", &urls.join(",")).output().unwrap();
+    assert_eq!(stdout(&out), format!("You said: Count from one to five.\n({} answered)\n", urls[0]));
+    assert_eq!(sims[1].requests().len(), 0);
+}
+
+#[test]
+fn no_other_server_is_asked_after_the_first_event() {
+    let (primary, secondary) =
+        (scripted([Answer::stream([delta("one"), Piece::Cut])]), Sim::start_blocking().unwrap());
+    let urls = [primary.base_url(), secondary.base_url()];
+    let out = command_for_all("failover", &urls.join(",")).output().unwrap();
+    assert!(!out.status.success());
+    assert_eq!(stdout(&out), format!("one\n({} failed)\n(broke off after \"one\")\n", urls[0]));
+    assert_eq!(secondary.requests().len(), 0);
+}
+
+#[test]
+fn spans_arrive_at_a_collector() {
+    let sim = scripted([loading(), Answer::generated()]);
+    // What a collector is to an exporter: it takes a POST, and answers with an empty object.
+    let collector = Sim::builder()
+        .handler(|request| (request.path == "/v1/traces").then(|| Answer::json(200, json!({}))))
+        .start_blocking()
+        .unwrap();
+    let out = command_for("otlp_export", &sim)
+        .env("OTEL_EXPORTER_OTLP_ENDPOINT", collector.base_url())
+        .output()
+        .unwrap();
+    assert_eq!(stdout(&out), "You said: The capital of France?\n", "{}", stderr(&out));
+
+    let exports: Vec<Value> = collector.requests().iter().map(oa_sim::Recorded::json).collect();
+    let resources: Vec<Value> = exports.iter().flat_map(|export| list(export, "resourceSpans")).collect();
+    assert_eq!(attribute(&resources[0]["resource"], "service.name"), "otlp_export");
+    let scopes = resources.iter().flat_map(|resource| list(resource, "scopeSpans"));
+    let spans: Vec<Value> = scopes.flat_map(|scope| list(&scope, "spans")).collect();
+    let [failed, answered, own] = spans.as_slice() else { panic!("{spans:#?}") };
+
+    assert_eq!(own["name"], "geography");
+    for attempt in [failed, answered] {
+        assert_eq!(attempt["name"], "openarmature.llm.complete");
+        assert_eq!((&attempt["traceId"], &attempt["parentSpanId"]), (&own["traceId"], &own["spanId"]));
+    }
+    // By the protocol's numbers: 2 is an error, 1 is fine.
+    assert_eq!((&failed["status"]["code"], &answered["status"]["code"]), (&json!(2), &json!(1)));
+    assert_eq!(failed["events"][0]["name"], "exception");
+    assert_eq!(attribute(failed, "openarmature.error.category"), "provider_model_not_loaded");
+    assert_eq!(attribute(failed, "openarmature.llm.attempt_index"), "0");
+    assert_eq!(attribute(answered, "openarmature.llm.attempt_index"), "1");
+    assert_eq!(attribute(answered, "gen_ai.request.max_tokens"), "64");
+    assert_eq!(attribute(answered, "gen_ai.request.stop_sequences"), json!(["\n\n", "###"]));
+    assert_eq!(attribute(answered, "gen_ai.response.finish_reasons"), json!(["stop"]));
+    assert_eq!(attribute(answered, "openarmature.llm.output.content"), "You said: The capital of France?");
+}
+
+#[test]
+fn spans_that_do_not_arrive_are_told_of() {
+    let (sim, nowhere) = (Sim::start_blocking().unwrap(), Sim::closed_port().unwrap());
+    let mut command = command_for("otlp_export", &sim);
+    let out = command.env("OTEL_EXPORTER_OTLP_ENDPOINT", nowhere.base_url()).output().unwrap();
+    assert_eq!(stdout(&out), "You said: The capital of France?\n");
+    assert!(!out.status.success() && stderr(&out).contains("export failed"), "{}", stderr(&out));
+}
+
+/// A list within an export of OTLP's JSON.
+fn list(value: &Value, key: &str) -> Vec<Value> {
+    value[key].as_array().cloned().unwrap_or_default()
+}
+
+/// An attribute's value without its type: integers are texts, as the protocol has them.
+fn attribute(of: &Value, key: &str) -> Value {
+    let value = |value: &Value| value.as_object().and_then(|value| value.values().next().cloned());
+    let found = list(of, "attributes").into_iter().find(|attribute| attribute["key"] == key);
+    let found = found.and_then(|attribute| value(&attribute["value"])).unwrap_or_default();
+    match found.get("values") {
+        Some(_) => list(&found, "values").iter().filter_map(value).collect(),
+        None => found,
+    }
 }
 
 /// The relay of `stream_relay_axum`, killed when it is dropped.
@@ -304,6 +430,10 @@ fn scripted<const N: usize>(answers: [Answer; N]) -> Sim {
     Sim::builder().script(answers).start_blocking().unwrap()
 }
 
+fn loading() -> Answer {
+    Answer::json(503, json!({"error": {"message": "Loading model"}}))
+}
+
 fn completion(message: &Value) -> Value {
     json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
 }
@@ -319,6 +449,13 @@ fn run(name: &str, sim: &Sim, arguments: &[&str]) -> Output {
     out
 }
 
+/// For the programs with several servers.
+fn command_for_all(name: &str, urls: &str) -> Command {
+    let mut command = command(name);
+    command.env("OA_BASE_URLS", urls).env("OA_MODEL", "oa-sim");
+    command
+}
+
 fn command_for(name: &str, sim: &Sim) -> Command {
     let mut command = command(name);
     command.env("OA_BASE_URL", sim.base_url()).env("OA_MODEL", "oa-sim").env("OA_API_KEY", "sk-test");
@@ -332,7 +469,8 @@ fn command(name: &str) -> Command {
     let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     assert!(is_fresh(&program), "{} is missing or old: run `cargo test -p oa-examples`", program.display());
     let mut command = Command::new(program);
-    for name in ["OA_BASE_URL", "OA_MODEL", "OA_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY"] {
+    for name in ["OA_BASE_URL", "OA_BASE_URLS", "OA_MODEL", "OA_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY"]
+    {
         command.env_remove(name);
     }
     for name in ["http_proxy", "https_proxy", "all_proxy"] {

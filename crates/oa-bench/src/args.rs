@@ -10,6 +10,7 @@ pub(crate) struct Args {
     pub(crate) warmup: u64,
     pub(crate) concurrency: usize,
     pub(crate) threads: usize,
+    /// What is around the provider; nothing by default.
     pub(crate) variant: String,
     pub(crate) count_alloc: bool,
     /// How many messages a request has, the system message included.

@@ -8,18 +8,19 @@ use oa_provider::{OpenAiProvider, Provider};
 use oa_wire::{CompletionRequest, Error, Message, RuntimeConfig, Tool, Tools};
 use serde_json::json;
 
-pub(crate) struct Client {
-    provider: OpenAiProvider,
+pub(crate) struct Client<P> {
+    provider: P,
     tools: Tools,
     texts: Vec<String>,
     logprobs: bool,
     stream: bool,
 }
 
-impl Client {
-    pub(crate) fn new(args: &Args) -> Result<Self, Error> {
+impl<P: Provider> Client<P> {
+    /// `wrap` puts around the provider what is to be measured.
+    pub(crate) fn new(args: &Args, wrap: fn(OpenAiProvider) -> P) -> Result<Self, Error> {
         let root = args.base_url.trim_end_matches('/').trim_end_matches("/v1");
-        let provider = OpenAiProvider::builder(root, args.model.as_str()).api_key("sk-bench").build()?;
+        let provider = wrap(OpenAiProvider::builder(root, args.model.as_str()).api_key("sk-bench").build()?);
         let tools = match args.model.as_str() {
             "c-tool" => Tools::new([tool("get_weather")?, tool("search_places")?])?,
             _ => Tools::default(),

@@ -8,6 +8,7 @@ use crate::{
     report::Report,
     sink::Sink,
 };
+use oa_provider::{OpenAiProvider, Provider};
 use std::{
     error::Error,
     sync::{
@@ -28,12 +29,16 @@ pub(crate) struct Total {
     pub(crate) last_error: String,
 }
 
-pub(crate) async fn measure(args: Args) -> Result<String, Box<dyn Error>> {
+/// `wrap` puts around the provider what is to be measured.
+pub(crate) async fn measure<P: Provider + 'static>(
+    args: Args,
+    wrap: fn(OpenAiProvider) -> P,
+) -> Result<String, Box<dyn Error>> {
     let warming = args.warming();
     if args.warmup > 0 && warming.model != args.model {
-        run(&Arc::new(Client::new(&warming)?), &warming, args.warmup, None).await?;
+        run(&Arc::new(Client::new(&warming, wrap)?), &warming, args.warmup, None).await?;
     }
-    let client = Arc::new(Client::new(&args)?);
+    let client = Arc::new(Client::new(&args, wrap)?);
     if args.warmup > 0 && warming.model == args.model {
         run(&client, &args, args.warmup, None).await?;
     }
@@ -72,8 +77,8 @@ async fn held(begun: Arc<AtomicU64>, streams: u64) -> u64 {
     memory_kb("VmRSS")
 }
 
-async fn run(
-    client: &Arc<Client>,
+async fn run<P: Provider + 'static>(
+    client: &Arc<Client<P>>,
     args: &Args,
     requests: u64,
     begun: Option<Arc<AtomicU64>>,

@@ -7,6 +7,7 @@ mod load;
 mod machine;
 mod report;
 mod sink;
+mod variant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = args::Args::parse(std::env::args().skip(1))?;
@@ -18,7 +19,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             builder
         }
     };
-    let line = runtime.enable_all().build()?.block_on(load::measure(args))?;
+    let line = runtime.enable_all().build()?.block_on(variant::measure(args))?;
     println!("{line}");
     Ok(())
 }

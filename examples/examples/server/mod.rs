@@ -43,6 +43,31 @@ pub(crate) fn named() -> Result<Named, Box<dyn Error>> {
     Ok(Named { base_url, model, api_key, simulator: None })
 }
 
+/// Providers, each with its URL.
+pub(crate) type Providers = Vec<(String, OpenAiProvider)>;
+
+/// A provider, with its URL, for each server of `OA_BASE_URLS`, which are separated by commas and have
+/// `OA_MODEL` and `OA_API_KEY` in common; or for each of so many simulators.
+pub(crate) fn providers(simulators: usize) -> Result<(Providers, Vec<Sim>), Box<dyn Error>> {
+    let Ok(urls) = std::env::var("OA_BASE_URLS") else {
+        eprintln!(
+            "(simulators answer; for real servers: OA_BASE_URLS=http://one:8000,http://two:8000 OA_MODEL=my-model)"
+        );
+        let simulators = (0..simulators).map(|_| Sim::start_blocking()).collect::<Result<Vec<_>, _>>()?;
+        let provider = |url: String| Ok((url.clone(), OpenAiProvider::builder(url, MODEL).build()?));
+        let providers = simulators.iter().map(|simulator| provider(simulator.base_url()));
+        return Ok((providers.collect::<Result<_, oa_wire::Error>>()?, simulators));
+    };
+    let provider = |url: &str| {
+        let variable = |name: &str| match name {
+            "OA_BASE_URL" => Some(url.to_owned()),
+            other => std::env::var(other).ok(),
+        };
+        Ok((url.to_owned(), Environment::from_lookup(variable).builder()?.build()?))
+    };
+    Ok((urls.split(',').map(str::trim).map(provider).collect::<Result<_, oa_wire::Error>>()?, Vec::new()))
+}
+
 const MODEL: &str = "oa-sim";
 
 /// On a thread of its own, so that it serves blocking programs too.
