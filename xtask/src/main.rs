@@ -20,11 +20,11 @@ cargo xtask TASK
   conformance DIR [-- ARGS]
       Builds the adapter and has DIR/conformance.py judge it. ARGS go to conformance.py.
 
-  live DIR --server vllm|litellm|llama [--home HOME] [--upstream vllm|llama] [--judge FILE] [-- ARGS]
+  live DIR --server vllm|litellm|llama --home HOME [--upstream vllm|llama] [--judge FILE] [-- ARGS]
       Starts a real server with the scripts in DIR, runs `oa ready`, `oa models` and
       `oa chat` against it, then the judge if there is one, and stops the server in
       every case.
-        --home      where the server's installation is (default: the current folder)
+        --home      where the server's installation is; the logs go there too
         --upstream  what the LiteLLM proxy stands before (default: llama); started too
         --judge     a Python program that judges the adapter; ARGS go to it
 

@@ -19,7 +19,9 @@ fn main() {
     let mut cases = cases();
     cases.retain(|case| wanted.is_none_or(|wanted| case.name.contains(wanted.as_str())));
     if let Some(iterations) = fixed {
-        cases.iter_mut().for_each(|case| case.times(iterations));
+        for case in &mut cases {
+            case.times(iterations);
+        }
         return;
     }
     let mut least = vec![f64::INFINITY; cases.len()];

@@ -1,7 +1,7 @@
 //! What can be typed: the commands, and what the help says of them all.
 
 use crate::{
-    commands::{chat, models, ready},
+    commands::{chat, doctor, models, ready},
     failure::Failure,
 };
 use clap::{Parser, Subcommand};
@@ -25,6 +25,9 @@ pub(crate) enum Command {
     /// Say whether the next completion is expected to work
     #[command(after_long_help = AFTER_HELP)]
     Ready(ready::Args),
+    /// Find out what works, what does not, and why
+    #[command(after_long_help = AFTER_HELP)]
+    Doctor(doctor::Args),
 }
 
 impl Command {
@@ -33,6 +36,7 @@ impl Command {
             Self::Chat(args) => chat::run(&args),
             Self::Models(args) => models::run(&args),
             Self::Ready(args) => ready::run(&args),
+            Self::Doctor(args) => doctor::run(&args),
         }
     }
 }

@@ -8,6 +8,8 @@ use std::{io, process::ExitCode};
 pub(crate) enum Failure {
     /// The call failed, or was refused before it was made.
     Call(Error),
+    /// The report that was printed says it.
+    Reported(Category),
     /// The output could not be written.
     Output(io::Error),
     /// The command line asks for what cannot be.
@@ -24,6 +26,7 @@ impl Failure {
                 screen::note(&format!("{error:#}"));
                 exit_code(error.category()).into()
             }
+            Self::Reported(category) => exit_code(category).into(),
             // Whoever read the output has seen enough: nothing is wrong.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {

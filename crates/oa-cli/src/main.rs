@@ -1,10 +1,12 @@
-//! The `oa` command: chat with any OpenAI-compatible server, list its models, ask whether it is ready.
+//! The `oa` command: chat with any OpenAI-compatible server, list its models, ask whether it is ready, find
+//! out why not.
 //!
 //! ```text
 //! oa chat "The capital of France?"
 //! git diff | oa chat "Write a commit message" --base-url http://localhost:8000
 //! oa models --base-url http://localhost:8000
 //! oa ready --wait 2m && run-the-tests
+//! oa doctor http://localhost:8000
 //! ```
 //!
 //! Without a server it starts a simulator inside of itself, and says so.
@@ -29,6 +31,9 @@
 //! | 18 | `structured_output_invalid` | the answer does not satisfy the schema |
 //! | 130 | | interrupted by Ctrl-C |
 //!
+//! `oa doctor` is done when its report is printed, whatever that says; with `--for ci` it ends with the code of the
+//! first failure's category, and with 0 when nothing failed, warnings or not.
+//!
 //! # Events for scripts
 //!
 //! `oa chat --json-events` writes one JSON object a line, the kind in `type`. The last is `done` or `error`, unless
@@ -51,6 +56,7 @@ mod process;
 mod record;
 mod screen;
 mod server;
+mod spinner;
 mod values;
 
 use clap::Parser;

@@ -214,8 +214,9 @@ impl Decoder {
         self.forget_taken();
         self.check(0)?;
         let line = std::mem::take(&mut self.line);
+        let line = if self.begun { &line } else { without_mark(&line) };
         if !line.is_empty() {
-            self.event.field(&line, None, &self.piece);
+            self.event.field(line, None, &self.piece);
         }
         self.event.taken = true;
         Ok(self.event.view(&self.piece))
@@ -241,7 +242,7 @@ impl Decoder {
         let mut line = &self.line[..];
         if !self.begun {
             self.begun = true;
-            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+            line = without_mark(line);
         }
         let blank = line.is_empty();
         if !blank {
@@ -294,6 +295,11 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// The first line without its byte order mark.
+fn without_mark(line: &[u8]) -> &[u8] {
+    line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
 }
 
 impl Partial {
@@ -399,6 +405,7 @@ mod tests {
             ("data\n\ndata:\n\ndata: : keepalive\n\n", &["", "", ": keepalive"]),
             ("data: last", &["last"]),
             ("data: last\n", &["last"]),
+            ("\u{feff}data: last", &["last"]),
             ("\n\n\n", &[]),
             ("", &[]),
         ];

@@ -1,5 +1,6 @@
 //! Which commands are there? One file for each.
 
 pub(crate) mod chat;
+pub(crate) mod doctor;
 pub(crate) mod models;
 pub(crate) mod ready;

@@ -3,21 +3,18 @@
 use crate::{
     failure::Failure,
     process,
-    screen::{Screen, for_terminal, note},
+    screen::{Screen, note},
     server::{ModelArgs, Server, ServerArgs},
+    spinner::Spinner,
     values,
 };
 use clap::ValueEnum;
-use oa_provider::{OpenAiProvider, Probe, Provider, Waiting};
+use oa_provider::{OpenAiProvider, Probe, Provider};
 use oa_wire::{Category, Error};
 use std::{
-    future::Future,
-    io::{self, IsTerminal, Write},
-    pin::pin,
-    sync::{Mutex, PoisonError},
+    io::{self, IsTerminal},
     time::{Duration, Instant},
 };
-use tokio::time::{MissedTickBehavior, interval};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -104,7 +101,8 @@ async fn wait_for_list(server: &Server, limit: Duration) -> Result<(), Error> {
 async fn wait_for(provider: &OpenAiProvider, limit: Duration) -> Result<(), Error> {
     if io::stderr().is_terminal() {
         let spinner = Spinner::new(limit);
-        return spinner.spin(provider.wait_until_ready_with(limit, |waiting| spinner.set(waiting))).await;
+        let wait = provider.wait_until_ready_with(limit, |waiting| spinner.set(waiting.error.message()));
+        return spinner.spin(wait).await;
     }
     let mut log = Log::default();
     provider
@@ -135,69 +133,6 @@ impl Log {
     }
 }
 
-/// A line that turns while something is waited for. Dropping it clears the line.
-struct Spinner {
-    start: Instant,
-    limit: Duration,
-    reason: Mutex<String>,
-}
-
-impl Spinner {
-    fn new(limit: Duration) -> Self {
-        Self { start: Instant::now(), limit, reason: Mutex::new("asking".to_owned()) }
-    }
-
-    fn set(&self, waiting: &Waiting) {
-        let mut reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.error.message().clone_into(&mut reason);
-    }
-
-    async fn spin<T>(&self, wait: impl Future<Output = T>) -> T {
-        let mut wait = pin!(wait);
-        let mut ticks = interval(Duration::from_millis(100));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'].into_iter().cycle()
-        {
-            tokio::select! {
-                biased;
-                result = &mut wait => return result,
-                _ = ticks.tick() => self.draw(frame),
-            }
-        }
-        wait.await
-    }
-
-    fn draw(&self, frame: char) {
-        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = spinner_line(frame, self.start.elapsed(), self.limit, &reason);
-        let mut err = io::stderr();
-        let _ = write!(err, "\r\x1b[K{line}").and_then(|()| err.flush());
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        let mut err = io::stderr();
-        let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
-    }
-}
-
-/// One line of a narrow terminal: one that wraps cannot be drawn over.
-fn spinner_line(frame: char, elapsed: Duration, limit: Duration, reason: &str) -> String {
-    const WIDTH: usize = 78;
-    let line = format!(
-        "{frame} {} of {:.0} s: {}",
-        elapsed.as_secs(),
-        limit.as_secs_f64(),
-        reason.replace('\n', " ")
-    );
-    let line = for_terminal(&line);
-    match line.char_indices().nth(WIDTH) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line.into_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,13 +154,5 @@ mod tests {
             line("waiting, 13 s: loading"),
         ];
         assert_eq!(lines, want);
-    }
-
-    #[test]
-    fn the_spinner_stays_on_one_line() {
-        let line =
-            spinner_line('⠋', Duration::from_secs(3), Duration::from_secs(120), &"x\n\x1b[2J".repeat(40));
-        assert!(line.starts_with("⠋ 3 of 120 s: x ␛[2Jx"), "{line}");
-        assert!(line.chars().count() == 79 && !line.contains(char::is_control), "{line}");
     }
 }

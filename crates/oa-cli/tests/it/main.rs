@@ -5,6 +5,7 @@
 )]
 
 mod chat;
+mod doctor;
 mod events;
 mod failures;
 mod models;

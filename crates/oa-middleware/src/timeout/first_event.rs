@@ -99,7 +99,7 @@ where
         }
         let awaited = if *this.stream { "first event" } else { "answer" };
         let what = format!(
-            "first-event timeout: no {awaited} within {:?}, and nothing was received; the limit is set by \
+            "first-event timeout: no {awaited} within {:?}, and no event was received; the limit is set by \
              FirstEventTimeoutLayer",
             this.limit
         );
@@ -127,7 +127,7 @@ mod tests {
         assert!(error.partial().is_none());
         assert_eq!(
             error.message(),
-            "first-event timeout: no answer within 10s, and nothing was received; the limit is set by \
+            "first-event timeout: no answer within 10s, and no event was received; the limit is set by \
              FirstEventTimeoutLayer"
         );
     }

@@ -378,14 +378,12 @@ fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -
         match bytes.get(at..at + 2) {
             Some(b"\\\"") => out.push('"'),
             Some(b"\\n") => out.push('\n'),
-            _ => match bytes.get(at) {
-                Some(b'"') => return Ok(at),
-                _ => {
-                    from = unescape_one(out, bytes, at)?;
-                    at = special(bytes, from);
-                    continue;
-                }
-            },
+            _ if bytes.get(at) == Some(&b'"') => return Ok(at),
+            _ => {
+                from = unescape_one(out, bytes, at)?;
+                at = special(bytes, from);
+                continue;
+            }
         }
         from = at + 2;
         at = special(bytes, from);

@@ -143,7 +143,7 @@ impl ResponseDecoder {
             State::Refused { body, .. } => {
                 body.push(&bytes.slice(..bytes.len().min(ERROR_BODY.saturating_sub(body.len()))));
             }
-            State::Undecided { .. } => self.decide(bytes),
+            State::Undecided { .. } => self.decide(&bytes),
             State::Ended(_) => {}
         }
     }
@@ -229,10 +229,10 @@ impl ResponseDecoder {
     }
 
     /// Decides by its first bytes what a body is: a server's word for it may be wrong or missing.
-    fn decide(&mut self, bytes: Bytes) {
+    fn decide(&mut self, bytes: &Bytes) {
         let State::Undecided { is_stream, head, is_blank } = &mut self.state else { return };
         *is_blank &= bytes.trim_ascii_start().is_empty();
-        head.push(&bytes);
+        head.push(bytes);
         match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
             Some(true) => {
                 let mut stream = ChatStream::new(self.limits.stream, self.request_id.clone());

@@ -13,7 +13,9 @@ pub(super) enum Place {
     Content,
     Reasoning,
     /// The arguments of a tool call, in a fragment that says nothing else but its index.
-    Arguments { index: Option<u64> },
+    Arguments {
+        index: Option<u64>,
+    },
 }
 
 /// The last chunk that was read whole and said nothing but a text.

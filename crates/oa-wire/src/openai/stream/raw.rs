@@ -62,12 +62,13 @@ impl RawLog {
                 self.names.len() - 1
             }
         };
-        // The root's members do not add up: the last value takes the place of the one before.
-        if scope == Scope::Root && known.is_some() && self.names[at].last.len() >= raw.len() {
-            let start = self.names[at].last.start;
-            let old = start..start + raw.len();
-            self.bytes.replace_range(old.clone(), raw);
-            self.names[at].last = old;
+        // The root's members do not add up: the last value takes the place of the one before, where it fits.
+        let old = self.names[at].last.clone();
+        let new = old.start..old.start + raw.len();
+        let fits = new.end <= old.end && self.bytes.is_char_boundary(new.end);
+        if scope == Scope::Root && known.is_some() && fits {
+            self.bytes.replace_range(new.clone(), raw);
+            self.names[at].last = new;
             return;
         }
         let value = self.keep(raw);

@@ -1,0 +1,118 @@
+//! `oa doctor`: what works, what does not, the likely cause, the next command.
+
+// Doc comments of flags are the text of the help.
+#![allow(clippy::doc_markdown)]
+
+use crate::{
+    failure::Failure,
+    process,
+    screen::{Screen, note},
+    spinner::Spinner,
+    values,
+};
+use clap::ValueEnum;
+use oa_doctor::{Doctor, Progress, Report, Status};
+use oa_wire::Error;
+use std::{
+    io::{self, IsTerminal},
+    time::Duration,
+};
+
+// No `Debug`: it holds a key.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Root of the server [env: OA_BASE_URL]
+    ///
+    /// Without a scheme, or with /v1 at its end, it is corrected and reported.
+    url: Option<String>,
+    /// Make no completion, for servers whose tokens cost money
+    #[arg(long)]
+    no_completion: bool,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Set the exit code for whoever reads it
+    ///
+    /// Without it the command is done, and its exit code 0, when the report is printed.
+    #[arg(long = "for", value_enum, ignore_case = true, value_name = "WHOM")]
+    reader: Option<Reader>,
+    /// Longest that all steps together may take
+    #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "60s")]
+    timeout: Duration,
+    /// Name of the model [env: OA_MODEL] [default: the first that the server lists]
+    #[arg(short, long, value_name = "NAME")]
+    model: Option<String>,
+    /// Key of the server [env: OA_API_KEY]
+    ///
+    /// Better set the variable: other users of this machine can see the arguments of a command, and the shell keeps
+    /// them. The key is never printed.
+    #[arg(long, value_name = "KEY")]
+    api_key: Option<String>,
+    /// Header to send with every request, may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Reader {
+    /// 0 if nothing failed, warnings or not; else the code of the first failure's category
+    Ci,
+}
+
+pub(crate) fn run(args: &Args) -> Result<(), Failure> {
+    process::block_on(async {
+        let report = watched(&args.doctor()?, args.timeout).await;
+        let text = if args.json {
+            serde_json::to_string_pretty(&report).map_err(io::Error::from)?
+        } else {
+            report.to_string()
+        };
+        Screen::new(false).line(&text)?;
+        match (args.reader, report.first_failure().and_then(|step| step.category)) {
+            (Some(Reader::Ci), Some(category)) => Err(Failure::Reported(category)),
+            _ => Ok(()),
+        }
+    })
+}
+
+impl Args {
+    fn doctor(&self) -> Result<Doctor, Error> {
+        let mut doctor = Doctor::new().no_completion(self.no_completion).time_limit(self.timeout);
+        if let Some(url) = &self.url {
+            doctor = doctor.url(url);
+        }
+        if let Some(model) = &self.model {
+            doctor = doctor.model(model);
+        }
+        if let Some(key) = &self.api_key {
+            doctor = doctor.api_key(key);
+        }
+        for header in &self.headers {
+            let (name, value) = values::header(header)?;
+            doctor = doctor.header(name, value);
+        }
+        Ok(doctor)
+    }
+}
+
+/// Makes the examination, with a spinner on a terminal, and with a line for each step elsewhere.
+async fn watched(doctor: &Doctor, limit: Duration) -> Report {
+    if io::stderr().is_terminal() {
+        let spinner = Spinner::new(limit);
+        let examination = doctor.examine_with(|progress| {
+            if let Progress::Started(name) = progress {
+                spinner.set(name);
+            }
+        });
+        return spinner.spin(examination).await;
+    }
+    doctor
+        .examine_with(|progress| {
+            if let Progress::Finished(step) = progress {
+                if step.status != Status::Skipped {
+                    note(&format!("{}: {}", step.name, step.status));
+                }
+            }
+        })
+        .await
+}

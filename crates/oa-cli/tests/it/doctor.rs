@@ -1,0 +1,49 @@
+//! Does `oa doctor` print what it finds, and end as it says?
+
+use crate::support::{oa, run, sim};
+use oa_sim::Sim;
+
+fn doctor(sim: &Sim, more: &[&str]) -> crate::support::Ran {
+    run(oa(["doctor", &sim.base_url()]).args(more).env_remove("LITELLM_PORT").env_remove("PORT"))
+}
+
+#[test]
+fn the_report_goes_to_standard_output_and_progress_to_standard_error() {
+    let sim = sim();
+    let ran = doctor(&sim, &["--for", "CI"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.starts_with("ok       environment "), "{}", ran.stdout);
+    assert!(ran.stdout.lines().last().unwrap().starts_with("nothing failed"), "{}", ran.stdout);
+    assert!(ran.stderr.starts_with("oa: environment: ok\noa: proxy: ok\n"), "{}", ran.stderr);
+}
+
+#[test]
+fn for_ci_the_first_failure_sets_the_exit_code() {
+    let sim = Sim::builder().api_key("sk-right").start_blocking().unwrap();
+    let ran = doctor(&sim, &["--for", "ci", "--api-key", "sk-canary"]);
+    assert_eq!(ran.code, 10, "{ran:?}");
+    assert!(!ran.stdout.contains("sk-canary") && !ran.stderr.contains("sk-canary"), "{ran:?}");
+}
+
+#[test]
+fn a_report_is_a_success_of_its_own() {
+    let sim = Sim::builder().api_key("sk-right").start_blocking().unwrap();
+    assert_eq!(doctor(&sim, &[]).code, 0);
+}
+
+#[test]
+fn json_is_the_whole_report() {
+    let sim = sim();
+    let ran = doctor(&sim, &["--json", "--no-completion", "--model", "other"]);
+    let report = ran.json();
+    assert_eq!(report["url"], sim.base_url());
+    assert_eq!(report["steps"].as_array().unwrap().len(), 13);
+    assert_eq!(report["steps"][6]["category"], "provider_invalid_model");
+    assert!(sim.requests().iter().all(|request| request.method == "GET"));
+}
+
+#[test]
+fn a_header_that_is_none_is_wrong_usage_of_the_command() {
+    let ran = doctor(&sim(), &["--header", "canary"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (16, ""), "{ran:?}");
+}

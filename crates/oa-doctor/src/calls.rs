@@ -1,0 +1,367 @@
+//! Completions: one token, a stream, a tool call, a schema, and what they say of their tokens.
+
+use crate::{
+    client::{Answer, Client, Timing},
+    environment::Subject,
+    finding::Finding,
+    identity::{Identity, Server},
+    models::Models,
+    text,
+    trouble::{Asked, Trouble, is_cooldown},
+};
+use oa_wire::{
+    Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice,
+    Tools, Usage, openai::Profile,
+};
+use serde_json::json;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// The longest cooldown that is waited for.
+const COOLDOWN: Duration = Duration::from_secs(15);
+
+/// A first token that takes longer than this is worth a word.
+const SLOW: Duration = Duration::from_secs(10);
+
+pub(crate) struct Calls<'a> {
+    client: &'a Client,
+    identity: &'a Identity,
+    profile: Profile,
+    trouble: Trouble<'a>,
+    /// The list has the model.
+    listed: bool,
+    /// The server wants `max_completion_tokens`.
+    renamed_limit: bool,
+    /// What the calls that worked say of their tokens, and whether they were streams.
+    usages: Vec<(&'static str, Usage)>,
+    /// How long the one token took.
+    one_token: Option<Duration>,
+}
+
+/// Whether it is any use to go on.
+pub(crate) type GoOn = bool;
+
+impl<'a> Calls<'a> {
+    pub(crate) fn new(
+        client: &'a Client,
+        subject: &'a Subject,
+        identity: &'a Identity,
+        models: &'a Models,
+        model: &'a str,
+    ) -> Self {
+        Self {
+            client,
+            identity,
+            profile: Profile::new(model),
+            trouble: Trouble { subject, identity, model: Some(model) },
+            listed: models.catalogue.as_ref().is_none_or(|list| list.find(model).is_some()),
+            renamed_limit: false,
+            usages: Vec::new(),
+            one_token: None,
+        }
+    }
+
+    /// One token.
+    pub(crate) async fn completion(&mut self) -> (Finding, GoOn) {
+        let request = CompletionRequest::new([Message::user("Hi")]);
+        let mut before = String::new();
+        let mut result = self.ask(&request, 1).await;
+        // A failure hides behind a cooldown: when that is over, it shows itself again.
+        if let Err(error) = &result {
+            let wait = error.retry_after().map(|after| after.delay).filter(|_| is_cooldown(error));
+            if let Some(wait) = wait.filter(|wait| *wait <= COOLDOWN) {
+                sleep(wait + Duration::from_millis(250)).await;
+                before = format!("after {} of the router's cooldown (429): ", text::duration(wait));
+                result = self.ask(&request, 1).await;
+            }
+        }
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(error) => {
+                let mut finding = self.trouble.finding(&error, Asked::Completion);
+                finding.saw = format!("{before}{}", finding.saw);
+                return (finding, false);
+            }
+        };
+        self.usages.push(("a completion", answer.response.usage));
+        self.one_token = Some(answer.timing.head);
+        let response = &answer.response;
+        let reason = response.server_finish_reason.as_deref().unwrap_or(response.finish_reason.as_str());
+        let mut saw = format!("{before}one token, finish reason {}", text::one_line(reason, 40));
+        let upstream = answer.headers.get("x-litellm-model-api-base").and_then(|base| base.to_str().ok());
+        if let Some(upstream) = upstream {
+            saw = format!("{saw}, from {}", text::one_line(upstream, 120));
+        }
+        let version = answer.headers.get("x-litellm-version").and_then(|version| version.to_str().ok());
+        if let Some(version) = version {
+            saw = format!("{saw}, by LiteLLM {}", text::one_line(version, 40));
+        }
+        (self.judge_completion(&answer, saw, !before.is_empty()), true)
+    }
+
+    fn judge_completion(&self, answer: &Answer, saw: String, was_cooling: bool) -> Finding {
+        let asked = self.profile.model();
+        if was_cooling {
+            return Finding::warning(saw)
+                .cause(
+                    "something failed shortly before, and the router refused all requests for some seconds",
+                )
+                .next(self.trouble.subject.again());
+        }
+        if self.renamed_limit {
+            return Finding::warning(format!("{saw}; it refuses max_tokens"))
+                .cause("this model wants max_completion_tokens: give it as an extra field")
+                .next(format!("{} --extra max_completion_tokens=64", self.trouble.chat()));
+        }
+        let other = answer.response.model.as_deref().filter(|model| !self.listed && *model != asked);
+        if let Some(other) = other {
+            return Finding::warning(format!("{saw}; the answer is {other}'s"))
+                .cause(format!(
+                    "the server takes no notice of the name {asked}, and answers with what it has"
+                ))
+                .next(format!("{} --model {}", self.trouble.subject.doctor(), text::word(other)));
+        }
+        if answer.timing.head >= SLOW {
+            return Finding::warning(saw)
+                .cause("the model was not in memory, or requests of others wait in the same queue")
+                .next(self.trouble.subject.oa("ready --warm-up"));
+        }
+        Finding::ok(saw)
+    }
+
+    /// A short stream.
+    pub(crate) async fn stream(&mut self) -> (Finding, GoOn) {
+        let prompt = "Count from 1 to 20, with a space after each number.";
+        let request = CompletionRequest::new([Message::user(prompt)]).with_stream(true);
+        let answer = match self.ask(&request, 40).await {
+            Ok(answer) => answer,
+            Err(error) => return self.broken(&error),
+        };
+        self.usages.push(("a stream", answer.response.usage));
+        let Timing { head, first, last, pieces, bursts } = answer.timing;
+        let saw = format!(
+            "head after {}, {pieces} pieces from {} to {}",
+            text::duration(head),
+            text::duration(first),
+            text::duration(last)
+        );
+        let header = |name: &str| answer.headers.get(name).and_then(|value| value.to_str().ok());
+        let kind = header("content-type").unwrap_or("no content type");
+        if !kind.starts_with("text/event-stream") {
+            let finding = Finding::warning(format!("no stream: the answer is {}", text::one_line(kind, 60)))
+                .cause("the server or a gateway does not stream, and gives the answer as a whole");
+            return (finding.next(self.watch()), true);
+        }
+        // Tokens that took a while to make came all at once, and not because the first one took so long.
+        let at_once = bursts <= 2 && last.saturating_sub(first) * 5 <= last;
+        let slow = last >= Duration::from_millis(300)
+            && self.one_token.is_none_or(|one| first >= one.saturating_mul(2));
+        if pieces >= 4 && at_once && slow {
+            let via = ["via", "x-cache", "server"].into_iter().find_map(|name| Some((name, header(name)?)));
+            let via = via.map(|(name, value)| format!(" ({name}: {})", text::one_line(value, 60)));
+            let late = if head * 5 >= last * 4 {
+                "the head late, and everything at once"
+            } else {
+                "everything at once"
+            };
+            let finding = Finding::warning(format!("{saw}: {late}")).cause(format!(
+                "a gateway on the way{} holds the stream back until it is complete: nginx needs `proxy_buffering off`, \
+                 others their own word for it",
+                via.unwrap_or_default()
+            ));
+            return (finding.next(self.watch()), true);
+        }
+        (Finding::ok(saw), true)
+    }
+
+    /// A tool call that is forced.
+    pub(crate) async fn tools(&mut self) -> (Finding, GoOn) {
+        let (request, name) = match tool_request() {
+            Ok(found) => found,
+            Err(error) => return self.broken(&error),
+        };
+        let answer = match self.ask(&request, 128).await {
+            Ok(answer) => answer,
+            Err(error) => return self.lacking(&error, &self.how_to_get_tools()),
+        };
+        let calls = &answer.response.message.tool_calls;
+        if let Some(call) = calls.first() {
+            let more = if calls.len() > 1 { format!(", {} calls", calls.len()) } else { String::new() };
+            return (Finding::ok(format!("{} was called{more}", text::one_line(&call.name, 60))), true);
+        }
+        let reason = answer.response.finish_reason;
+        let (saw, cause) = if reason == FinishReason::Length {
+            (format!("no call of {name} within 128 tokens: the answer is text"), self.how_to_get_tools())
+        } else {
+            (format!("{name} was not called: the answer is text"), self.how_to_get_tools())
+        };
+        let next = self.trouble.chat();
+        let next = if self.identity.server == Some(Server::LiteLlm) {
+            "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned()
+        } else {
+            self.setting().map_or(next, str::to_owned)
+        };
+        (Finding::warning(saw).cause(cause).next(next), true)
+    }
+
+    /// An answer by a schema.
+    pub(crate) async fn schema(&mut self) -> (Finding, GoOn) {
+        let schema = json!({
+            "title": "doctor_color",
+            "type": "object",
+            "properties": {"color": {"type": "string", "enum": ["green", "red"]}},
+            "required": ["color"],
+            "additionalProperties": false,
+        });
+        let request = match JsonSchema::new(schema) {
+            Ok(schema) => {
+                CompletionRequest::new([Message::user("Which color has grass?")]).with_response_schema(schema)
+            }
+            Err(error) => return self.broken(&error),
+        };
+        let cause = "the server takes no notice of response_format or cannot do json_schema: ask by prompt \
+                     (force_prompt_augmentation_fallback), which every model understands";
+        match self.ask(&request, 128).await {
+            Ok(answer) if answer.response.parsed.is_some() => {
+                (Finding::ok("the answer fits the schema"), true)
+            }
+            Ok(_) => {
+                let finding = Finding::warning("no answer by the schema").cause(cause);
+                (finding.next(format!("{} --schema FILE --fallback", self.trouble.chat())), true)
+            }
+            Err(error) => {
+                let cut =
+                    error.structured().is_some_and(|failure| failure.finish_reason == FinishReason::Length);
+                let cut_cause = "the model wrote for too long: 128 tokens were allowed";
+                let (finding, go_on) = self.lacking(&error, if cut { cut_cause } else { cause });
+                let by_prompt = format!("{} --schema FILE --fallback", self.trouble.chat());
+                (if finding.category.is_none() && !cut { finding.next(by_prompt) } else { finding }, go_on)
+            }
+        }
+    }
+
+    /// Whether tokens are counted. Asks nothing.
+    pub(crate) fn usage(&self) -> Finding {
+        if self.usages.is_empty() {
+            return Finding::skipped("no completion worked");
+        }
+        let counted = |usage: &Usage| usage.prompt_tokens.is_some() && usage.completion_tokens.is_some();
+        let without: Vec<&str> =
+            self.usages.iter().filter(|(_, usage)| !counted(usage)).map(|(what, _)| *what).collect();
+        if !without.is_empty() {
+            return Finding::warning(format!("no token counts in {}", without.join(" and ")))
+                .cause("the server does not report usage, or a gateway strips it; in a stream it must obey stream_options")
+                .next(format!("{} --json", self.trouble.chat()));
+        }
+        let shown = self.usages.iter().map(|(what, usage)| {
+            let number = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
+            format!("{what}: {} + {} tokens", number(usage.prompt_tokens), number(usage.completion_tokens))
+        });
+        let shown: Vec<String> = shown.collect();
+        let cached = self.usages.iter().filter_map(|(_, usage)| usage.cached_tokens).max();
+        let cached = match (cached, self.identity.server) {
+            (Some(cached), _) => format!("cached tokens are reported ({cached})"),
+            (None, Some(Server::Vllm)) => {
+                "cached tokens are not reported (vLLM does with --enable-prompt-tokens-details)".to_owned()
+            }
+            (None, _) => "cached tokens are not reported".to_owned(),
+        };
+        Finding::ok(format!("{}; {cached}", shown.join(", ")))
+    }
+
+    /// Asks for at most so many tokens, by the name that the server wants for that.
+    async fn ask(&mut self, request: &CompletionRequest, tokens: u64) -> Result<Answer, Error> {
+        let limited = |renamed: bool| {
+            let config = RuntimeConfig::new();
+            request.clone().with_config(if renamed {
+                config.extra("max_completion_tokens", tokens)
+            } else {
+                config.max_tokens(tokens)
+            })
+        };
+        let result = self.client.complete(&self.profile, &limited(self.renamed_limit)).await;
+        match result {
+            Err(error)
+                if !self.renamed_limit
+                    && error.category() == Category::InvalidRequest
+                    && error.message().contains("max_completion_tokens") =>
+            {
+                self.renamed_limit = true;
+                self.client.complete(&self.profile, &limited(true)).await
+            }
+            result => result,
+        }
+    }
+
+    /// A failure of something that plain completions need.
+    fn broken(&self, error: &Error) -> (Finding, GoOn) {
+        (self.trouble.finding(error, Asked::Completion), !is_final(error))
+    }
+
+    /// A failure of something that an application may not need; a failure all the same if it is of another kind.
+    fn lacking(&self, error: &Error, cause: &str) -> (Finding, GoOn) {
+        match error.category() {
+            Category::InvalidRequest
+            | Category::InvalidResponse
+            | Category::UnsupportedContentBlock
+            | Category::StructuredOutputInvalid => {
+                let finding = self.trouble.finding(error, Asked::Completion).only_a_warning();
+                (finding.cause(cause).next(self.setting().map_or(self.trouble.chat(), str::to_owned)), true)
+            }
+            _ => self.broken(error),
+        }
+    }
+
+    fn how_to_get_tools(&self) -> String {
+        let how = match self.identity.server {
+            Some(Server::Vllm) => {
+                "vLLM needs --enable-auto-tool-choice and a --tool-call-parser that fits the model"
+            }
+            Some(Server::Sglang) => "SGLang needs a --tool-call-parser that fits the model",
+            Some(Server::LlamaCpp) => "llama.cpp needs --jinja and a template that knows tools",
+            Some(Server::Ollama) => {
+                "Ollama takes no notice of tool_choice: the model decides, if it knows tools at all"
+            }
+            Some(Server::LiteLlm) => "the upstream does not do tools, or the proxy drops them",
+            _ => "the server or the model does not do tools",
+        };
+        format!("{how}; a small model may also fail to write a call")
+    }
+
+    /// How the server would be started for tools.
+    fn setting(&self) -> Option<&'static str> {
+        match self.identity.server? {
+            Server::Vllm => Some("vllm serve MODEL --enable-auto-tool-choice --tool-call-parser hermes"),
+            Server::Sglang => {
+                Some("python3 -m sglang.launch_server --model-path MODEL --tool-call-parser qwen25")
+            }
+            Server::LlamaCpp => Some("llama-server -m MODEL --jinja"),
+            _ => None,
+        }
+    }
+
+    /// The stream as it comes, byte by byte.
+    fn watch(&self) -> String {
+        format!("{} --json-events", self.trouble.chat())
+    }
+}
+
+/// What no other call would survive either.
+fn is_final(error: &Error) -> bool {
+    matches!(error.category(), Category::Authentication | Category::RateLimit | Category::Unavailable)
+}
+
+fn tool_request() -> Result<(CompletionRequest, &'static str), Error> {
+    let name = "get_weather";
+    let parameters = json!({
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": false,
+    });
+    let tool = Tool::new(name, parameters)?.with_description("The current weather of a city.");
+    let request = CompletionRequest::new([Message::user("What is the weather in Paris?")])
+        .with_tools(Tools::new([tool])?)
+        .with_tool_choice(ToolChoice::Required);
+    Ok((request, name))
+}

@@ -1,0 +1,219 @@
+//! Exchanges with the server, watched closely: when the head came, when each piece.
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri, header};
+use http_body::Body;
+use oa_transport::{Diagnosis, HyperTransport, TransportError};
+use oa_wire::{
+    Category, CompletionRequest, Error, ErrorKind, Event, Response,
+    openai::{Catalogue, ChatCall, Endpoint, ErrorContext, Profile, Received, classify},
+};
+use std::{
+    future::poll_fn,
+    pin::pin,
+    time::{Duration, SystemTime},
+};
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// The longest page that is read, lists of models included.
+const MAX_PAGE: usize = 16 << 20;
+
+/// Frames that follow each other faster than this came together.
+const TOGETHER: Duration = Duration::from_millis(1);
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    transport: HyperTransport,
+    endpoint: Endpoint,
+    /// The URI to which paths are appended.
+    root: String,
+}
+
+/// A page that was read.
+pub(crate) struct Page {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    uri: String,
+}
+
+/// An answer to a completion, and how it came.
+pub(crate) struct Answer {
+    pub(crate) response: Response,
+    pub(crate) headers: HeaderMap,
+    pub(crate) timing: Timing,
+}
+
+/// When what came, since the request was sent.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Timing {
+    /// The head.
+    pub(crate) head: Duration,
+    /// The first piece of text, reasoning or a tool call.
+    pub(crate) first: Duration,
+    /// The last one.
+    pub(crate) last: Duration,
+    /// How many pieces there were.
+    pub(crate) pieces: usize,
+    /// In how many bursts the body came.
+    pub(crate) bursts: usize,
+}
+
+impl Client {
+    pub(crate) fn new(transport: HyperTransport, endpoint: Endpoint) -> Self {
+        let models = endpoint.models_uri().to_string();
+        let root = models.strip_suffix("/v1/models").unwrap_or(&models).to_owned();
+        Self { transport, endpoint, root }
+    }
+
+    /// A page below the base URL.
+    pub(crate) async fn get(&self, path: &str) -> Result<Page, TransportError> {
+        self.page(path, true).await
+    }
+
+    /// The same without the key, for what must not be set going by it.
+    pub(crate) async fn get_without_key(&self, path: &str) -> Result<Page, TransportError> {
+        self.page(path, false).await
+    }
+
+    /// The list of models.
+    pub(crate) async fn models(&self) -> Result<Catalogue, Error> {
+        let page = self.get("/v1/models").await.map_err(from_transport)?;
+        page.catalogue(self.endpoint.key())
+    }
+
+    /// A completion, streamed if the request says so.
+    pub(crate) async fn complete(
+        &self,
+        profile: &Profile,
+        request: &CompletionRequest,
+    ) -> Result<Answer, Error> {
+        let call = ChatCall::new(profile, request)?;
+        let sent = Instant::now();
+        let response = self.send(call.http_request(&self.endpoint)).await.map_err(from_transport)?;
+        let (head, body) = response.into_parts();
+        let mut timing = Timing { head: sent.elapsed(), ..Timing::default() };
+        let mut decoder = call
+            .on_response(head.status, &head.headers)
+            .from_endpoint(&self.endpoint)
+            .received_at(SystemTime::now());
+        let mut body = pin!(body);
+        let mut frame_before: Option<Instant> = None;
+        loop {
+            let frame = poll_fn(|cx| body.as_mut().poll_frame(cx)).await;
+            let now = Instant::now();
+            match frame {
+                Some(Ok(frame)) => {
+                    let Ok(bytes) = frame.into_data() else { continue };
+                    if frame_before.is_none_or(|before| now.duration_since(before) >= TOGETHER) {
+                        timing.bursts += 1;
+                    }
+                    frame_before = Some(now);
+                    decoder.push(bytes);
+                }
+                Some(Err(error)) => return Err(decoder.abort(from_transport(error))),
+                None => {
+                    if !request.stream {
+                        let response = decoder.finish()?;
+                        return Ok(Answer { response, headers: head.headers, timing });
+                    }
+                    decoder.end();
+                }
+            }
+            while let Some(event) = decoder.poll_event() {
+                match event? {
+                    Event::Done(response) => {
+                        return Ok(Answer { response: *response, headers: head.headers, timing });
+                    }
+                    Event::Content(_) | Event::Reasoning(_) | Event::ToolCallDelta(_) => {
+                        timing.last = now.duration_since(sent);
+                        if timing.pieces == 0 {
+                            timing.first = timing.last;
+                        }
+                        timing.pieces += 1;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    async fn page(&self, path: &str, with_key: bool) -> Result<Page, TransportError> {
+        let uri = format!("{}{path}", self.root);
+        let mut request = self.endpoint.models_request();
+        // The root is a valid URI and the paths are ours.
+        *request.uri_mut() = uri.parse::<Uri>().unwrap_or_else(|_| self.endpoint.models_uri().clone());
+        if !with_key {
+            request.headers_mut().remove(header::AUTHORIZATION);
+        }
+        if path != "/v1/models" {
+            request.headers_mut().insert(header::ACCEPT, http::HeaderValue::from_static("*/*"));
+        }
+        let (head, body) = self.send(request).await?.into_parts();
+        let mut body = pin!(body);
+        let mut bytes = Vec::new();
+        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+            let Ok(data) = frame?.into_data() else { continue };
+            bytes.extend_from_slice(&data);
+            if bytes.len() > MAX_PAGE {
+                break;
+            }
+        }
+        Ok(Page { status: head.status, headers: head.headers, body: bytes, uri })
+    }
+
+    async fn send(
+        &self,
+        request: Request<Bytes>,
+    ) -> Result<http::Response<oa_transport::Body>, TransportError> {
+        let mut transport = self.transport.clone();
+        poll_fn(|cx| transport.poll_ready(cx)).await?;
+        transport.call(request).await
+    }
+}
+
+impl Page {
+    /// The page as a list of models, or why it is none.
+    pub(crate) fn catalogue(&self, key: Option<&str>) -> Result<Catalogue, Error> {
+        if self.status.is_success() {
+            return Catalogue::parse(&self.body);
+        }
+        let mut received =
+            Received::new(ErrorContext::Http, self.status, &self.headers, &self.body, &self.uri);
+        received.now = Some(SystemTime::now());
+        received.key = key;
+        Err(classify(&received))
+    }
+
+    /// The page as JSON, if it is a success.
+    pub(crate) fn json(&self) -> Option<serde_json::Value> {
+        self.status.is_success().then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// A connection's failure as an error of a call: the transport's line, and its hint.
+pub(crate) fn from_transport(error: TransportError) -> Error {
+    let kind = match error.kind() {
+        Diagnosis::TimedOut => Some(ErrorKind::Timeout),
+        Diagnosis::CutOff => Some(ErrorKind::CutOff),
+        Diagnosis::TooLarge => Some(ErrorKind::TooLarge),
+        _ => None,
+    };
+    let mut failure = Error::new(Category::Unavailable, error.to_string());
+    if let Some(kind) = kind {
+        failure = failure.with_kind(kind);
+    }
+    if let Some(hint) = error.hint() {
+        failure = failure.with_hint(hint);
+    }
+    failure.with_source(error)
+}

@@ -1,0 +1,366 @@
+//! An examination: its settings, and the order of its steps.
+
+use crate::{
+    calls::Calls,
+    client::{Client, Page},
+    connection,
+    environment::{self, Given, Subject, Variables},
+    finding::Finding,
+    identity, load,
+    log::{
+        COMPLETION, DNS, ENVIRONMENT, IDENTITY, Kind, LOAD, Log, MODELS, PROXY, Progress, SCHEMA, STREAM,
+        TCP, TLS, TOOLS, USAGE,
+    },
+    models, ports,
+    proxy::{self, Way},
+    redact::Secrets,
+    report::Report,
+    text,
+    trouble::Trouble,
+};
+use http::{HeaderName, HeaderValue};
+use oa_transport::HyperTransport;
+use oa_wire::{Category, Error};
+use std::{fmt, time::Duration};
+
+/// Examines a server. See the [crate](crate) for the steps.
+///
+/// What is not said comes from the environment, by the rules of [`oa_provider::Environment`].
+#[must_use = "a doctor does nothing until `examine` is awaited"]
+pub struct Doctor {
+    given: Given,
+    variables: Variables,
+    headers: Vec<(String, String)>,
+    no_completion: bool,
+    time_limit: Duration,
+    ports: Vec<(u16, String)>,
+    transport: Option<HyperTransport>,
+}
+
+impl Doctor {
+    /// An examination of the server that the process's environment names.
+    pub fn new() -> Self {
+        Self {
+            given: Given::default(),
+            variables: Variables::read(|name| std::env::var(name).ok()),
+            headers: Vec::new(),
+            no_completion: false,
+            time_limit: Duration::from_secs(60),
+            ports: ports::WELL_KNOWN_PORTS.map(|(port, whose)| (port, whose.to_owned())).into(),
+            transport: None,
+        }
+    }
+
+    /// Examines this server, in place of the one that the environment names. A missing scheme, and a `/v1` at the end,
+    /// are corrected and reported.
+    pub fn url(mut self, url: impl Into<String>) -> Self {
+        self.given.url = Some(url.into());
+        self
+    }
+
+    /// The model to ask for. Default: `OA_MODEL`, or else the first one that the server lists.
+    pub fn model(mut self, model: impl Into<String>) -> Self {
+        self.given.model = Some(model.into());
+        self
+    }
+
+    /// The key to send. It is in no report.
+    pub fn api_key(mut self, key: impl Into<String>) -> Self {
+        self.given.api_key = Some(key.into());
+        self
+    }
+
+    /// Adds a header to every request. Its value is in no report.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Makes no completion: for servers whose tokens cost money. Default: off.
+    pub fn no_completion(mut self, on: bool) -> Self {
+        self.no_completion = on;
+        self
+    }
+
+    /// How long all steps together may take; each has a bound of its own besides. Default: 60 s.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// The ports to look at on the server's host when its own is closed, and whose they are. Default:
+    /// [`WELL_KNOWN_PORTS`](crate::WELL_KNOWN_PORTS). Those that `LITELLM_PORT` and `PORT` name are looked at too.
+    pub fn ports<T: Into<String>>(mut self, ports: impl IntoIterator<Item = (u16, T)>) -> Self {
+        self.ports = ports.into_iter().map(|(port, whose)| (port, whose.into())).collect();
+        self
+    }
+
+    /// Reads the variables from elsewhere than the process's environment.
+    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
+        self.variables = Variables::read(lookup);
+        self
+    }
+
+    /// Uses this transport, with authorities, a client certificate or a proxy of its own. The proxies of the
+    /// environment are then not looked at.
+    pub fn transport(mut self, transport: HyperTransport) -> Self {
+        self.transport = Some(transport);
+        self
+    }
+
+    /// Makes the examination. Never fails: what is wrong is in the report.
+    pub async fn examine(&self) -> Report {
+        self.examine_with(|_| ()).await
+    }
+
+    /// [`examine`](Self::examine) that tells of each step when it starts and when it has ended. Dropping the future
+    /// ends the examination and its connections.
+    pub async fn examine_with(&self, mut progress: impl FnMut(Progress<'_>) + Send) -> Report {
+        let mut log = Log::new(self.time_limit, self.secrets(), &mut progress);
+        let mut found = Found::default();
+        if let Err((rest, why)) = self.make_steps(&mut log, &mut found).await {
+            log.skip_all(rest, &why);
+        }
+        log.report(found.url, found.server, found.model)
+    }
+
+    fn secrets(&self) -> Secrets {
+        let mut secrets = Secrets::default();
+        self.variables.secrets(&mut secrets);
+        self.given.api_key.iter().for_each(|key| secrets.add(key));
+        self.given.url.iter().for_each(|url| secrets.add_userinfo(url));
+        // A short value is a tenant or a flag, and no secret.
+        self.headers.iter().filter(|(_, value)| value.len() >= 8).for_each(|(_, value)| secrets.add(value));
+        secrets
+    }
+
+    /// Makes the steps in order. Where it is no use to go on, gives those that are left, and why.
+    async fn make_steps(&self, log: &mut Log<'_>, found: &mut Found) -> Result<(), Stop> {
+        let Some(Some(subject)) = log.run(&ENVIRONMENT, self.resolve()).await else {
+            return Err(stop(&ENVIRONMENT, "no server to ask"));
+        };
+        log.when_late(format!("curl -v --max-time 60 {}", text::word(&subject.models_url())));
+        found.url = Some(subject.url().to_owned());
+        found.model.clone_from(&subject.model);
+        let (client, hello) = self.connect(log, &subject).await?;
+
+        let identity = log.run(&IDENTITY, identity::ask(&client, &hello)).await.unwrap_or_default();
+        found.server = identity.shown();
+        let trouble = Trouble { subject: &subject, identity: &identity, model: subject.model.as_deref() };
+        let listing = async { models::judge(&subject, &trouble, client.models().await) };
+        let models = log.run(&MODELS, listing).await.unwrap_or_else(|| models::Models::of(&subject));
+        found.model.clone_from(&models.model);
+        if models.refused {
+            return Err(stop(&MODELS, "the server refuses the key"));
+        }
+        let load =
+            async { (load::ask(&client, &subject, &identity, &models, !self.no_completion).await, ()) };
+        log.run(&LOAD, load).await;
+        if self.no_completion {
+            return Err(stop(&LOAD, "no completion is to be made"));
+        }
+        if log.failed() {
+            return Err(stop(&LOAD, "the server is not ready"));
+        }
+        let Some(model) = &models.model else { return Err(stop(&LOAD, "no model to ask for")) };
+
+        let mut calls = Calls::new(&client, &subject, &identity, &models, model);
+        if log.run(&COMPLETION, calls.completion()).await != Some(true) {
+            return Err(stop(&COMPLETION, "no completion works"));
+        }
+        if log.run(&STREAM, calls.stream()).await == Some(false) {
+            return Err(stop(&STREAM, "the server takes no more requests"));
+        }
+        if log.run(&TOOLS, calls.tools()).await == Some(false) {
+            return Err(stop(&TOOLS, "the server takes no more requests"));
+        }
+        log.run(&SCHEMA, calls.schema()).await;
+        log.push(&USAGE, Duration::ZERO, calls.usage());
+        Ok(())
+    }
+
+    /// What is to be examined. Where nothing is named, this machine is looked over for it.
+    async fn resolve(&self) -> (Finding, Option<Subject>) {
+        let (finding, subject) = environment::resolve(&self.given, &self.variables);
+        let Some(mut subject) = subject else {
+            if finding.next.is_some() || self.given.url.is_some() {
+                return (finding, None);
+            }
+            let elsewhere = ports::look("127.0.0.1", &self.ports).await;
+            let finding = match elsewhere.first() {
+                Some(first) => finding
+                    .cause(format!("on this machine {}", connection::told(&elsewhere)))
+                    .next(format!("oa doctor {}", text::word(&first.url))),
+                None => finding.next("oa doctor http://HOST:PORT"),
+            };
+            return (finding, None);
+        };
+        for (name, value) in &self.headers {
+            let header = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value).ok());
+            let Some((key, mut value)) = header else {
+                let why = format!("the header {} cannot be sent", text::one_line(name, 60));
+                return (Finding::failed(Category::InvalidRequest, why), None);
+            };
+            value.set_sensitive(true);
+            subject.endpoint = subject.endpoint.with_header(key, value);
+        }
+        (finding, Some(subject))
+    }
+
+    /// From the proxy to the first exchange.
+    async fn connect(&self, log: &mut Log<'_>, subject: &Subject) -> Result<(Client, Page), Stop> {
+        let way = match self.transport {
+            Some(_) => None,
+            None => Some(proxy::find(&self.variables, subject.endpoint.chat_uri())),
+        };
+        let client = match self.client(subject, way.as_ref()) {
+            Ok(client) => client,
+            Err(error) => {
+                let finding = Finding::failed(error.category(), error.message());
+                log.push(&PROXY, Duration::ZERO, finding);
+                return Err(stop(&PROXY, "no transport"));
+            }
+        };
+        let mut hello = None;
+        match &way {
+            None => log.skip(&PROXY, "the transport was given, and its proxy with it"),
+            Some(way) => {
+                let made = log.run(&PROXY, connection::proxy(subject, way, &client)).await;
+                if made.is_none() || log.failed() {
+                    return Err(stop(&PROXY, "the proxy does not let it through"));
+                }
+                hello = made.flatten();
+            }
+        }
+        if hello.is_some() {
+            log.skip(&DNS, "the proxy looks the host up");
+            log.skip(&TCP, "the proxy connects");
+        } else if let Some(host) = subject.host() {
+            self.reach(log, subject, host, &client).await?;
+        } else {
+            log.skip(&DNS, "a Unix socket has no name");
+            let made = log.run(&TCP, connection::unix(subject, &client)).await;
+            if made.is_none() || log.failed() {
+                return Err(stop(&TCP, "no connection"));
+            }
+            hello = made.flatten();
+        }
+        let greeting = async {
+            let hello = match hello {
+                Some(hello) => hello,
+                None => client.get("/").await,
+            };
+            (connection::tls(subject, Some(&hello)).await, hello)
+        };
+        let (greeted, took) = log.measure(&TLS, greeting).await;
+        let (tls, hello) = match greeted {
+            Ok((tls, hello)) => (tls, Ok(hello)),
+            // TLS has a shorter bound, so that it is not TLS that is late.
+            Err(late) => (connection::tls(subject, None).await, Err(late)),
+        };
+        match tls {
+            Some(finding) => log.push(&TLS, took, finding),
+            None => log.skip(&TLS, "the URL does not ask for it"),
+        }
+        if log.failed() {
+            return Err(stop(&TLS, "no connection"));
+        }
+        match hello {
+            Ok(Ok(page)) => return Ok((client, page)),
+            Ok(Err(error)) => log.push(&IDENTITY, took, connection::no_answer(subject, &error)),
+            Err(late) => log.push(&IDENTITY, took, late),
+        }
+        Err(stop(&IDENTITY, "no answer"))
+    }
+
+    /// Names and addresses.
+    async fn reach(
+        &self,
+        log: &mut Log<'_>,
+        subject: &Subject,
+        host: &str,
+        client: &Client,
+    ) -> Result<(), Stop> {
+        let addresses = if let Ok(ip) = host.parse::<std::net::IpAddr>() {
+            log.skip(&DNS, "an address needs no looking up");
+            vec![(ip, subject.port()).into()]
+        } else {
+            let looked_up = log.run(&DNS, connection::dns(subject, host)).await.flatten();
+            looked_up.ok_or_else(|| stop(&DNS, "the host has no address"))?
+        };
+        match log.run(&TCP, connection::tcp(subject, host, addresses, &self.ports, client)).await {
+            Some(true) => Ok(()),
+            _ => Err(stop(&TCP, "no connection")),
+        }
+    }
+
+    fn client(&self, subject: &Subject, way: Option<&Way>) -> Result<Client, Error> {
+        let transport = match (&self.transport, way) {
+            (Some(transport), _) => transport.clone(),
+            (None, Some(Way::Through { url, .. })) => build(builder().proxy(url))?,
+            (None, _) => build(builder().no_proxy())?,
+        };
+        Ok(Client::new(transport, subject.endpoint.clone()))
+    }
+}
+
+/// What the head of the report says.
+#[derive(Default)]
+struct Found {
+    url: Option<String>,
+    server: Option<String>,
+    model: Option<String>,
+}
+
+/// The steps that are not made any more, and why.
+type Stop = (&'static [&'static Kind], String);
+
+const STEPS: &[&Kind] = &[
+    &ENVIRONMENT,
+    &PROXY,
+    &DNS,
+    &TCP,
+    &TLS,
+    &IDENTITY,
+    &MODELS,
+    &LOAD,
+    &COMPLETION,
+    &STREAM,
+    &TOOLS,
+    &SCHEMA,
+    &USAGE,
+];
+
+/// Stops after this step.
+fn stop(after: &Kind, why: &str) -> Stop {
+    let made = STEPS.iter().position(|kind| kind.name == after.name).map_or(0, |at| at + 1);
+    (&STEPS[made..], why.to_owned())
+}
+
+/// Connecting takes less than the steps that do it, so that it is known to be what takes long.
+fn builder() -> oa_transport::Builder {
+    HyperTransport::builder().connect_timeout(Duration::from_secs(5))
+}
+
+fn build(builder: oa_transport::Builder) -> Result<HyperTransport, Error> {
+    builder.build().map_err(|error| Error::invalid_request(error.to_string()))
+}
+
+impl Default for Doctor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Shows what is asked for, and no secret.
+impl fmt::Debug for Doctor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let url = self.given.url.as_ref().map(|url| self.secrets().strike(url));
+        f.debug_struct("Doctor")
+            .field("url", &url)
+            .field("model", &self.given.model)
+            .field("no_completion", &self.no_completion)
+            .field("time_limit", &self.time_limit)
+            .finish_non_exhaustive()
+    }
+}

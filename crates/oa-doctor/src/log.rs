@@ -1,0 +1,182 @@
+//! The steps as they are made: each bounded, timed, redacted, and told to whoever watches.
+
+use crate::{
+    finding::Finding,
+    redact::Secrets,
+    report::{Report, Status, Step},
+    text,
+};
+use oa_wire::Category;
+use std::{future::Future, time::Duration};
+use tokio::time::{Instant, timeout};
+
+/// What an examination is at; see [`Doctor::examine_with`](crate::Doctor::examine_with).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Progress<'a> {
+    /// This step starts.
+    Started(&'static str),
+    /// This step has ended, or was skipped.
+    Finished(&'a Step),
+}
+
+/// A step that can be made.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// How long it may take at most.
+    bound: Duration,
+    /// What it means that it took longer.
+    late: &'static str,
+}
+
+const fn kind(name: &'static str, seconds: u64, late: &'static str) -> Kind {
+    Kind { name, bound: Duration::from_secs(seconds), late }
+}
+
+const HANGS: &str = "the server takes connections but does not answer: it hangs, is stopped, or nothing stands behind \
+                     a forwarded port";
+const SLOW: &str = "the server takes requests but does not answer in time: its queue is full, its engine hangs, or it \
+                    still loads or compiles";
+
+pub(crate) const ENVIRONMENT: Kind = kind("environment", 5, HANGS);
+pub(crate) const PROXY: Kind = kind("proxy", 10, "the proxy does not answer");
+pub(crate) const DNS: Kind =
+    kind("dns", 5, "the name servers do not answer: no network, or a VPN that is off");
+pub(crate) const TCP: Kind =
+    kind("tcp", 10, "nothing comes back: a firewall drops what is sent, or the host is off");
+pub(crate) const TLS: Kind = kind("tls", 10, HANGS);
+pub(crate) const IDENTITY: Kind = kind("identity", 10, HANGS);
+pub(crate) const MODELS: Kind = kind("models", 10, HANGS);
+pub(crate) const LOAD: Kind = kind("load", 15, HANGS);
+pub(crate) const COMPLETION: Kind = kind("completion", 45, SLOW);
+pub(crate) const STREAM: Kind = kind("stream", 30, SLOW);
+pub(crate) const TOOLS: Kind = kind("tools", 30, SLOW);
+pub(crate) const SCHEMA: Kind = kind("schema", 30, SLOW);
+pub(crate) const USAGE: Kind = kind("usage", 5, SLOW);
+
+/// The longest that a text of others is shown.
+const SHOWN: usize = 600;
+
+pub(crate) struct Log<'a> {
+    steps: Vec<Step>,
+    start: Instant,
+    limit: Duration,
+    secrets: Secrets,
+    /// The next command after a step that took too long.
+    next_when_late: Option<String>,
+    progress: &'a mut (dyn FnMut(Progress<'_>) + Send),
+}
+
+impl<'a> Log<'a> {
+    pub(crate) fn new(
+        limit: Duration,
+        secrets: Secrets,
+        progress: &'a mut (dyn FnMut(Progress<'_>) + Send),
+    ) -> Self {
+        Self {
+            steps: Vec::with_capacity(13),
+            start: Instant::now(),
+            limit,
+            secrets,
+            next_when_late: None,
+            progress,
+        }
+    }
+
+    /// Makes a step within its bound and what is left of the whole. None when there was no time.
+    pub(crate) async fn run<T>(
+        &mut self,
+        kind: &Kind,
+        work: impl Future<Output = (Finding, T)> + Send,
+    ) -> Option<T> {
+        let (made, took) = self.measure(kind, work).await;
+        match made {
+            Ok((finding, found)) => {
+                self.push(kind, took, finding);
+                Some(found)
+            }
+            Err(late) => {
+                self.push(kind, took, late);
+                None
+            }
+        }
+    }
+
+    /// As [`run`](Self::run), for a work that may turn out to belong to another step.
+    pub(crate) async fn measure<T>(
+        &mut self,
+        kind: &Kind,
+        work: impl Future<Output = T> + Send,
+    ) -> (Result<T, Finding>, Duration) {
+        let left = self.left();
+        if left.is_zero() {
+            return (Err(Finding::skipped(self.out_of_time())), Duration::ZERO);
+        }
+        (self.progress)(Progress::Started(kind.name));
+        let start = Instant::now();
+        let bound = kind.bound.min(left);
+        let made = timeout(bound, work).await.map_err(|_| {
+            let saw = format!("nothing came within {}", text::duration(bound));
+            let late = Finding::failed(Category::Unavailable, saw).cause(kind.late);
+            Finding { next: self.next_when_late.clone(), ..late }
+        });
+        (made, start.elapsed())
+    }
+
+    pub(crate) fn when_late(&mut self, next: String) {
+        self.next_when_late = Some(next);
+    }
+
+    pub(crate) fn skip(&mut self, kind: &Kind, why: &str) {
+        let why = if self.left().is_zero() { self.out_of_time() } else { why.to_owned() };
+        self.push(kind, Duration::ZERO, Finding::skipped(why));
+    }
+
+    fn left(&self) -> Duration {
+        self.limit.saturating_sub(self.start.elapsed())
+    }
+
+    fn out_of_time(&self) -> String {
+        format!("the {} for all steps are spent", text::duration(self.limit))
+    }
+
+    pub(crate) fn skip_all(&mut self, kinds: &[&Kind], why: &str) {
+        for kind in kinds {
+            self.skip(kind, why);
+        }
+    }
+
+    /// Whether the last step that was made failed.
+    pub(crate) fn failed(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.status == Status::Failed)
+    }
+
+    pub(crate) fn report(self, url: Option<String>, server: Option<String>, model: Option<String>) -> Report {
+        let shown =
+            |text: Option<String>| text.map(|text| self.secrets.strike(&text::one_line(&text, SHOWN)));
+        Report {
+            url: shown(url),
+            server: shown(server),
+            model: shown(model),
+            took: self.start.elapsed(),
+            steps: self.steps,
+        }
+    }
+
+    pub(crate) fn push(&mut self, kind: &Kind, took: Duration, finding: Finding) {
+        // Here everything that is shown passes.
+        let shown = |text: &str| text::one_line(&self.secrets.strike(text), SHOWN);
+        let step = Step {
+            name: kind.name,
+            status: finding.status,
+            category: finding.category,
+            took,
+            saw: shown(&finding.saw),
+            cause: finding.cause.as_deref().map(shown),
+            // A command is not cut: half of one may do something else.
+            next: finding.next.map(|next| self.secrets.strike(&next).replace(char::is_control, " ")),
+        };
+        (self.progress)(Progress::Finished(&step));
+        self.steps.push(step);
+    }
+}

@@ -1,0 +1,11 @@
+//! The doctor against simulated servers: what it finds, what it asks, what it never does.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
+)]
+
+mod bounds;
+mod findings;
+mod identities;
+mod manners;
+mod support;
