@@ -7,7 +7,7 @@ use oa_wire::{
     Error,
     openai::{ApiKey, Endpoint, Limits, Profile},
 };
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// Settings of an [`OpenAiProvider`]. All but the base URL and the model have defaults.
 ///
@@ -24,7 +24,6 @@ use std::time::Duration;
 /// assert!(!format!("{provider:?}").contains("secret"));
 /// # Ok::<(), oa_wire::Error>(())
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct Builder<T = HyperTransport> {
     base_url: String,
@@ -145,5 +144,28 @@ impl<T> Builder<T> {
         }
         let transport = self.transport.ok_or_else(|| Error::invalid_request("no transport was given"))?;
         Ok(OpenAiProvider::assemble(endpoint, self.profile, self.probe, self.probe_timeout, transport))
+    }
+}
+
+impl<T> fmt::Debug for Builder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may hold secrets under any name: only their names are shown.
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Builder")
+            .field("base_url", &without_user_info(&self.base_url))
+            .field("profile", &self.profile)
+            .field("api_key", &self.api_key)
+            .field("headers", &names)
+            .field("probe", &self.probe)
+            .field("probe_timeout", &self.probe_timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A URL that was not checked yet, as it may be shown.
+pub(crate) fn without_user_info(url: &str) -> String {
+    match url.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => url.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! What the process's environment says of the server, the model and the key, and which variable wins.
 
-use crate::{Builder, OpenAiProvider};
+use crate::{Builder, OpenAiProvider, builder::without_user_info};
 use oa_wire::Error;
 
 /// The settings that variables give.
@@ -83,7 +83,7 @@ impl Environment {
 impl std::fmt::Debug for Environment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Environment")
-            .field("base_url", &self.base_url)
+            .field("base_url", &self.base_url.as_ref().map(|(url, name)| (without_user_info(url), name)))
             .field("model", &self.model)
             .field("api_key", &self.api_key.as_ref().map(|(_, name)| name))
             .finish()

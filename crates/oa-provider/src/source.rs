@@ -25,6 +25,8 @@ pub(crate) struct BodySource<B> {
     decoder: ResponseDecoder,
     /// The decoder has said that it needs more: it is not asked again on every wake-up.
     exhausted: bool,
+    /// Nothing more is to be read of the body: a body must not be asked again after its end.
+    over: bool,
     state: State,
 }
 
@@ -45,7 +47,8 @@ where
 {
     /// Awaits the first event.
     pub(crate) async fn begin(decoder: ResponseDecoder, body: B) -> Result<CompletionStream, Error> {
-        let mut source = Self { body: Box::pin(body), decoder, exhausted: true, state: State::Open };
+        let mut source =
+            Self { body: Box::pin(body), decoder, exhausted: true, over: false, state: State::Open };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
             source.state = match std::mem::replace(&mut source.state, State::Over) {
                 State::Over => State::Draining { last: Some(first?), frames: DRAIN_FRAMES, limit: None },
@@ -76,26 +79,32 @@ where
                     }
                 }
                 Some(Err(error)) => {
+                    self.over = true;
                     return Poll::Ready(Some(Err(self.decoder.abort(from_transport(error.into())))));
                 }
-                None => self.decoder.end(),
+                None => {
+                    self.over = true;
+                    self.decoder.end();
+                }
             }
         }
     }
 
-    /// Reads the rest of the body, if it comes soon: true when that is over.
+    /// Reads the rest of the body, if it comes soon.
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let State::Draining { frames, limit, .. } = &mut self.state else { return Poll::Ready(()) };
-        loop {
+        while !self.over {
             match self.body.as_mut().poll_frame(cx) {
                 Poll::Ready(Some(Ok(_))) if *frames > 0 => *frames -= 1,
-                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Ready(_) => self.over = true,
                 Poll::Pending => {
                     let limit = limit.get_or_insert_with(|| Box::pin(sleep(DRAIN)));
-                    return limit.as_mut().poll(cx);
+                    ready!(limit.as_mut().poll(cx));
+                    self.over = true;
                 }
             }
         }
+        Poll::Ready(())
     }
 }
 

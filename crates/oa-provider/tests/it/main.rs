@@ -1,0 +1,19 @@
+//! The provider from outside: over real sockets on loopback, and over transports that the tests make.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
+)]
+
+mod complete;
+mod composition;
+mod concurrency;
+mod construction;
+mod deviations;
+mod foreign;
+mod keep_alive;
+mod partial;
+mod readiness;
+mod secrets;
+mod streams;
+mod support;
+mod waiting;
