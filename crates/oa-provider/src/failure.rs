@@ -2,6 +2,7 @@
 
 use oa_transport::{BoxError, Diagnosis, Stage, TransportError};
 use oa_wire::{Category, ConnectionFailure, Error, ErrorKind};
+use tokio::time::Instant;
 
 /// Takes our transport's errors apart; a foreign one's is kept as the cause, and an [`Error`] of a layer in between is
 /// passed on.
@@ -15,6 +16,14 @@ pub(crate) fn from_transport(error: BoxError) -> Error {
         Err(error) => {
             Error::new(Category::Unavailable, format!("the transport failed: {error}")).with_source(error)
         }
+    }
+}
+
+/// The error with how long it took to come, unless that was measured closer to its cause.
+pub(crate) fn timed(error: Error, started: Instant) -> Error {
+    match error.elapsed() {
+        Some(_) => error,
+        None => error.with_elapsed(started.elapsed()),
     }
 }
 

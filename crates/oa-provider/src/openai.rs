@@ -1,7 +1,9 @@
 //! The provider over HTTP: encode, send, decode.
 
 use crate::{
-    Builder, Environment, HyperTransport, Probe, Provider, Transport, failure::from_transport, readiness,
+    Builder, Environment, HyperTransport, Probe, Provider, Transport,
+    failure::{from_transport, timed},
+    readiness,
     source::BodySource,
 };
 use bytes::Bytes;
@@ -18,6 +20,7 @@ use std::{
     task::{Context, Poll},
     time::{Duration, SystemTime},
 };
+use tokio::time::Instant;
 use tower_service::Service;
 
 /// A provider over any OpenAI-compatible server. Cloning costs a reference count and a clone of the transport.
@@ -115,6 +118,11 @@ impl<T: Transport> OpenAiProvider<T> {
 
     async fn whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
         let call = ChatCall::new(&self.shared.profile, request)?;
+        let started = Instant::now();
+        self.read(call).await.map_err(|error| timed(error, started))
+    }
+
+    async fn read(&self, call: ChatCall) -> Result<Response, Error> {
         let (mut decoder, body) = self.exchange(call).await?;
         let mut body = pin!(body);
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -133,8 +141,12 @@ impl<T: Transport> OpenAiProvider<T> {
 
     async fn streamed(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
         let call = ChatCall::new(&self.shared.profile, request)?;
-        let (decoder, body) = self.exchange(call).await?;
-        BodySource::begin(decoder, body).await
+        let started = Instant::now();
+        let begun = async {
+            let (decoder, body) = self.exchange(call).await?;
+            BodySource::begin(decoder, body, started).await
+        };
+        begun.await.map_err(|error| timed(error, started))
     }
 }
 

@@ -82,7 +82,7 @@ impl<T: Transport> OpenAiProvider<T> {
         for attempts in 1.. {
             let left = limit.saturating_sub(start.elapsed());
             let asked = timeout(left.max(Duration::from_millis(1)), self.ready()).await;
-            let error = match asked.unwrap_or_else(|_| Err(too_late(left))) {
+            let error = match asked.unwrap_or_else(|_| Err(still_waiting(limit))) {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
             };
@@ -95,7 +95,7 @@ impl<T: Transport> OpenAiProvider<T> {
             waiting(&Waiting { attempts, elapsed, next: wait, error });
             sleep(wait).await;
         }
-        Err(too_late(limit))
+        Err(still_waiting(limit))
     }
 }
 
@@ -146,6 +146,11 @@ async fn chat<T: Transport>(provider: &OpenAiProvider<T>) -> Result<(), Error> {
 
 async fn within<T>(limit: Duration, probe: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     timeout(limit, probe).await.unwrap_or_else(|_| Err(too_late(limit)))
+}
+
+fn still_waiting(limit: Duration) -> Error {
+    let text = format!("the server did not answer the readiness probe before the wait of {limit:?} was over");
+    Error::new(Category::Unavailable, text).with_kind(ErrorKind::Timeout)
 }
 
 fn too_late(limit: Duration) -> Error {

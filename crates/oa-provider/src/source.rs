@@ -1,8 +1,8 @@
 //! A response's body as the events of a stream: no task, no channel, no buffer between the caller and the transport.
 
-use crate::failure::from_transport;
+use crate::failure::{from_transport, timed};
 use bytes::Bytes;
-use http_body::Body;
+use http_body::{Body, Frame};
 use oa_transport::BoxError;
 use oa_wire::{CompletionStream, Error, Event, EventSource, Response, openai::ResponseDecoder};
 use std::{
@@ -11,7 +11,7 @@ use std::{
     task::{Context, Poll, ready},
     time::Duration,
 };
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 /// How long the end of the body is waited for after `[DONE]`. It mostly comes in the same packet; then the connection
 /// goes back to the pool. A server that keeps it open loses it.
@@ -21,12 +21,13 @@ const DRAIN: Duration = Duration::from_millis(500);
 const DRAIN_FRAMES: u32 = 16;
 
 pub(crate) struct BodySource<B> {
-    body: Pin<Box<B>>,
+    /// None when nothing more is read of it: a body must not be asked again after its end, and one that is dropped
+    /// lets go of its connection.
+    body: Option<Pin<Box<B>>>,
     decoder: ResponseDecoder,
     /// The decoder has said that it needs more: it is not asked again on every wake-up.
     exhausted: bool,
-    /// Nothing more is to be read of the body: a body must not be asked again after its end.
-    over: bool,
+    started: Instant,
     state: State,
 }
 
@@ -46,9 +47,13 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     /// Awaits the first event.
-    pub(crate) async fn begin(decoder: ResponseDecoder, body: B) -> Result<CompletionStream, Error> {
-        let mut source =
-            Self { body: Box::pin(body), decoder, exhausted: true, over: false, state: State::Open };
+    pub(crate) async fn begin(
+        decoder: ResponseDecoder,
+        body: B,
+        started: Instant,
+    ) -> Result<CompletionStream, Error> {
+        let body = Some(Box::pin(body));
+        let mut source = Self { body, decoder, exhausted: true, started, state: State::Open };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
             source.state = match std::mem::replace(&mut source.state, State::Over) {
                 State::Over => State::Draining { last: Some(first?), frames: DRAIN_FRAMES, limit: None },
@@ -70,7 +75,7 @@ where
                 }
                 self.exhausted = true;
             }
-            let frame = ready!(self.body.as_mut().poll_frame(cx));
+            let frame = ready!(self.poll_body(cx));
             self.exhausted = false;
             match frame {
                 Some(Ok(frame)) => {
@@ -79,31 +84,39 @@ where
                     }
                 }
                 Some(Err(error)) => {
-                    self.over = true;
                     return Poll::Ready(Some(Err(self.decoder.abort(from_transport(error.into())))));
                 }
-                None => {
-                    self.over = true;
-                    self.decoder.end();
-                }
+                None => self.decoder.end(),
             }
         }
     }
 
+    /// The next frame of the body; none when it is over.
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let Some(body) = &mut self.body else { return Poll::Ready(None) };
+        let frame = ready!(body.as_mut().poll_frame(cx));
+        if !matches!(frame, Some(Ok(_))) {
+            self.body = None;
+        }
+        Poll::Ready(frame)
+    }
+
     /// Reads the rest of the body, if it comes soon.
     fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let State::Draining { frames, limit, .. } = &mut self.state else { return Poll::Ready(()) };
-        while !self.over {
-            match self.body.as_mut().poll_frame(cx) {
+        loop {
+            let frame = self.poll_body(cx);
+            let State::Draining { frames, limit, .. } = &mut self.state else { return Poll::Ready(()) };
+            match frame {
                 Poll::Ready(Some(Ok(_))) if *frames > 0 => *frames -= 1,
-                Poll::Ready(_) => self.over = true,
+                Poll::Ready(_) => break,
                 Poll::Pending => {
                     let limit = limit.get_or_insert_with(|| Box::pin(sleep(DRAIN)));
                     ready!(limit.as_mut().poll(cx));
-                    self.over = true;
+                    break;
                 }
             }
         }
+        self.body = None;
         Poll::Ready(())
     }
 }
@@ -122,7 +135,8 @@ where
                 Some(Ok(event)) => return Poll::Ready(Some(Ok(event))),
                 end => {
                     this.state = State::Over;
-                    return Poll::Ready(end);
+                    this.body = None;
+                    return Poll::Ready(end.map(|end| end.map_err(|error| timed(error, this.started))));
                 }
             },
             State::First(_) => {

@@ -90,7 +90,8 @@ impl CompletionStream {
         Err(Error::new(Category::InvalidResponse, "the stream was read to its end before"))
     }
 
-    /// What has come so far, as a response whose finish reason is `error` until the server gave one.
+    /// What has come so far, as a response whose finish reason is `error` until the server gave one. Empty after the
+    /// end and after an error, which have it themselves.
     pub fn snapshot(&self) -> Response {
         self.source.snapshot()
     }

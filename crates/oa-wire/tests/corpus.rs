@@ -1,6 +1,7 @@
 //! Does the decoder make of real servers' bytes what they mean, in any split?
 //!
-//! Runs over the exchanges of this repository, and over those of the folder that `OA_CORPUS_DIR` names, if it does.
+//! Runs over the exchanges of this repository, and over those of the folder that `OA_CORPUS_DIR` names, if it
+//! does.
 #![allow(clippy::unwrap_used)]
 
 mod common;
@@ -93,8 +94,8 @@ fn want_error(got: &Result<Response, Error>, category: Option<Category>) -> Resu
     }
 }
 
-/// An answer with an error status. Which category it has, each exchange of our own names itself; what the status
-/// alone decides holds for all.
+/// An answer with an error status. Which category it has, each exchange of our own names itself; what the
+/// status alone decides holds for all.
 fn refused(exchange: &Exchange, got: &Result<Response, Error>) -> Result<(), String> {
     want_error(got, None)?;
     let Err(error) = got else { return Ok(()) };
@@ -104,7 +105,9 @@ fn refused(exchange: &Exchange, got: &Result<Response, Error>) -> Result<(), Str
         401 | 403 => same("category", &error.category(), &Category::Authentication),
         429 => same("category", &error.category(), &Category::RateLimit),
         408 | 409 | 425 | 502 | 504 => same("category", &error.category(), &Category::Unavailable),
-        _ if error.category() == Category::InvalidResponse => Err("a refusal is no invalid response".to_owned()),
+        _ if error.category() == Category::InvalidResponse => {
+            Err("a refusal is no invalid response".to_owned())
+        }
         _ => Ok(()),
     }
 }
@@ -171,7 +174,10 @@ fn message(said: &Reading, response: &Response) -> Result<(), String> {
     same("text", &response.text(), &said.text)?;
     same("reasoning", &response.message.reasoning().unwrap_or_default(), &said.reasoning.as_str())?;
     let calls = &response.message.tool_calls;
-    let got: Vec<_> = calls.iter().map(|call| (call.name.clone(), call.arguments.as_object().cloned().map(Value::Object))).collect();
+    let got: Vec<_> = calls
+        .iter()
+        .map(|call| (call.name.clone(), call.arguments.as_object().cloned().map(Value::Object)))
+        .collect();
     let want: Vec<_> = said.calls.iter().map(|call| (call.name.clone(), call.object())).collect();
     same("calls", &got, &want)?;
     for (call, said) in calls.iter().zip(&said.calls) {
@@ -211,8 +217,9 @@ fn every_split_of_a_stream_gives_the_same_events_and_the_same_response() {
     });
 }
 
-/// Without optimization, streams up to this length are cut in two at every place. The time grows with the square of
-/// the length, so longer ones are cut at every place too, but at several places at once, this far apart.
+/// Without optimization, streams up to this length are cut in two at every place. The time grows with the
+/// square of the length, so longer ones are cut at every place too, but at several places at once, this far
+/// apart.
 const EVERY_CUT: usize = if cfg!(debug_assertions) { 1_500 } else { usize::MAX };
 const APART: usize = 47;
 
@@ -220,7 +227,8 @@ fn split(exchange: &Exchange, seed: u64) {
     let request = exchange.request();
     let call = exchange.caller(&request);
     let body = &exchange.body;
-    let decode = |pieces: Vec<Bytes>| steps(call.clone().on_response(exchange.status, &exchange.headers), pieces);
+    let decode =
+        |pieces: Vec<Bytes>| steps(call.clone().on_response(exchange.status, &exchange.headers), pieces);
     let whole = decode(vec![body.clone()]);
     let length = body.len();
     if length <= EVERY_CUT {
@@ -230,7 +238,12 @@ fn split(exchange: &Exchange, seed: u64) {
     } else {
         for from in 0..APART {
             let cuts: Vec<_> = (from..length).step_by(APART).collect();
-            assert_eq!(decode(cut(body, &cuts)), whole, "{}, cut at every {APART} from {from}", exchange.name);
+            assert_eq!(
+                decode(cut(body, &cuts)),
+                whole,
+                "{}, cut at every {APART} from {from}",
+                exchange.name
+            );
         }
     }
     assert_eq!(decode(singles(body)), whole, "{}, one byte a piece", exchange.name);
@@ -253,7 +266,9 @@ fn pieces_that_nobody_asked_events_of_are_not_lost() {
         let pieces: Vec<Bytes> = exchange.body.chunks(7).map(Bytes::copy_from_slice).collect();
         let got = outcome(pieces);
         match whole.last() {
-            Some(common::Step::Done(want) | common::Step::Failed(want)) => assert_eq!(&got, want, "{}", exchange.name),
+            Some(common::Step::Done(want) | common::Step::Failed(want)) => {
+                assert_eq!(&got, want, "{}", exchange.name);
+            }
             other => panic!("{}: the last step is {other:?}", exchange.name),
         }
     }
@@ -261,17 +276,24 @@ fn pieces_that_nobody_asked_events_of_are_not_lost() {
 
 #[test]
 fn a_stream_gives_what_the_atomic_call_gives() {
-    let exchanges: Vec<_> = exchanges().into_iter().filter(|exchange| exchange.is_chat()).collect();
+    let exchanges: Vec<_> = exchanges().into_iter().filter(Exchange::is_chat).collect();
     let mut pairs = 0;
     for stream in exchanges.iter().filter(|exchange| exchange.is_stream && exchange.is_complete) {
         let (server, key) = (server(stream), question(stream));
         let twin = |other: &&Exchange| {
-            !other.is_stream && other.status.is_success() && server == self::server(other) && question(other) == key
+            !other.is_stream
+                && other.status.is_success()
+                && server == self::server(other)
+                && question(other) == key
         };
         // A sampled answer is another one each time, and some routers answer otherwise in a stream.
-        let Some(atomic) = exchanges.iter().find(twin).filter(|_| stream.asked["temperature"] == 0) else { continue };
+        let Some(atomic) = exchanges.iter().find(twin).filter(|_| stream.asked["temperature"] == 0) else {
+            continue;
+        };
         let said = reading::joined(&String::from_utf8_lossy(&stream.body));
-        let Some(whole) = reading::atomic(&atomic.body).filter(|whole| says_the_same(&said, whole)) else { continue };
+        let Some(whole) = reading::atomic(&atomic.body).filter(|whole| says_the_same(&said, whole)) else {
+            continue;
+        };
         // Only where it was asked to, a stream counts its tokens.
         let counted = counters(&said) == counters(&whole);
         pairs += 1;
@@ -303,7 +325,8 @@ fn question(exchange: &Exchange) -> Value {
 }
 
 fn says_the_same(a: &Reading, b: &Reading) -> bool {
-    let calls = |said: &Reading| said.calls.iter().map(|call| (call.name.clone(), call.object())).collect::<Vec<_>>();
+    let calls =
+        |said: &Reading| said.calls.iter().map(|call| (call.name.clone(), call.object())).collect::<Vec<_>>();
     (&a.text, &a.reasoning, &a.finish) == (&b.text, &b.reasoning, &b.finish) && calls(a) == calls(b)
 }
 
@@ -328,13 +351,20 @@ fn every_list_of_models_names_its_models() {
     assert!(lists.len() >= 3, "{} lists", lists.len());
     for exchange in lists.iter().filter(|exchange| exchange.status.is_success()) {
         let body: Value = serde_json::from_slice(&exchange.body).unwrap();
-        let want: Vec<_> = body["data"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
-        let catalogue = Catalogue::parse(&exchange.body).unwrap_or_else(|error| panic!("{}: {error}", exchange.name));
+        let want: Vec<_> =
+            body["data"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
+        let catalogue =
+            Catalogue::parse(&exchange.body).unwrap_or_else(|error| panic!("{}: {error}", exchange.name));
         assert_eq!(catalogue.ids().collect::<Vec<_>>(), want, "{}", exchange.name);
         let not_loaded: Vec<_> = exchange.expect["not_loaded"].as_array().into_iter().flatten().collect();
         for id in want {
             let want = not_loaded.iter().any(|name| *name == id).then_some(Category::ModelNotLoaded);
-            assert_eq!(catalogue.check(id).err().map(|error| error.category()), want, "{}: {id}", exchange.name);
+            assert_eq!(
+                catalogue.check(id).err().map(|error| error.category()),
+                want,
+                "{}: {id}",
+                exchange.name
+            );
         }
         let error = catalogue.check("no-such-model").unwrap_err();
         assert_eq!(error.category(), Category::InvalidModel, "{}", exchange.name);

@@ -10,7 +10,7 @@ use oa_wire::openai::{Catalogue, ChatCall, Limits, Profile, ResponseDecoder};
 use oa_wire::{BODY_LIMIT, Category, Error, ErrorKind, Event, sse};
 use proptest::prelude::*;
 
-const SMALL: Limits = Limits { body: 300, stream: sse::Limits { event: 120, total: 400 } };
+const SMALL: Limits = Limits { body: 300, stream: sse::Limits { line: 120, event: 120, total: 400 } };
 
 fn limited(status: StatusCode, headers: &HeaderMap) -> ResponseDecoder {
     let profile = Profile::new("m").limits(SMALL);
@@ -20,12 +20,49 @@ fn limited(status: StatusCode, headers: &HeaderMap) -> ResponseDecoder {
 /// Pieces of answers, good and bad, and bytes of no sense.
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::sample::select(vec![
-        "data: ", "data:", "\n\n", "\n", "\r", "\r\n", "event: error", "event: ping", "error: ", ": x", "[DONE]", "{", "}", "[", "]",
-        "\"", ",", ":", "\\", "\\u", "\\ud83d", "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}",
-        "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}", "\"finish_reason\":\"stop\"", "\"choices\":", "\"delta\":", "\"index\":",
-        "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"get_time\",\"arguments\":\"{\"}}]", "\"message\":",
-        "\"usage\":{\"total_tokens\":1}", "\"error\":", "\"object\":\"error\"", "null", "true", "1e999", "-1", "18446744073709551616",
-        "\"x\"", "é", "\u{feff}", "   ", "\t", "\0",
+        "data: ",
+        "data:",
+        "\n\n",
+        "\n",
+        "\r",
+        "\r\n",
+        "event: error",
+        "event: ping",
+        "error: ",
+        ": x",
+        "[DONE]",
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        ",",
+        ":",
+        "\\",
+        "\\u",
+        "\\ud83d",
+        "{\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}",
+        "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}",
+        "\"finish_reason\":\"stop\"",
+        "\"choices\":",
+        "\"delta\":",
+        "\"index\":",
+        "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"get_time\",\"arguments\":\"{\"}}]",
+        "\"message\":",
+        "\"usage\":{\"total_tokens\":1}",
+        "\"error\":",
+        "\"object\":\"error\"",
+        "null",
+        "true",
+        "1e999",
+        "-1",
+        "18446744073709551616",
+        "\"x\"",
+        "é",
+        "\u{feff}",
+        "   ",
+        "\t",
+        "\0",
     ]);
     prop_oneof![
         1 => prop::collection::vec(any::<u8>(), 0..300),
@@ -34,11 +71,13 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn statuses() -> impl Strategy<Value = StatusCode> {
-    prop_oneof![Just(200u16), Just(200), Just(201), 100..1000u16].prop_map(|code| StatusCode::from_u16(code).unwrap())
+    prop_oneof![Just(200u16), Just(200), Just(201), 100..1000u16]
+        .prop_map(|code| StatusCode::from_u16(code).unwrap())
 }
 
 fn types() -> impl Strategy<Value = HeaderMap> {
-    let types = vec!["text/event-stream", "Text/Event-Stream; charset=utf-8", "application/json", "text/html", ""];
+    let types =
+        vec!["text/event-stream", "Text/Event-Stream; charset=utf-8", "application/json", "text/html", ""];
     prop::sample::select(types).prop_map(typed)
 }
 
@@ -73,7 +112,11 @@ proptest! {
     }
 
     #[test]
-    fn within_small_limits_any_bytes_are_read_or_refused(body in bodies(), headers in types(), size in 1..200usize) {
+    fn within_small_limits_any_bytes_are_read_or_refused(
+        body in bodies(),
+        headers in types(),
+        size in 1..200usize,
+    ) {
         let pieces: Vec<Bytes> = body.chunks(size).map(Bytes::copy_from_slice).collect();
         let steps = steps(limited(StatusCode::OK, &headers), pieces);
         let read: usize = steps.iter().map(|step| match step {
@@ -164,7 +207,11 @@ fn an_endless_success_is_refused_as_soon_as_its_limit_is_passed() {
         let limit = SMALL.body.max(SMALL.stream.total as usize) + start.len().max(again.len());
         assert!(pushed <= limit, "{name}: {pushed} bytes were read");
         let error = error.unwrap_or_else(|| panic!("{name}: no error"));
-        assert_eq!((error.category(), error.kind()), (Category::InvalidResponse, Some(ErrorKind::TooLarge)), "{name}");
+        assert_eq!(
+            (error.category(), error.kind()),
+            (Category::InvalidResponse, Some(ErrorKind::TooLarge)),
+            "{name}"
+        );
     }
 }
 

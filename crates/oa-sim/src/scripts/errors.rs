@@ -86,9 +86,10 @@ catalogue! {
     error_field: hello_broken(texts([
         "error: {\"code\":500,\"message\":\"slot unavailable\",\"type\":\"server_error\"}\n\n".to_owned(),
     ])) => Expected::broken("provider_unavailable", "slot unavailable");
-    /// The error is a text, as in Ollama and LM Studio; nothing names a category.
+    /// The error is a text, as in Ollama and LM Studio; nothing names a category. The server gave up in the middle of an
+    /// answer: the same call may succeed.
     error_text: hello_broken(texts([event(r#"{"error":"The model has crashed without additional information"}"#)]))
-        => Expected::broken("provider_invalid_response", "The model has crashed");
+        => Expected::broken("provider_unavailable", "The model has crashed");
     /// An error beside an empty list of choices.
     error_with_choices: hello_broken(texts([
         event(chunk(r#""choices":[],"error":{"message":"upstream timed out","type":"timeout","code":504}"#)),

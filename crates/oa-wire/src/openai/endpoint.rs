@@ -270,7 +270,7 @@ fn parse(given: &str) -> Result<(String, String), Error> {
         return Err(refused(given, &why));
     }
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if authority.contains('@') {
+    if holds_user_info(authority, rest) {
         // The value holds a secret: it is not quoted.
         return Err(Error::invalid_request(
             "the base URL holds user-info (`user:password@`): give the key to the provider instead",
@@ -303,6 +303,14 @@ fn parse(given: &str) -> Result<(String, String), Error> {
         }
     }
     Ok((base.clone(), base))
+}
+
+/// Whether a URL holds a user and a password: also one whose password holds a `/`, `?` or `#`, so that what looks like
+/// its port is none.
+fn holds_user_info(authority: &str, rest: &str) -> bool {
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let cut = port.is_some_and(|port| port.parse::<u16>().is_err());
+    authority.contains('@') || (cut && rest.contains('@'))
 }
 
 fn refuse_v1(given: &str, scheme: &str, rest: &str) -> Result<(), Error> {
@@ -386,8 +394,13 @@ mod tests {
 
     #[test]
     fn a_password_is_refused_and_not_shown() {
-        let error = Endpoint::new("http://user:secret@h", None).unwrap_err();
-        assert!(error.message().contains("user-info") && !error.message().contains("secret"), "{error}");
+        for base in
+            ["http://user:secret@h", "http://secret@h/v1", "http://user:sec/secret@h", "http://u:#secret@h"]
+        {
+            let error = Endpoint::new(base, None).unwrap_err();
+            assert!(error.message().contains("user-info") && !error.message().contains("secret"), "{error}");
+        }
+        assert!(Endpoint::new("http://h:8000/@team", None).is_ok());
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub(crate) struct Exchange {
     pub(crate) expect: Value,
 }
 
-/// The exchanges of `FOLDER/SERVER/NAME.json`, in order. Files of another form, and those without a response, are
-/// passed over.
+/// The exchanges of `FOLDER/SERVER/NAME.json`, in order. Files of another form, and those without a response,
+/// are passed over.
 pub(crate) fn load(folder: &Path) -> Vec<Exchange> {
     let mut paths = Vec::new();
     for server in std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display())) {
@@ -38,12 +38,17 @@ pub(crate) fn load(folder: &Path) -> Vec<Exchange> {
         }
     }
     paths.sort();
-    paths.iter().filter(|path| path.extension().is_some_and(|end| end == "json")).filter_map(|path| read(path)).collect()
+    paths
+        .iter()
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .filter_map(|path| read(path))
+        .collect()
 }
 
 fn read(path: &Path) -> Option<Exchange> {
     let text = std::fs::read(path).unwrap();
-    let file: Value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let file: Value =
+        serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let (request, response) = (file.get("request")?, file.get("response")?);
     let status = StatusCode::from_u16(response["status"].as_u64()?.try_into().ok()?).ok()?;
     let chunks = response["sse_chunks"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -79,7 +84,8 @@ impl Exchange {
         self.method == "GET" && self.path == "/v1/models"
     }
 
-    /// The tools, choice and schema that the request had, as far as they are sound; with a message of no account.
+    /// The tools, choice and schema that the request had, as far as they are sound; with a message of no
+    /// account.
     pub(crate) fn request(&self) -> CompletionRequest {
         let mut request = CompletionRequest::new([Message::user("hi")])
             .with_stream(self.is_stream || self.asked["stream"] == true);

@@ -16,7 +16,9 @@ impl Call {
     pub(crate) fn object(&self) -> Option<Value> {
         let value = match &self.arguments {
             Value::Null => return Some(Value::Object(serde_json::Map::new())),
-            Value::String(text) if text.trim().is_empty() => return Some(Value::Object(serde_json::Map::new())),
+            Value::String(text) if text.trim().is_empty() => {
+                return Some(Value::Object(serde_json::Map::new()));
+            }
             Value::String(text) => serde_json::from_str(text).ok()?,
             value => value.clone(),
         };
@@ -93,7 +95,12 @@ fn content(value: &Value) -> String {
 /// Under either of its names; where both are, they are the same.
 fn reasoning(message: &Value) -> String {
     let names = ["reasoning", "reasoning_content"];
-    names.iter().filter_map(|name| message[name].as_str()).find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+    names
+        .iter()
+        .filter_map(|name| message[name].as_str())
+        .find(|text| !text.is_empty())
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The data of each event, as the format has it.
@@ -159,7 +166,8 @@ fn add(calls: &mut Vec<(u64, Call)>, fragment: &Value) {
     });
     let call = &mut calls[at].1;
     let function = &fragment["function"];
-    call.id = call.id.take().or_else(|| fragment["id"].as_str().filter(|id| !id.is_empty()).map(str::to_owned));
+    call.id =
+        call.id.take().or_else(|| fragment["id"].as_str().filter(|id| !id.is_empty()).map(str::to_owned));
     if call.name.is_empty() {
         function["name"].as_str().unwrap_or_default().clone_into(&mut call.name);
     }
