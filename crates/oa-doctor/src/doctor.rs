@@ -118,7 +118,8 @@ impl Doctor {
     pub async fn examine_with(&self, mut progress: impl FnMut(Progress<'_>) + Send) -> Report {
         let mut log = Log::new(self.time_limit, self.secrets(), &mut progress);
         let mut found = Found::default();
-        if let Err((rest, why)) = self.make_steps(&mut log, &mut found).await {
+        // The steps hold the futures of every call: boxed, the caller's own stays small.
+        if let Err((rest, why)) = Box::pin(self.make_steps(&mut log, &mut found)).await {
             log.skip_all(rest, &why);
         }
         log.report(found.url, found.server, found.model)
