@@ -58,6 +58,7 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = TransportError;
 
+    #[inline]
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

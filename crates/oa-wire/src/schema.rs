@@ -6,7 +6,7 @@ use crate::{
     message::kind,
 };
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc};
+use std::{cell::Cell, fmt, sync::Arc};
 
 /// The schema of a tool's arguments or of a structured output.
 ///
@@ -103,7 +103,7 @@ impl JsonSchema {
         let Value::Object(root) = &value else {
             return Err(Error::invalid_request(format!("a schema must be an object, not {}", kind(&value))));
         };
-        if !describes_object(root, root, 0) {
+        if !describes_object(root, root, &Cell::new(MAX_LOOKS)) {
             return Err(Error::invalid_request(format!(
                 "the schema's root must describe an object (`\"type\": \"object\"`), got type {}",
                 root.get("type").unwrap_or(&Value::Null)
@@ -191,16 +191,19 @@ impl fmt::Debug for JsonSchema {
     }
 }
 
-/// A schema may refer to itself: what lies deeper than this was seen before.
-const MAX_DEPTH: u32 = 64;
+/// The most schemas that are looked at to find out what the root describes.
+const MAX_LOOKS: u32 = 1000;
+/// The deepest that a schema is nested; `serde_json` reads none that is deeper.
+const MAX_DEPTH: u32 = 128;
 
-fn describes_object(schema: &Map<String, Value>, root: &Map<String, Value>, depth: u32) -> bool {
-    if depth > MAX_DEPTH {
-        return false;
-    }
+/// `looks` is how many more schemas are looked at: one that refers to itself from several places would be looked at
+/// without end.
+fn describes_object(schema: &Map<String, Value>, root: &Map<String, Value>, looks: &Cell<u32>) -> bool {
+    let Some(left) = looks.get().checked_sub(1) else { return false };
+    looks.set(left);
     let below = |schema: &Value| {
         let schema = schema.as_object();
-        schema.is_some_and(|schema| describes_object(schema, root, depth + 1))
+        schema.is_some_and(|schema| describes_object(schema, root, looks))
     };
     match schema.get("type") {
         Some(Value::String(name)) => return name == "object",
@@ -315,6 +318,7 @@ mod tests {
             json!({"anyOf": [{"type": "object"}, {"type": "string"}]}),
             json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}),
             json!({"type": 3}),
+            json!({"allOf": [{"$ref": "#"}, {"$ref": "#"}, {"$ref": "#"}]}),
         ];
         for schema in good {
             assert!(JsonSchema::new(schema.clone()).is_ok(), "{schema}");

@@ -205,6 +205,24 @@ impl Decoder {
         }
     }
 
+    /// The bytes at hand, where an event begins at their start, for a reader that knows whole events by sight. Empty
+    /// where none does.
+    #[inline]
+    pub(crate) fn at_event(&mut self) -> &[u8] {
+        self.forget_taken();
+        let begins =
+            self.begun && self.line.is_empty() && self.event.is_empty() && self.total <= self.limits.total;
+        let length = self.piece.len().min(self.at + self.limits.event.min(self.limits.line));
+        if begins { &self.piece[self.at..length] } else { &[] }
+    }
+
+    /// Passes over the event of this length that stands at [`at_event`](Self::at_event).
+    #[inline]
+    pub(crate) fn skip_event(&mut self, length: usize) {
+        self.after_cr = false;
+        self.at += length;
+    }
+
     /// The last event, if the stream ended before its blank line. For the events before it, ask first.
     ///
     /// # Errors
@@ -303,6 +321,11 @@ fn without_mark(line: &[u8]) -> &[u8] {
 }
 
 impl Partial {
+    #[inline]
+    fn is_empty(&self) -> bool {
+        matches!(self.data, Data::None) && self.name.is_empty()
+    }
+
     #[inline]
     fn forget(&mut self) {
         self.data = Data::None;

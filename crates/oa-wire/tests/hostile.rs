@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode};
 use oa_wire::openai::{Catalogue, ChatCall, Limits, Profile, ResponseDecoder};
 use oa_wire::{BODY_LIMIT, Category, Error, ErrorKind, Event, sse};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 const SMALL: Limits = Limits { body: 300, stream: sse::Limits { line: 120, event: 120, total: 400 } };
 
@@ -143,7 +144,10 @@ proptest! {
                 2 => ends += usize::from(matches!(decoder.poll_event(), Some(Err(_) | Ok(Event::Done(_))))),
                 3 => decoder.end(),
                 4 => drop(decoder.snapshot()),
-                _ => drop(decoder.abort(Error::new(Category::Unavailable, "gone"))),
+                _ => {
+                    let _ = decoder.abort(Error::new(Category::Unavailable, "gone"));
+                    prop_assert!(decoder.is_done(), "nothing follows what was given up");
+                }
             }
             prop_assert!(decoder.is_done() || !was_done, "what is done stays done");
             was_done = decoder.is_done();
@@ -153,13 +157,39 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_a_list_of_models_or_none(body in bodies()) {
-        if let Ok(catalogue) = Catalogue::parse(&body) {
+    fn any_list_of_models_that_is_read_can_be_asked_for_each_of_its_models(list in models()) {
+        if let Ok(catalogue) = Catalogue::parse(&list) {
             let ids: Vec<&str> = catalogue.ids().collect();
             prop_assert_eq!(ids.len(), catalogue.entries().len());
-            prop_assert!(ids.iter().all(|id| catalogue.find(id).is_some()));
+            for id in ids {
+                prop_assert!(catalogue.find(id).is_some(), "{:?}", id);
+                let refused = catalogue.check(id).err().map(|error| error.category());
+                prop_assert!(matches!(refused, None | Some(Category::ModelNotLoaded)), "{:?}", refused);
+            }
         }
     }
+}
+
+/// Lists of models, good and bad, and what is none.
+fn models() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        "[a-z/*:-]{0,4}".prop_map(Value::from),
+        Just(json!(null)),
+        Just(json!(7)),
+        Just(json!([]))
+    ];
+    let statuses = json!(["loading", {"value": "loaded"}, "NOT_LOADED", 1, null]);
+    let status = prop::sample::select(statuses.as_array().unwrap().clone());
+    let entry = prop_oneof![
+        4 => (word.clone(), status, word.clone()).prop_map(|(id, status, alias)| {
+            json!({"id": id, "status": status, "aliases": [alias], "object": "model"})
+        }),
+        1 => word,
+    ];
+    prop_oneof![
+        9 => prop::collection::vec(entry, 0..6).prop_map(|data| json!({"data": data}).to_string().into_bytes()),
+        1 => bodies(),
+    ]
 }
 
 /// Pushes this text again and again, until the decoder has enough; gives how much that was.

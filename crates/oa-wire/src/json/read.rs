@@ -338,7 +338,8 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn expected(&self, expected: &'static str) -> Malformed {
+    /// The error that something else should stand here.
+    pub(crate) fn expected(&self, expected: &'static str) -> Malformed {
         Malformed { at: self.at, expected }
     }
 }

@@ -141,7 +141,11 @@ impl ResponseDecoder {
                 body.push(&bytes);
             }
             State::Refused { body, .. } => {
-                body.push(&bytes.slice(..bytes.len().min(ERROR_BODY.saturating_sub(body.len()))));
+                body.push(&bytes.slice(..bytes.len().min(ERROR_BODY - body.len())));
+                // Nobody reads an error without end.
+                if body.len() == ERROR_BODY {
+                    self.end();
+                }
             }
             State::Undecided { .. } => self.decide(&bytes),
             State::Ended(_) => {}

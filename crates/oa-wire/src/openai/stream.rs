@@ -17,6 +17,9 @@ use memo::{Memo, Place};
 use raw::{RawLog, Scope};
 use std::{borrow::Cow, collections::VecDeque, ops::Range, sync::Arc};
 
+/// The most tool calls of one answer. No model makes as many, and finding one among them takes time.
+const MAX_CALLS: usize = 10_000;
+
 /// Reads the event stream of one answer.
 #[derive(Debug)]
 pub(super) struct ChatStream {
@@ -81,6 +84,16 @@ impl ChatStream {
             }
             if !matches!(self.phase, Phase::Open) {
                 return self.conclude(asked);
+            }
+            // Where the next event stands whole and is known by sight, its lines need not be looked for.
+            if let Some((place, text, length)) = self.memo.recall_event(self.sse.at_event()) {
+                self.answer.chunks += 1;
+                let delta = self.answer.say(place, &text);
+                self.sse.skip_event(length);
+                if delta.is_some() {
+                    return delta.map(Ok);
+                }
+                continue;
             }
             let event = match self.sse.next_event() {
                 Ok(Some(event)) => event,
@@ -542,6 +555,9 @@ fn read_fragment(
         arguments: &arguments,
         whole,
     };
+    if answer.calls.len() > MAX_CALLS {
+        return Err(reader.expected("fewer tool calls"));
+    }
     queue.extend(answer.call(fragment));
     Ok(())
 }

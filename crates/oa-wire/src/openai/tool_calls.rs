@@ -57,6 +57,10 @@ struct Call {
 }
 
 impl Assembler {
+    pub(super) fn len(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Takes a fragment; none when it says nothing.
     pub(super) fn push(&mut self, fragment: Fragment<'_>) -> Option<ToolCallDelta> {
         let known = self.find(&fragment).filter(|&at| !self.calls[at].is_over_before(&fragment));
