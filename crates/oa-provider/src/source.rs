@@ -92,6 +92,7 @@ where
     }
 
     /// The next frame of the body; none when it is over.
+    #[inline]
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
         let frame = ready!(body.as_mut().poll_frame(cx));

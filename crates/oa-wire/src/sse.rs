@@ -175,7 +175,7 @@ impl Decoder {
         self.forget_taken();
         loop {
             let from = self.at;
-            let Some(length) = memchr::memchr2(b'\n', b'\r', &self.piece[from..]) else {
+            let Some(length) = line_end(&self.piece[from..]) else {
                 self.keep_rest()?;
                 let Some(next) = self.waiting.pop_front() else { return Ok(None) };
                 self.piece = next;
@@ -313,6 +313,16 @@ impl Decoder {
         }
         Ok(())
     }
+}
+
+/// Where the first line ends.
+#[inline]
+fn line_end(bytes: &[u8]) -> Option<usize> {
+    // A piece of a few bytes is looked through before a vectored search has begun.
+    if bytes.len() < 16 {
+        return bytes.iter().position(|&byte| byte == b'\n' || byte == b'\r');
+    }
+    memchr::memchr2(b'\n', b'\r', bytes)
 }
 
 /// The first line without its byte order mark.

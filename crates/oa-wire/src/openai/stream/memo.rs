@@ -64,11 +64,8 @@ impl Memo {
         before: &[u8],
         after: &[u8],
     ) -> Option<(Cow<'a, str>, usize)> {
-        if self.before.is_empty() {
-            return None;
-        }
         let from = before.len();
-        if !bytes.starts_with(before) {
+        if self.before.is_empty() || bytes.len() < from + after.len() || !bytes.starts_with(before) {
             return None;
         }
         let (end, escaped) = scan_text(bytes, from).ok()?;
