@@ -188,7 +188,7 @@ impl Got {
     }
 }
 
-/// The category that an error inside of a stream names.
+/// The category that an error inside of a stream names; where it names none, the server gave up.
 fn category(payload: &Value) -> String {
     let error = if payload["error"].is_null() { payload } else { &payload["error"] };
     let text = |name: &str| error[name].as_str().unwrap_or("").to_owned();
@@ -199,9 +199,8 @@ fn category(payload: &Value) -> String {
         _ if words.contains("authentication") => "provider_authentication",
         404 if text("message").contains("does not exist") => "provider_invalid_model",
         503 if text("message").contains("Loading") => "provider_model_not_loaded",
-        500.. => "provider_unavailable",
         400..=499 => "provider_invalid_request",
-        _ => "provider_invalid_response",
+        _ => "provider_unavailable",
     };
     category.to_owned()
 }
