@@ -127,13 +127,14 @@ pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result
         }
         if head.status.is_success() {
             let status = head.status.as_u16();
-            return Catalogue::parse(&bytes).map_err(|error| endpoint.strike_key(error.with_status(status)));
+            return Catalogue::parse(&bytes)
+                .map_err(|error| endpoint.strike_secrets(error.with_status(status)));
         }
         let url = endpoint.models_uri().to_string();
         let mut received = Received::new(ErrorContext::Http, head.status, &head.headers, &bytes, &url);
         received.now = Some(SystemTime::now());
         received.key = endpoint.key();
-        Err(classify(&received))
+        Err(endpoint.strike_secrets(classify(&received)))
     })
     .await
 }

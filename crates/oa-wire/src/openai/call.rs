@@ -307,7 +307,7 @@ impl ResponseDecoder {
             Received::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
         received.now = self.now;
         received.key = self.endpoint.as_ref().and_then(Endpoint::key);
-        let error = classify(&received);
+        let error = self.struck(classify(&received));
         match &self.request_id {
             Some(id) if error.request_id().is_none() => error.with_request_id(Some(id.clone())),
             _ => error,
@@ -317,8 +317,12 @@ impl ResponseDecoder {
     fn found(&self, error: Error, body: &[u8]) -> Error {
         let error = error.with_status(self.status.as_u16()).with_request_id(self.request_id.clone());
         let error = if body.is_empty() { error } else { error.with_body(body) };
+        self.struck(error)
+    }
+
+    fn struck(&self, error: Error) -> Error {
         match &self.endpoint {
-            Some(endpoint) => endpoint.strike_key(error),
+            Some(endpoint) => endpoint.strike_secrets(error),
             None => error,
         }
     }

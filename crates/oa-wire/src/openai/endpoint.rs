@@ -108,9 +108,12 @@ impl Endpoint {
         if stream { &self.0.stream } else { &self.0.json }
     }
 
-    /// Cuts the key out of the message and the body of an error: a server may echo it anywhere.
-    pub fn strike_key(&self, error: Error) -> Error {
-        strike(error, self.key())
+    /// Cuts the key, and the values of other headers that are marked sensitive, out of the message, the server's words
+    /// and the body of an error: a server may echo them anywhere.
+    pub fn strike_secrets(&self, error: Error) -> Error {
+        let headers = self.0.json.values().filter(|value| value.is_sensitive());
+        let secrets = headers.filter_map(|value| value.to_str().ok());
+        secrets.fold(strike(error, self.key()), |error, secret| strike(error, Some(secret)))
     }
 
     /// The key, to be cut out of what servers echo. Do not show it.
@@ -401,6 +404,18 @@ mod tests {
             assert!(error.message().contains("user-info") && !error.message().contains("secret"), "{error}");
         }
         assert!(Endpoint::new("http://h:8000/@team", None).is_ok());
+    }
+
+    #[test]
+    fn an_echoed_secret_is_cut_out() {
+        let mut secret = HeaderValue::from_static("team-canary-2");
+        secret.set_sensitive(true);
+        let endpoint = Endpoint::new("http://h", Some(ApiKey::new("sk-canary-1").unwrap())).unwrap();
+        let endpoint = endpoint.with_header(HeaderName::from_static("x-api-key"), secret);
+        let echo = "bad keys sk-canary-1 and team-canary-2";
+        let error = endpoint.strike_secrets(Error::invalid_response(echo).with_body(echo.as_bytes()));
+        assert_eq!(error.message(), "bad keys *** and ***");
+        assert_eq!(error.body().unwrap().as_ref(), b"bad keys *** and ***");
     }
 
     #[test]
