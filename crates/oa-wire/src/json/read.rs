@@ -64,7 +64,7 @@ impl<'a> Reader<'a> {
     /// when it is no object.
     #[inline]
     pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<bool> {
-        if self.kind()? != Kind::Object {
+        if self.next_byte() != Some(b'{') {
             self.skip()?;
             return Ok(false);
         }
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     /// skipped, when it is no array.
     #[inline]
     pub(crate) fn array(&mut self, mut element: impl FnMut(&mut Self, usize) -> Read<()>) -> Read<bool> {
-        if self.kind()? != Kind::Array {
+        if self.next_byte() != Some(b'[') {
             self.skip()?;
             return Ok(false);
         }
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
     /// Reads a text; none, and the value skipped, when it is something else.
     #[inline]
     pub(crate) fn text(&mut self) -> Read<Option<Cow<'a, str>>> {
-        if self.kind()? != Kind::Text {
+        if self.next_byte() != Some(b'"') {
             self.skip()?;
             return Ok(None);
         }
@@ -116,7 +116,7 @@ impl<'a> Reader<'a> {
     /// Reads a text and tells where it lies between its quotes, if it is a text without escapes.
     #[inline]
     pub(crate) fn text_at(&mut self) -> Read<Option<(Cow<'a, str>, std::ops::Range<usize>)>> {
-        if self.kind()? != Kind::Text {
+        if self.next_byte() != Some(b'"') {
             self.skip()?;
             return Ok(None);
         }
@@ -133,7 +133,7 @@ impl<'a> Reader<'a> {
     /// Reads any value as it is written.
     #[inline]
     pub(crate) fn raw(&mut self) -> Read<&'a str> {
-        self.kind()?;
+        self.next_byte();
         let from = self.at;
         self.skip()?;
         Ok(&self.text[from..self.at])
@@ -184,7 +184,9 @@ impl<'a> Reader<'a> {
                 self.enter()?;
                 if !self.eat(b'}') {
                     loop {
-                        self.open_key()?;
+                        if !self.eat(b'"') {
+                            return Err(self.expected("a key"));
+                        }
                         self.skip_quoted()?;
                         self.colon()?;
                         self.skip()?;
@@ -209,21 +211,12 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn key(&mut self) -> Read<Cow<'a, str>> {
-        self.open_key()?;
-        self.at -= 1;
+        if self.next_byte() != Some(b'"') {
+            return Err(self.expected("a key"));
+        }
         let key = self.quoted()?;
         self.colon()?;
         Ok(key)
-    }
-
-    fn open_key(&mut self) -> Read<()> {
-        match self.next_byte() {
-            Some(b'"') => {
-                self.at += 1;
-                Ok(())
-            }
-            _ => Err(self.expected("a key")),
-        }
     }
 
     fn colon(&mut self) -> Read<()> {
@@ -330,7 +323,8 @@ impl<'a> Reader<'a> {
     fn next_byte(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
+            // One comparison for what mostly stands there.
+            if byte > b' ' || !matches!(byte, b' ' | b'\n' | b'\r' | b'\t') {
                 return Some(byte);
             }
             self.at += 1;
