@@ -285,6 +285,10 @@ fn parse(given: &str) -> Result<(String, String), Error> {
         let why = format!("has {what}: use `{scheme}://{}`", rest[..at].trim_end_matches('/'));
         return Err(refused(given, &why));
     }
+    if let Some(bad) = rest.chars().find(|char| scheme != "unix" && !char.is_ascii_graphic()) {
+        let why = format!("is not a URL: it holds `{}`; percent-encode it", bad.escape_default());
+        return Err(refused(given, &why));
+    }
     let rest = rest.trim_end_matches('/');
     if scheme == "unix" {
         if !rest.starts_with('/') {
@@ -385,6 +389,8 @@ mod tests {
             ("http://h:99999", "has the port `99999`"),
             ("http://h:x", "has the port `x`"),
             ("http://a b", "is not a URL"),
+            ("http://h/V1\u{2028}/", "is not a URL: it holds `\\u{2028}`"),
+            ("http://h/caf\u{e9}", "is not a URL"),
             ("unix://run/a", "names no socket"),
         ];
         for (base, why) in cases {
