@@ -279,17 +279,19 @@ fn parse(given: &str) -> Result<(String, String), Error> {
             "the base URL holds user-info (`user:password@`): give the key to the provider instead",
         ));
     }
+    let rest = rest.trim_end_matches(|char: char| char == '/' || char.is_whitespace());
     refuse_v1(given, &scheme, rest)?;
     if let Some(at) = rest.find(['?', '#']) {
         let what = if rest.as_bytes()[at] == b'?' { "a query" } else { "a fragment" };
         let why = format!("has {what}: use `{scheme}://{}`", rest[..at].trim_end_matches('/'));
         return Err(refused(given, &why));
     }
-    if let Some(bad) = rest.chars().find(|char| scheme != "unix" && !char.is_ascii_graphic()) {
+    // A socket's path is a path, and may hold what a URL may not.
+    let legal = |char: char| if scheme == "unix" { !char.is_control() } else { char.is_ascii_graphic() };
+    if let Some(bad) = rest.chars().find(|char| !legal(*char)) {
         let why = format!("is not a URL: it holds `{}`; percent-encode it", bad.escape_default());
         return Err(refused(given, &why));
     }
-    let rest = rest.trim_end_matches('/');
     if scheme == "unix" {
         if !rest.starts_with('/') {
             return Err(refused(given, "names no socket: use `unix:///path/of/the/socket`"));
@@ -389,7 +391,10 @@ mod tests {
             ("http://h:99999", "has the port `99999`"),
             ("http://h:x", "has the port `x`"),
             ("http://a b", "is not a URL"),
-            ("http://h/V1\u{2028}/", "is not a URL: it holds `\\u{2028}`"),
+            ("http://h/V1\u{2028}/", "use `http://h`"),
+            ("http://h/x\u{2028}y/", "is not a URL: it holds `\\u{2028}`"),
+            ("unix:///a\u{7}b", "is not a URL: it holds `\\u{7}`"),
+            ("unix:///\r\n/", "names no socket"),
             ("http://h/caf\u{e9}", "is not a URL"),
             ("unix://run/a", "names no socket"),
         ];
