@@ -15,7 +15,7 @@ use crate::{
 use bytes::Bytes;
 use memo::{Memo, Place};
 use raw::{RawLog, Scope};
-use std::{borrow::Cow, collections::VecDeque, ops::Range, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, ops::Range, sync::Arc, task::Poll};
 
 /// The most tool calls of one answer. No model makes as many, and finding one among them takes time.
 const MAX_CALLS: usize = 10_000;
@@ -85,37 +85,43 @@ impl ChatStream {
             if !matches!(self.phase, Phase::Open) {
                 return self.conclude(asked);
             }
-            // Where the next event stands whole and is known by sight, its lines need not be looked for.
-            if let Some((place, text, length)) = self.memo.recall_event(self.sse.at_event()) {
-                self.answer.chunks += 1;
-                let delta = self.answer.say(place, &text);
-                self.sse.skip_event(length);
-                if delta.is_some() {
-                    return delta.map(Ok);
-                }
-                continue;
-            }
-            let event = match self.sse.next_event() {
-                Ok(Some(event)) => event,
-                Ok(None) => return None,
-                Err(limit) => {
-                    self.phase = Phase::Failed(too_large(limit));
-                    continue;
-                }
-            };
-            // An event by name is no chunk, whatever it looks like.
-            let is_chunk = event.name().is_empty() && !event.is_error_field();
-            if let Some((place, text)) = is_chunk.then(|| self.memo.recall(event.data())).flatten() {
-                self.answer.chunks += 1;
-                if let Some(delta) = self.answer.say(place, &text) {
-                    return Some(Ok(delta));
-                }
-                continue;
-            }
-            if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
-                self.phase = phase;
+            match self.read_one() {
+                Poll::Ready(Some(event)) => return Some(Ok(event)),
+                Poll::Ready(None) => {}
+                Poll::Pending => return None,
             }
         }
+    }
+
+    /// Reads one event of the stream: its only delta where the memo knew it, and else what it says goes into the queue
+    /// and the phase. Pending when more bytes are needed.
+    #[inline]
+    fn read_one(&mut self) -> Poll<Option<Event>> {
+        // Where the next event stands whole and is known by sight, its lines need not be looked for.
+        if let Some((place, text, length)) = self.memo.recall_event(self.sse.at_event()) {
+            self.answer.chunks += 1;
+            let delta = self.answer.say(place, &text);
+            self.sse.skip_event(length);
+            return Poll::Ready(delta);
+        }
+        let event = match self.sse.next_event() {
+            Ok(Some(event)) => event,
+            Ok(None) => return Poll::Pending,
+            Err(limit) => {
+                self.phase = Phase::Failed(too_large(limit));
+                return Poll::Ready(None);
+            }
+        };
+        // An event by name is no chunk, whatever it looks like.
+        let is_chunk = event.name().is_empty() && !event.is_error_field();
+        if let Some((place, text)) = is_chunk.then(|| self.memo.recall(event.data())).flatten() {
+            self.answer.chunks += 1;
+            return Poll::Ready(self.answer.say(place, &text));
+        }
+        if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
+            self.phase = phase;
+        }
+        Poll::Ready(None)
     }
 
     /// The body ended: reads a last event without its blank line, and decides what the end means.
@@ -152,15 +158,8 @@ impl ChatStream {
     /// Reads what was pushed and not asked for: its events wait in the queue.
     fn read_rest(&mut self) {
         while matches!(self.phase, Phase::Open) {
-            match self.sse.next_event() {
-                Ok(Some(event)) => {
-                    if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
-                        self.phase = phase;
-                    }
-                }
-                Ok(None) => return,
-                Err(limit) => self.phase = Phase::Failed(too_large(limit)),
-            }
+            let Poll::Ready(event) = self.read_one() else { return };
+            self.queue.extend(event);
         }
     }
 
