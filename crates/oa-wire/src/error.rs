@@ -6,7 +6,7 @@ mod report;
 pub use category::{Category, UnknownCategory};
 pub use report::{AttemptReport, ErrorReport};
 
-use crate::{FinishReason, JsonSchema, Response, Usage};
+use crate::{FinishReason, JsonSchema, Response, Usage, text::OneLine};
 use bytes::Bytes;
 use std::{borrow::Cow, error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -529,21 +529,6 @@ impl StdError for Error {
 impl From<std::convert::Infallible> for Error {
     fn from(never: std::convert::Infallible) -> Self {
         match never {}
-    }
-}
-
-/// Writes a text on one line: a server's message may hold line breaks.
-struct OneLine<'a>(&'a str);
-
-impl fmt::Display for OneLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, line) in self.0.split(['\n', '\r']).filter(|line| !line.is_empty()).enumerate() {
-            if at > 0 {
-                f.write_str(" ")?;
-            }
-            f.write_str(line)?;
-        }
-        Ok(())
     }
 }
 

@@ -7,18 +7,19 @@
 mod read;
 mod write;
 
-use std::borrow::Cow;
+use serde_json::Value;
 
 pub(crate) use read::{Kind, Malformed, Reader, scan_text, unescape};
 pub(crate) use write::{equal, push_schema_in_order, push_sorted, push_text};
 
-/// Bytes as text; what is not UTF-8 becomes U+FFFD. The standard library's lossy decoding looks at every byte by
-/// itself: nearly all bodies are sound, and the plain check is many times as fast.
-#[inline]
-pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => Cow::Borrowed(text),
-        Err(_) => String::from_utf8_lossy(bytes),
+/// True for a member that carries a value: not null, false, or empty.
+pub(crate) fn is_meaningful(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(object) => !object.is_empty(),
+        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

@@ -31,6 +31,7 @@
 mod completion;
 mod config;
 mod error;
+mod error_body;
 mod event;
 mod json;
 mod message;
@@ -39,6 +40,7 @@ mod request;
 mod response;
 mod schema;
 pub mod sse;
+mod text;
 mod tool;
 mod validate;
 

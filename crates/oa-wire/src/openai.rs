@@ -1,7 +1,6 @@
 //! The OpenAI Chat Completions mapping: one file per question.
 
 mod call;
-mod classify;
 mod decode;
 mod encode;
 mod endpoint;
@@ -10,7 +9,7 @@ mod models;
 mod stream;
 mod tool_calls;
 
+pub use crate::error_body::{ErrorContext, ErrorResponse as Received, classify};
 pub use call::{ChatCall, ResponseDecoder};
-pub use classify::{ErrorContext, Received, classify};
 pub use endpoint::{ApiKey, Endpoint, Limits, Profile};
 pub use models::{Catalogue, ModelEntry};

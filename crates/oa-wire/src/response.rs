@@ -1,6 +1,6 @@
 //! What came back: the message, why it ended, what it cost, and everything the server sent.
 
-use crate::{AssistantMessage, json::lossy};
+use crate::{AssistantMessage, text::lossy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -23,7 +23,7 @@
 //! # Ok::<(), oa_wire::sse::LimitExceeded>(())
 //! ```
 
-use crate::json::lossy;
+use crate::text::lossy;
 use bytes::Bytes;
 use std::{borrow::Cow, collections::VecDeque, fmt, ops::Range};
 

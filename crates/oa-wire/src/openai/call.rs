@@ -1,7 +1,6 @@
 //! One exchange as a value: the request as bytes, and a decoder for what comes back. No awaiting.
 
 use super::{
-    classify::{ErrorContext, Received, classify, request_id},
     decode::{Asked, Body, Parts, read_body, start_of},
     encode::encode,
     endpoint::{Endpoint, Limits, Profile},
@@ -9,7 +8,10 @@ use super::{
 };
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw,
-    Response, TextDelta, json::lossy, validate::validate,
+    Response, TextDelta,
+    error_body::{ErrorContext, ErrorResponse, classify, request_id},
+    text::lossy,
+    validate::validate,
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, header};
@@ -273,7 +275,7 @@ impl ResponseDecoder {
                 return parts.respond(&self.asked, kept).map_err(|error| self.found(error, body));
             }
             Ok(Body::ErrorEnvelope) => {
-                return Err(self.classify(ErrorContext::Body200, &HeaderMap::new(), body));
+                return Err(self.classify(ErrorContext::SuccessBody, &HeaderMap::new(), body));
             }
             Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
@@ -304,7 +306,7 @@ impl ResponseDecoder {
     fn classify(&self, context: ErrorContext, headers: &HeaderMap, body: &[u8]) -> Error {
         let url = self.endpoint.as_ref().map(|endpoint| endpoint.chat_uri().to_string());
         let mut received =
-            Received::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
+            ErrorResponse::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
         received.now = self.now;
         received.key = self.endpoint.as_ref().and_then(Endpoint::key);
         let error = self.struck(classify(&received));

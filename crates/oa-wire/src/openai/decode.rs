@@ -1,9 +1,10 @@
 //! Body to response: what an answer says, held against what was asked.
 
-use super::{classify::shown, tool_calls::RawCall};
+use super::tool_calls::RawCall;
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, JsonSchema, Raw, Response,
     StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
+    error_body::excerpt,
     json::{Kind, Malformed, Reader},
 };
 use serde_json::Value;
@@ -361,5 +362,5 @@ pub(super) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
 
 /// The start of a body, for a message: one line, at most 200 characters.
 pub(super) fn start_of(text: &str) -> String {
-    shown(text, 200)
+    excerpt(text, 200)
 }

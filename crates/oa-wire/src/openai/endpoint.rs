@@ -1,7 +1,6 @@
 //! Where to: the base URL, the key, the headers, and what is bound to them.
 
-use super::classify::strike;
-use crate::{Category, Error};
+use crate::{Category, Error, error_body::redact_error};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri};
 use std::{fmt, sync::Arc};
 
@@ -113,7 +112,7 @@ impl Endpoint {
     pub fn strike_secrets(&self, error: Error) -> Error {
         let headers = self.0.json.values().filter(|value| value.is_sensitive());
         let secrets = headers.filter_map(|value| value.to_str().ok());
-        secrets.fold(strike(error, self.key()), |error, secret| strike(error, Some(secret)))
+        secrets.fold(redact_error(error, self.key()), |error, secret| redact_error(error, Some(secret)))
     }
 
     /// The key, to be cut out of what servers echo. Do not show it.

@@ -1,7 +1,10 @@
 //! What a server says it serves: `GET /v1/models`, read leniently, and whether a model is among it.
 
-use super::classify::{ErrorContext, Received, classify, is_error_envelope};
-use crate::{Category, Error};
+use crate::{
+    Category, Error,
+    error_body::{ErrorContext, ErrorResponse, classify, is_error_envelope},
+    text::one_line,
+};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -58,7 +61,13 @@ impl Catalogue {
     pub fn parse(body: &[u8]) -> Result<Self, Error> {
         if is_error_envelope(body) {
             let headers = HeaderMap::new();
-            return Err(classify(&Received::new(ErrorContext::Body200, StatusCode::OK, &headers, body, "")));
+            return Err(classify(&ErrorResponse::new(
+                ErrorContext::SuccessBody,
+                StatusCode::OK,
+                &headers,
+                body,
+                "",
+            )));
         }
         let value: Option<Value> = serde_json::from_slice(body).ok();
         let listed = value.as_ref().and_then(list).ok_or_else(|| no_list(body))?;
@@ -208,16 +217,6 @@ fn no_list(body: &[u8]) -> Error {
 
 fn shown(id: &str) -> String {
     one_line(id, ID_SHOWN)
-}
-
-/// The start of the text on one line, without control characters.
-fn one_line(text: &str, limit: usize) -> String {
-    let text = text.replace(char::is_control, " ");
-    let text = text.trim();
-    match text.char_indices().nth(limit) {
-        Some((at, _)) => format!("{}…", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 /// How far an id is from the model asked for: first those of which one contains the other, then by edits.

@@ -1,6 +1,6 @@
-//! What the words of an error say that its status does not: the tables of codes, types and phrases.
+//! Tables of codes, types and phrases: what the text of an error says that its status does not.
 
-use super::{envelope::Said, retry_after};
+use super::{delay, parse::ErrorBody};
 use crate::{Category, ErrorKind};
 use http::StatusCode;
 
@@ -159,7 +159,7 @@ const MEDIUM_PHRASES: &[&str] = &[
     "image input is not enabled",
     "only supports text input",
 ];
-const MISTAKES_CALLED_500: &[&str] = &[
+const CLIENT_ERRORS_CALLED_500: &[&str] = &[
     "json.exception.parse_error",
     "parse error at line",
     "failed to parse tools",
@@ -222,8 +222,8 @@ const FILTER_PHRASES: &[&str] = &[
 ];
 const COOLDOWN: &str = "no deployments available";
 
-/// The words of an error, ready to be looked up.
-pub(super) struct Words {
+/// The texts of an error, ready to be looked up.
+pub(super) struct ErrorText {
     /// The messages, lowercase.
     text: String,
     /// Codes and types, the wrapped error's too, lowercase without separators, in the order of their weight.
@@ -231,19 +231,19 @@ pub(super) struct Words {
     names_model: bool,
 }
 
-impl Words {
-    pub(super) fn of(said: &Said) -> Self {
-        let upstream = said.upstream_message.as_deref().unwrap_or_default();
-        let names = [&said.code, &said.r#type, &said.upstream_code, &said.upstream_type];
+impl ErrorText {
+    pub(super) fn of(body: &ErrorBody) -> Self {
+        let upstream = body.upstream_message.as_deref().unwrap_or_default();
+        let names = [&body.code, &body.r#type, &body.upstream_code, &body.upstream_type];
         Self {
-            text: format!("{}\n{upstream}", said.message).to_lowercase(),
+            text: format!("{}\n{upstream}", body.message).to_lowercase(),
             names: names.into_iter().flatten().map(|name| squeezed(name)).collect(),
-            names_model: said.param.as_deref() == Some("model"),
+            names_model: body.param.as_deref() == Some("model"),
         }
     }
 
     /// The messages, lowercase.
-    pub(super) fn text(&self) -> &str {
+    pub(super) fn messages(&self) -> &str {
         &self.text
     }
 
@@ -260,40 +260,42 @@ impl Words {
         match status {
             Some(402) => true,
             Some(401) => false,
-            _ if self.named(SPENT_QUOTA) => true,
+            _ if self.has_name(SPENT_QUOTA) => true,
             // Per-minute quotas are worded like spent ones, but say when they are filled again.
             None | Some(400 | 403 | 429) => {
-                self.says(QUOTA_PHRASES) && retry_after::in_text(&self.text).is_none()
+                self.has_phrase(QUOTA_PHRASES) && delay::in_text(&self.text).is_none()
             }
             Some(_) => false,
         }
     }
 
     /// The key is wrong, whatever the status says.
-    pub(super) fn bad_key(&self) -> bool {
-        self.named(BAD_KEY) || self.says(KEY_PHRASES)
+    pub(super) fn is_auth_failure(&self) -> bool {
+        self.has_name(BAD_KEY) || self.has_phrase(KEY_PHRASES)
     }
 
     /// The model cannot take an image, audio, video or document.
     pub(super) fn unsupported_medium(&self) -> bool {
-        self.named(NO_MEDIUM) || self.says(MEDIUM_PHRASES) || self.sentences().any(refuses_medium)
+        self.has_name(NO_MEDIUM) || self.has_phrase(MEDIUM_PHRASES) || self.sentences().any(refuses_medium)
     }
 
     /// The server calls it its own failure, but the request is at fault.
-    pub(super) fn mistake_of_the_client(&self) -> bool {
-        self.says(MISTAKES_CALLED_500)
+    pub(super) fn is_client_error(&self) -> bool {
+        self.has_phrase(CLIENT_ERRORS_CALLED_500)
     }
 
     /// The model does not exist, in words that mean nothing else.
     pub(super) fn unknown_model(&self) -> bool {
-        self.named(UNKNOWN_MODEL) || self.says(UNKNOWN_MODEL_PHRASES) || quoted_model_missing(&self.text)
+        self.has_name(UNKNOWN_MODEL)
+            || self.has_phrase(UNKNOWN_MODEL_PHRASES)
+            || quoted_model_missing(&self.text)
     }
 
     /// The model does not exist, for an error that says already that something does not.
-    pub(super) fn unknown_model_loosely(&self) -> bool {
+    pub(super) fn maybe_unknown_model(&self) -> bool {
         self.names_model
             || self.unknown_model()
-            || self.says(UNKNOWN_MODEL_PHRASES_OF_404)
+            || self.has_phrase(UNKNOWN_MODEL_PHRASES_OF_404)
             || self.text.starts_with("model: ")
             || model_then(
                 &self.text,
@@ -321,16 +323,16 @@ impl Words {
             "not yet loaded",
             "unloaded",
         ];
-        self.named(NOT_LOADED)
-            || self.says(NOT_LOADED_PHRASES)
+        self.has_name(NOT_LOADED)
+            || self.has_phrase(NOT_LOADED_PHRASES)
             || self.text.starts_with("loading model")
             || model_then(&self.text, 60, STATES)
     }
 
     /// The model is loading, for an error that says already that the server cannot serve now.
-    pub(super) fn loading_loosely(&self) -> bool {
+    pub(super) fn maybe_loading(&self) -> bool {
         self.loading()
-            || self.says(&["not loaded", "unloaded", "warming up"])
+            || self.has_phrase(&["not loaded", "unloaded", "warming up"])
             || word_starts(&self.text, "loading").next().is_some()
     }
 
@@ -347,8 +349,8 @@ impl Words {
 
     pub(super) fn is(&self, kind: ErrorKind) -> bool {
         match kind {
-            ErrorKind::ContextOverflow => self.named(OVERFLOW) || self.says(OVERFLOW_PHRASES),
-            ErrorKind::ContentFilter => self.named(FILTERED) || self.says(FILTER_PHRASES),
+            ErrorKind::ContextOverflow => self.has_name(OVERFLOW) || self.has_phrase(OVERFLOW_PHRASES),
+            ErrorKind::ContentFilter => self.has_name(FILTERED) || self.has_phrase(FILTER_PHRASES),
             _ => false,
         }
     }
@@ -358,7 +360,7 @@ impl Words {
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Some("a forward proxy on the way, not the server, asks for credentials");
         }
-        if self.text.contains(COOLDOWN) || self.named(&["alldeploymentsincooldown"]) {
+        if self.text.contains(COOLDOWN) || self.has_name(&["alldeploymentsincooldown"]) {
             return Some(
                 "the router paused its deployments after an earlier error of their upstream, which this one \
                  hides: look for it (a wrong key, a wrong model, a refused connection) in the call \
@@ -368,11 +370,11 @@ impl Words {
         None
     }
 
-    fn named(&self, names: &[&str]) -> bool {
+    fn has_name(&self, names: &[&str]) -> bool {
         self.names.iter().any(|name| names.contains(&name.as_str()))
     }
 
-    fn says(&self, phrases: &[&str]) -> bool {
+    fn has_phrase(&self, phrases: &[&str]) -> bool {
         phrases.iter().any(|phrase| self.text.contains(phrase))
     }
 

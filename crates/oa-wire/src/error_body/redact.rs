@@ -1,54 +1,80 @@
-//! What of a server's text may be shown: bounded, without control characters, keys and prompts.
+//! Redacts what a server sent: no control characters, keys or prompts are shown.
 
+use super::parse::ErrorBody;
+use crate::{
+    Error,
+    text::{bounded, one_line, start},
+};
 use memchr::memmem;
 use std::borrow::Cow;
 
-/// The most characters of a message.
-pub(super) const MESSAGE_LIMIT: usize = 2000;
-/// The most characters of a wrapped message that is shown after it.
-pub(super) const UPSTREAM_LIMIT: usize = 500;
 /// The most characters of a code, type or param.
-pub(super) const WORD_LIMIT: usize = 200;
+const WORD_LIMIT: usize = 200;
 /// The most bytes of a text that are looked at.
 const READ: usize = 16 * 1024;
 
 /// The text without control characters other than line breaks, and without the prompt where it is echoed.
-pub(super) fn clean(text: &str) -> String {
+fn clean(text: &str) -> String {
     let text = start(text, READ).trim();
     let text: String =
         text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect();
     without_prompt(&text).trim().to_owned()
 }
 
-/// The first `limit` characters, with an ellipsis if there were more.
-pub(super) fn bounded(text: &str, limit: usize) -> String {
-    match text.char_indices().nth(limit) {
-        Some((at, _)) => format!("{}…", text[..at].trim_end()),
-        None => text.to_owned(),
+/// The start of what a server sent, on one line, without the texts of messages that it may echo.
+pub(crate) fn excerpt(text: &str, limit: usize) -> String {
+    one_line(&clean(text), limit)
+}
+
+/// The body with nothing in it that must not be shown.
+pub(super) fn redact(body: ErrorBody, secrets: &Secrets<'_>) -> ErrorBody {
+    let text = |text: String| secrets.redact(&clean(&text));
+    let word = |word: Option<String>| {
+        let word = word.map(|word| bounded(&secrets.redact(&clean(&word)), WORD_LIMIT));
+        word.filter(|word| !word.trim().is_empty())
+    };
+    ErrorBody {
+        message: text(body.message),
+        code: word(body.code),
+        r#type: word(body.r#type),
+        param: word(body.param),
+        status: body.status,
+        upstream_message: body.upstream_message.map(text).filter(|message| !message.is_empty()),
+        upstream_code: word(body.upstream_code),
+        upstream_type: word(body.upstream_type),
     }
 }
 
-/// The text on one line.
-pub(super) fn flat(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// At most the first `limit` bytes.
-pub(super) fn start(text: &str, limit: usize) -> &str {
-    let mut end = limit.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
+/// An error that was made from what a server sent, without the key that was sent to it.
+pub(crate) fn redact_error(error: Error, key: Option<&str>) -> Error {
+    let secrets = Secrets { key };
+    let message = secrets.redact_cut(error.message());
+    let mut details = error.server().clone();
+    let all = [
+        &mut details.code,
+        &mut details.r#type,
+        &mut details.param,
+        &mut details.upstream_message,
+        &mut details.upstream_code,
+    ];
+    for word in all.into_iter().flatten() {
+        *word = secrets.redact_cut(word);
     }
-    &text[..end]
+    let error = if details == *error.server() { error } else { error.with_server(details) };
+    let error = match error.body().map(|body| secrets.redact_bytes(body).into_owned()) {
+        Some(body) => error.with_body(&body),
+        None => error,
+    };
+    if message == error.message() { error } else { error.with_message(message) }
 }
 
-/// What is struck out wherever it is echoed.
+/// What is redacted wherever it is echoed.
 pub(super) struct Secrets<'a> {
     /// The key that was sent.
     pub(super) key: Option<&'a str>,
 }
 
-const STRUCK: &str = "***";
+const REDACTED: &str = "***";
 /// Shorter keys are placeholders for servers that check none, and may be parts of words.
 const SHORTEST_KEY: usize = 6;
 /// A shorter piece of a key gives nothing away, and may be a part of words.
@@ -56,30 +82,30 @@ const SHORTEST_PIECE: usize = 4;
 
 impl Secrets<'_> {
     /// The text without the key, and without what looks like one.
-    pub(super) fn strike(&self, text: &str) -> String {
+    pub(super) fn redact(&self, text: &str) -> String {
         let text = match self.known() {
-            Some(key) => Cow::Owned(text.replace(key, STRUCK)),
+            Some(key) => Cow::Owned(text.replace(key, REDACTED)),
             None => Cow::Borrowed(text),
         };
         without_bearers(&without_keys(&text))
     }
 
-    /// Like [`strike`](Self::strike), for a text that may have been cut (`…`) in the middle of the key.
-    pub(super) fn strike_cut(&self, text: &str) -> String {
-        let mut text = self.strike(text);
+    /// Like [`redact`](Self::redact), for a text that may have been cut (`…`) in the middle of the key.
+    pub(super) fn redact_cut(&self, text: &str) -> String {
+        let mut text = self.redact(text);
         let Some(key) = self.known() else { return text };
         let cuts: Vec<usize> = text.match_indices('…').map(|(at, _)| at).collect();
         for at in cuts.into_iter().rev() {
             let mut pieces = (SHORTEST_PIECE..key.len()).rev().filter_map(|length| key.get(..length));
             if let Some(piece) = pieces.find(|piece| text[..at].ends_with(piece)) {
-                text.replace_range(at - piece.len()..at, STRUCK);
+                text.replace_range(at - piece.len()..at, REDACTED);
             }
         }
         text
     }
 
     /// The bytes without the key.
-    pub(super) fn strike_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+    pub(super) fn redact_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
         let Some(key) = self.known() else {
             return Cow::Borrowed(bytes);
         };
@@ -87,7 +113,7 @@ impl Secrets<'_> {
         let mut from = 0;
         for at in memmem::find_iter(bytes, key) {
             out.extend_from_slice(&bytes[from..at]);
-            out.extend_from_slice(STRUCK.as_bytes());
+            out.extend_from_slice(REDACTED.as_bytes());
             from = at + key.len();
         }
         if from == 0 {
@@ -119,7 +145,7 @@ fn without_keys(text: &str) -> String {
         });
         if let Some((prefix, length)) = key {
             out.push_str(&text[from..at + prefix]);
-            out.push_str(STRUCK);
+            out.push_str(REDACTED);
             at += prefix + length;
             from = at;
         } else {
@@ -147,7 +173,7 @@ fn without_bearers(text: &str) -> String {
             || length >= 8 && text[token..token + length].contains(|c: char| c.is_ascii_digit());
         if is_token {
             out.push_str(&text[from..token]);
-            out.push_str(STRUCK);
+            out.push_str(REDACTED);
             from = token + length;
         }
     }
@@ -238,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_are_struck_out_and_words_are_not() {
+    fn keys_are_redacted_and_words_are_not() {
         let secrets = Secrets { key: Some(" my-local-key ") };
         for (text, want) in [
             ("key my-local-key refused", "key *** refused"),
@@ -255,12 +281,12 @@ mod tests {
             ("Ensure Key has `Bearer ` prefix", "Ensure Key has `Bearer ` prefix"),
             ("Bearer Bearer abc12345", "Bearer Bearer ***"),
         ] {
-            assert_eq!(secrets.strike(text), want);
+            assert_eq!(secrets.redact(text), want);
         }
     }
 
     #[test]
-    fn a_key_that_was_cut_is_struck_out() {
+    fn a_key_that_was_cut_is_redacted() {
         let secrets = Secrets { key: Some("my-local-key") };
         for (text, want) in [
             ("starts with `x my-local-k…`", "starts with `x ***…`"),
@@ -269,17 +295,17 @@ mod tests {
             ("tummy…", "tummy…"),
             ("my-local-k", "my-local-k"),
         ] {
-            assert_eq!(secrets.strike_cut(text), want);
+            assert_eq!(secrets.redact_cut(text), want);
         }
     }
 
     #[test]
     fn a_placeholder_is_no_key() {
         let secrets = Secrets { key: Some("EMPTY") };
-        assert_eq!(secrets.strike("EMPTY body"), "EMPTY body");
-        assert_eq!(Secrets { key: None }.strike_bytes(b"abc"), Cow::Borrowed(b"abc"));
+        assert_eq!(secrets.redact("EMPTY body"), "EMPTY body");
+        assert_eq!(Secrets { key: None }.redact_bytes(b"abc"), Cow::Borrowed(b"abc"));
         assert_eq!(
-            &*Secrets { key: Some("secret") }.strike_bytes(b"a secret, the secret."),
+            &*Secrets { key: Some("secret") }.redact_bytes(b"a secret, the secret."),
             b"a ***, the ***."
         );
     }
@@ -307,8 +333,5 @@ mod tests {
     #[test]
     fn control_characters_go_and_lines_stay() {
         assert_eq!(clean("\u{0} a\u{1b}[31mb\r\nc\td\u{85} "), "a [31mb \nc\td");
-        assert_eq!(bounded("éé é", 2), "éé…");
-        assert_eq!(bounded("éé", 2), "éé");
-        assert_eq!(start("éé", 3), "é");
     }
 }

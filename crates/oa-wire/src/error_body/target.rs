@@ -1,30 +1,28 @@
-//! What is wrong with the URL that was called, for an error that is about nothing else.
+//! Names what is wrong with the URL that was called, for an error that is about nothing else.
 
-use super::{Received, sound};
-use http::header::LOCATION;
+use super::redact::excerpt;
+use http::StatusCode;
 
 /// The URL without user-info, query and fragment: these may hold secrets.
-pub(super) fn shown(url: &str) -> String {
+pub(super) fn redacted_url(url: &str) -> String {
     const LIMIT: usize = 500;
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let url = &url[..end];
     let authority = url.find("://").map_or(0, |at| at + 3);
     let path = url[authority..].find('/').map_or(url.len(), |at| authority + at);
     let host = url[authority..path].rfind('@').map_or(authority, |at| authority + at + 1);
-    sound::bounded(&sound::flat(&sound::clean(&format!("{}{}", &url[..authority], &url[host..]))), LIMIT)
+    excerpt(&format!("{}{}", &url[..authority], &url[host..]), LIMIT)
 }
 
-/// What to add to the message of a 3xx, 404 or 405 that is not about the model. `wrapped`: a router passes on
-/// what its upstream said.
-pub(super) fn advice(received: &Received<'_>, wrapped: bool) -> String {
-    let url = shown(received.url);
+/// What to add to the message of a 3xx, 404 or 405 that is not about the model. `location` is where a redirect leads;
+/// `wrapped`: a router passes on what its upstream said.
+pub(super) fn advice(url: &str, status: StatusCode, location: Option<&str>, wrapped: bool) -> String {
+    let url = redacted_url(url);
     if url.is_empty() {
         return String::new();
     }
-    if received.status.is_redirection() {
-        let location =
-            received.headers.get(LOCATION).map(|to| shown(&String::from_utf8_lossy(to.as_bytes())));
-        return match location {
+    if status.is_redirection() {
+        return match location.map(redacted_url) {
             Some(to) => format!("; {url} redirects to {to}, which is not followed: check the base URL"),
             None => format!("; {url} redirects to nowhere: check the base URL"),
         };
@@ -32,7 +30,7 @@ pub(super) fn advice(received: &Received<'_>, wrapped: bool) -> String {
     if wrapped {
         return format!("; called {url}: the upstream behind it says so, whose base URL may be wrong");
     }
-    let is_405 = received.status.as_u16() == 405;
+    let is_405 = status == StatusCode::METHOD_NOT_ALLOWED;
     let method = if is_405 { "which does not take this method" } else { "likely cause" };
     format!("; called {url}, {method}: {}", cause(&url, is_405))
 }
@@ -72,7 +70,7 @@ mod tests {
             ("http://h/a\u{1b}[2J", "http://h/a [2J"),
             ("", ""),
         ] {
-            assert_eq!(shown(url), want);
+            assert_eq!(redacted_url(url), want);
         }
     }
 

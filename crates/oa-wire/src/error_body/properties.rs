@@ -1,10 +1,10 @@
-//! No response of any kind makes the classifier panic, or say what it must not.
+//! Properties of the reader over any response: it never panics, and shows nothing that it must not.
 
 use super::*;
 use http::{HeaderName, HeaderValue};
 use proptest::prelude::*;
 
-const CONTEXTS: [ErrorContext; 3] = [ErrorContext::Http, ErrorContext::Body200, ErrorContext::Stream];
+const CONTEXTS: [ErrorContext; 3] = [ErrorContext::Http, ErrorContext::SuccessBody, ErrorContext::Stream];
 
 fn bodies() -> impl Strategy<Value = Vec<u8>> {
     let words = prop::sample::select(vec![
@@ -86,10 +86,10 @@ proptest! {
             })
             .collect();
         let status = StatusCode::from_u16(status).unwrap();
-        let mut received = Received::new(context, status, &headers, &body, &url);
-        received.now = Some(SystemTime::UNIX_EPOCH);
-        received.key = key.as_deref();
-        let error = classify(&received);
+        let mut response = ErrorResponse::new(context, status, &headers, &body, &url);
+        response.now = Some(SystemTime::UNIX_EPOCH);
+        response.key = key.as_deref();
+        let error = classify(&response);
         prop_assert!(!error.message().is_empty());
         prop_assert!(!error.message().contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
         prop_assert_eq!(error.status(), Some(status.as_u16()));

@@ -1,11 +1,12 @@
 //! Error responses as servers send them, and what each means.
 
 use super::*;
+use crate::{Category, ErrorKind};
 use Category::{
     Authentication as Auth, InvalidModel as Model, InvalidRequest as Request, InvalidResponse as Response,
     ModelNotLoaded as Loading, RateLimit as Rate, Unavailable as Down, UnsupportedContentBlock as Block,
 };
-use ErrorContext::{Body200, Http, Stream};
+use ErrorContext::{Http, Stream, SuccessBody};
 use http::{HeaderName, HeaderValue};
 
 const URL: &str = "http://localhost:8000/v1/chat/completions";
@@ -16,7 +17,7 @@ fn read(context: ErrorContext, status: u16, headers: &[(&'static str, &str)], bo
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
         .collect();
     let status = StatusCode::from_u16(status).unwrap();
-    classify(&Received::new(context, status, &headers, body.as_bytes(), URL))
+    classify(&ErrorResponse::new(context, status, &headers, body.as_bytes(), URL))
 }
 
 fn of(status: u16, body: &str) -> Error {
@@ -244,13 +245,13 @@ fn a_wrong_url_is_named_with_its_likely_cause() {
     let headers = HeaderMap::new();
     let body = br#"{"detail":"Not Found"}"#;
     let url = "https://u:p@h/gw/v1/models?key=secret";
-    let error = classify(&Received::new(Http, StatusCode::NOT_FOUND, &headers, body, url));
+    let error = classify(&ErrorResponse::new(Http, StatusCode::NOT_FOUND, &headers, body, url));
     assert_eq!(
         error.message(),
         "Not Found; called https://h/gw/v1/models, likely cause: the prefix `/gw` of the base URL is wrong \
          for this server, or a proxy does not take it off"
     );
-    let nowhere = classify(&Received::new(Http, StatusCode::NOT_FOUND, &headers, body, ""));
+    let nowhere = classify(&ErrorResponse::new(Http, StatusCode::NOT_FOUND, &headers, body, ""));
     assert_eq!((nowhere.message(), nowhere.url()), ("Not Found", None));
     let wrapped = of(
         404,
@@ -401,7 +402,7 @@ fn an_error_inside_a_success_is_what_it_names() {
         ("something broke", Response, Down),
         ("", Response, Down),
     ] {
-        for (context, category) in [(Body200, in_body), (Stream, in_stream)] {
+        for (context, category) in [(SuccessBody, in_body), (Stream, in_stream)] {
             let error = read(context, 200, &[], body);
             assert_eq!(error.category(), category, "{context:?} {body}");
             assert_eq!(error.status(), Some(200), "{body}");
@@ -523,10 +524,10 @@ fn nothing_secret_is_shown() {
         "message":"Incorrect API key provided: canary-key. 'messages': [{'content': 'canary-prompt'}]",
         "code":"canary-key","metadata":{"raw":"key canary-key"}}}"#;
     let headers = HeaderMap::new();
-    let mut received = Received::new(Http, StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), URL);
-    received.key = Some("canary-key");
-    let error = classify(&received);
-    for shown in [format!("{error:#}"), format!("{error:?}"), format!("{received:?}")] {
+    let mut response = ErrorResponse::new(Http, StatusCode::UNAUTHORIZED, &headers, body.as_bytes(), URL);
+    response.key = Some("canary-key");
+    let error = classify(&response);
+    for shown in [format!("{error:#}"), format!("{error:?}"), format!("{response:?}")] {
         assert!(!shown.contains("canary"), "{shown}");
     }
     assert!(!String::from_utf8_lossy(error.body().unwrap()).contains("canary-key"));
@@ -538,7 +539,7 @@ fn nothing_secret_is_shown() {
 fn a_long_message_is_cut_and_keeps_what_it_wraps() {
     let long = format!("{} OpenAIException - the cause", "é".repeat(5000));
     let error = of(500, &serde_json::json!({ "error": { "message": long } }).to_string());
-    assert!(error.message().chars().count() < sound::MESSAGE_LIMIT + 50);
+    assert!(error.message().chars().count() < message::MESSAGE_LIMIT + 50);
     assert!(error.message().ends_with("… (upstream: the cause)"), "{error}");
 }
 

@@ -1,0 +1,146 @@
+//! Reads an error response of any server into an [`Error`].
+//!
+//! A pipeline: parse the body, redact it, look up its phrases, decide the category, find how long to wait. Each
+//! stage takes what the one before it gave.
+
+mod delay;
+mod headers;
+mod message;
+mod parse;
+mod phrases;
+mod python;
+mod quoted;
+mod redact;
+mod retry_after;
+mod target;
+mod verdict;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+use crate::{Error, ServerWords, json::is_meaningful};
+use http::{HeaderMap, StatusCode, header::LOCATION};
+use phrases::ErrorText;
+use redact::Secrets;
+use std::{fmt, time::SystemTime};
+use target::redacted_url;
+use verdict::Verdict;
+
+pub(crate) use headers::request_id;
+pub(crate) use redact::{excerpt, redact_error};
+pub use verdict::ErrorContext;
+
+/// An error response as it was received.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct ErrorResponse<'a> {
+    /// Where the body was found.
+    pub context: ErrorContext,
+    /// The HTTP status of the response.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: &'a HeaderMap,
+    /// The body, or the part of it that is the error: an envelope as JSON text, or any text.
+    pub body: &'a [u8],
+    /// The URL that was called. User-info and query are left out of the error.
+    pub url: &'a str,
+    /// The time of receipt, for a `Retry-After` that is a date when the response has no `Date` of its own.
+    pub now: Option<SystemTime>,
+    /// The API key that was sent, if one was: wherever the server echoes it, it is redacted. Without it only what
+    /// looks like a key is.
+    pub key: Option<&'a str>,
+}
+
+impl<'a> ErrorResponse<'a> {
+    /// A response with no time of receipt and no key.
+    pub fn new(
+        context: ErrorContext,
+        status: StatusCode,
+        headers: &'a HeaderMap,
+        body: &'a [u8],
+        url: &'a str,
+    ) -> Self {
+        Self { context, status, headers, body, url, now: None, key: None }
+    }
+}
+
+impl fmt::Debug for ErrorResponse<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ErrorResponse")
+            .field("context", &self.context)
+            .field("status", &self.status)
+            .field("url", &redacted_url(self.url))
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads an error response of any server: OpenAI, vLLM, SGLang, llama.cpp, Ollama, LM Studio, LiteLLM, other
+/// gateways, and whatever answers with text or HTML in their place.
+///
+/// Never fails: what cannot be read is judged by its status alone, and its start becomes the message.
+pub fn classify(response: &ErrorResponse<'_>) -> Error {
+    let secrets = Secrets { key: response.key };
+    let body = redact::redact(parse::parse(response.body), &secrets);
+    let text = ErrorText::of(&body);
+    let verdict = verdict::decide(response.context, response.status, &body, &text);
+    let wait =
+        retry_after::find(response.headers, response.now, verdict.is_http_rate_limit(), text.messages());
+    let mut error = Error::new(verdict.category, message(response, &body, &verdict))
+        .with_status(response.status.as_u16())
+        .with_quota_spent(verdict.quota_spent)
+        .with_retry_after(wait)
+        .with_should_retry(headers::should_retry(response.headers))
+        .with_request_id(request_id(response.headers));
+    if let Some(kind) = text.kind(verdict.category) {
+        error = error.with_kind(kind);
+    }
+    if !response.url.is_empty() {
+        error = error.with_url(redacted_url(response.url));
+    }
+    if !response.body.is_empty() {
+        error = error.with_body(&secrets.redact_bytes(response.body));
+    }
+    if let Some(hint) = text.hint(response.status) {
+        error = error.with_hint(hint);
+    }
+    error.with_server(details(body))
+}
+
+/// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
+/// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
+///
+/// Cheap for what is no error: a search of the bytes.
+pub(crate) fn is_error_envelope(json: &[u8]) -> bool {
+    if memchr::memmem::find(json, b"\"error\"").is_none() {
+        return false;
+    }
+    match serde_json::from_slice::<serde_json::Value>(json) {
+        Ok(serde_json::Value::Object(object)) => {
+            object.get("error").is_some_and(is_meaningful)
+                || object.get("object").is_some_and(|object| object == "error")
+        }
+        _ => false,
+    }
+}
+
+fn message(response: &ErrorResponse<'_>, body: &parse::ErrorBody, verdict: &Verdict) -> String {
+    let mut message = message::compose(body, verdict);
+    if verdict.wrong_target {
+        let location = response.headers.get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
+        let wrapped = body.upstream_message.is_some();
+        message.push_str(&target::advice(response.url, response.status, location.as_deref(), wrapped));
+    }
+    message
+}
+
+fn details(body: parse::ErrorBody) -> ServerWords {
+    ServerWords {
+        code: body.code,
+        r#type: body.r#type,
+        param: body.param,
+        upstream_message: body.upstream_message,
+        upstream_code: body.upstream_code,
+    }
+}

@@ -1,0 +1,128 @@
+//! Delays as servers write them: `1.2s`, `6m0s`, "try again in 20 seconds".
+
+use std::time::Duration;
+
+/// A longer wait is taken for a mistake.
+const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The delay that a text states: "try again in 1.2s", "retry after 20 seconds", "1m30s". The text is
+/// lowercase.
+pub(super) fn in_text(text: &str) -> Option<Duration> {
+    const ANCHORS: [&str; 7] = [
+        "try again in ",
+        "try again after ",
+        "retry again in ",
+        "retry again after ",
+        "retry in ",
+        "retry after ",
+        "please wait ",
+    ];
+    let mut places: Vec<usize> = ANCHORS
+        .iter()
+        .flat_map(|anchor| text.match_indices(anchor).map(|(at, _)| at + anchor.len()))
+        .collect();
+    places.sort_unstable();
+    places.into_iter().find_map(|at| {
+        let rest = text[at..].trim_start();
+        let about = ["about ", "approximately ", "at least ", "for ", "another "];
+        let rest = about.iter().find_map(|word| rest.strip_prefix(word)).unwrap_or(rest);
+        duration(rest).map(|(delay, _)| delay)
+    })
+}
+
+/// Digits, with a fraction or without, in units of `scale` seconds.
+pub(super) fn decimal(text: &str, scale: f64) -> Option<Duration> {
+    let text = text.trim();
+    (number_length(text) == text.len()).then(|| scaled(text, scale))?
+}
+
+fn scaled(number: &str, scale: f64) -> Option<Duration> {
+    let seconds: f64 = number.parse().ok()?;
+    sane(Duration::try_from_secs_f64(seconds * scale).ok()?)
+}
+
+pub(super) fn sane(delay: Duration) -> Option<Duration> {
+    (delay <= LIMIT).then_some(delay)
+}
+
+/// The length of the decimal number at the start: digits, and a fraction if digits follow the point.
+pub(super) fn number_length(text: &str) -> usize {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let whole = digits(text);
+    if whole == 0 {
+        return 0;
+    }
+    match text[whole..].strip_prefix('.').map(digits) {
+        Some(fraction) if fraction > 0 => whole + 1 + fraction,
+        _ => whole,
+    }
+}
+
+/// The duration at the start of a lowercase text, and its length: `1.2s`, `6m0s`, `20 seconds`, `1 minute 30
+/// s`.
+pub(super) fn duration(text: &str) -> Option<(Duration, usize)> {
+    let mut total = Duration::ZERO;
+    let mut end = 0;
+    loop {
+        let from = end + spaces(&text[end..]);
+        let from = from + if end > 0 && text[from..].starts_with("and ") { 4 } else { 0 };
+        let number = number_length(&text[from..]);
+        let unit_from = from + number + spaces(&text[from + number..]);
+        let unit_length = text[unit_from..].bytes().take_while(u8::is_ascii_alphabetic).count();
+        let scale = if number == 0 { None } else { seconds_in(&text[unit_from..unit_from + unit_length]) };
+        let Some(scale) = scale else {
+            return if end == 0 { None } else { Some((sane(total)?, end)) };
+        };
+        total = total.checked_add(scaled(&text[from..from + number], scale)?)?;
+        end = unit_from + unit_length;
+    }
+}
+
+fn spaces(text: &str) -> usize {
+    text.len() - text.trim_start_matches(' ').len()
+}
+
+fn seconds_in(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ms" | "msec" | "millisecond" | "milliseconds" => 0.001,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
+        "d" | "day" | "days" => 86_400.0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_states_a_delay() {
+        for (text, want) in [
+            ("please try again in 1.2s. visit", Some(1.2)),
+            ("try again in 60 seconds", Some(60.0)),
+            ("try again in 1m30s", Some(90.0)),
+            ("try again in 500ms", Some(0.5)),
+            ("try again in 1 minute and 30 seconds.", Some(90.0)),
+            ("please retry after 20 seconds.", Some(20.0)),
+            ("please retry in 34.074824224s.", Some(34.074_824_224)),
+            ("try again in about 2 hours", Some(7200.0)),
+            ("please wait for 3 min", Some(180.0)),
+            ("please wait 3s, then try again in 5s", Some(3.0)),
+            ("try again in a moment; or try again in 5 seconds", Some(5.0)),
+            ("try again in 5", None),
+            ("try again in 5 months", None),
+            ("try again in .5s", None),
+            ("try again in -5s", None),
+            ("try again in 99999999999999999999s", None),
+            ("try again in 2 days", None),
+            ("try again in ", None),
+            ("try again in 5é", None),
+            ("try again later", None),
+            ("in 5 seconds", None),
+        ] {
+            assert_eq!(in_text(text).map(|delay| delay.as_secs_f64()), want, "{text}");
+        }
+    }
+}

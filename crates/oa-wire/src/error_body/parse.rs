@@ -1,0 +1,359 @@
+//! Reads an error body in any server's form: message, code, type, param, and the error that it wraps.
+
+use super::quoted;
+use crate::{
+    json::is_meaningful,
+    text::{one_line, start},
+};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// How deep envelopes may lie in each other; no server is known to go beyond three.
+const DEPTH: usize = 6;
+
+/// What an error body says.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct ErrorBody {
+    pub(super) message: String,
+    pub(super) code: Option<String>,
+    pub(super) r#type: Option<String>,
+    pub(super) param: Option<String>,
+    /// A status that stands beside the code, in `status` and the like.
+    pub(super) status: Option<u16>,
+    /// The message and code of the innermost error that a router wraps.
+    pub(super) upstream_message: Option<String>,
+    pub(super) upstream_code: Option<String>,
+    /// The type of that error, for its words alone.
+    pub(super) upstream_type: Option<String>,
+}
+
+/// Reads an error body in any form.
+pub(super) fn parse(body: &[u8]) -> ErrorBody {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').trim();
+    let mut body = match json_of(text) {
+        Some(value) => from_value(&value, 0)
+            .unwrap_or_else(|| ErrorBody { message: unread(&value), ..ErrorBody::default() }),
+        None if text.starts_with('<') => ErrorBody { message: page(text), ..ErrorBody::default() },
+        None => ErrorBody { message: text.to_owned(), ..ErrorBody::default() },
+    };
+    if body.upstream_message.is_none() {
+        if let Some(inner) = find_quoted(&body.message) {
+            body.wrap(inner);
+        }
+    }
+    body
+}
+
+/// Reads an error that is a JSON value, or none if it says nothing.
+fn from_value(value: &Value, depth: usize) -> Option<ErrorBody> {
+    if depth > DEPTH {
+        return None;
+    }
+    match value {
+        Value::String(text) if !text.trim().is_empty() => {
+            Some(ErrorBody { message: text.trim().to_owned(), ..ErrorBody::default() })
+        }
+        Value::Array(items) => list(items, depth),
+        Value::Object(object) => of_object(object, depth),
+        _ => None,
+    }
+}
+
+impl ErrorBody {
+    /// The status that the body names, in its code or beside it.
+    pub(super) fn status(&self) -> Option<u16> {
+        let codes = [self.code.as_deref(), self.r#type.as_deref()];
+        codes.into_iter().flatten().find_map(status_in).or(self.status).or_else(|| {
+            // A router that has no code of its own passes its upstream's on.
+            status_in(self.upstream_code.as_deref()?)
+        })
+    }
+
+    /// Takes `inner`, or what lies in it, as the error that this one wraps.
+    fn wrap(&mut self, inner: Self) {
+        self.upstream_code = inner.upstream_code.or(inner.code).or_else(|| self.upstream_code.take());
+        self.upstream_type = inner.upstream_type.or(inner.r#type).or_else(|| self.upstream_type.take());
+        self.upstream_message = inner.upstream_message.or(Some(inner.message));
+    }
+
+    /// With the outer error's code and type where this one has none.
+    fn or_names_of(mut self, outer: Self) -> Self {
+        self.code = self.code.or(outer.code);
+        self.r#type = self.r#type.or(outer.r#type);
+        self
+    }
+}
+
+fn status_in(code: &str) -> Option<u16> {
+    code.trim().parse().ok().filter(|status| (400..600).contains(status))
+}
+
+/// The JSON value that a body is, or that the first event of a stream in it is.
+fn json_of(text: &str) -> Option<Value> {
+    if let Ok(value) = serde_json::from_str(text) {
+        return Some(value);
+    }
+    let mut fields = text.lines().filter_map(|line| {
+        let line = line.trim_start();
+        line.strip_prefix("data:").or_else(|| line.strip_prefix("error:"))
+    });
+    if text.starts_with("data:") || text.starts_with("error:") || text.starts_with("event:") {
+        fields.find_map(|field| serde_json::from_str(field.trim()).ok().filter(Value::is_object))
+    } else {
+        None
+    }
+}
+
+fn of_object(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
+    let outer = own_words(object, depth);
+    let Some(error) = object.get("error").filter(|error| is_meaningful(error)) else {
+        return outer;
+    };
+    let Some(mut body) = from_value(error, depth + 1) else {
+        return outer;
+    };
+    let Some(outer) = outer else {
+        return Some(body);
+    };
+    // `{"error":"Not Found","message":"No handler for GET /x","status":404}`: the one is the title of the
+    // other.
+    if error.is_string() && !outer.message.is_empty() && !body.message.contains(&outer.message) {
+        body.message = format!("{}: {}", body.message, outer.message);
+    } else if body.message.is_empty() {
+        body.message = outer.message;
+    }
+    body.code = body.code.or(outer.code);
+    body.r#type = body.r#type.or(outer.r#type);
+    body.param = body.param.or(outer.param);
+    body.status = body.status.or(outer.status);
+    Some(body)
+}
+
+/// What the members of this object say themselves, without its `error`.
+fn own_words(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
+    const MESSAGES: [&str; 9] = [
+        "message",
+        "msg",
+        "detail",
+        "error_message",
+        "error_msg",
+        "error_description",
+        "description",
+        "errors",
+        "title",
+    ];
+    const STATUSES: [&str; 4] = ["status", "status_code", "statusCode", "error_code"];
+    let mut body = ErrorBody::default();
+    for name in MESSAGES {
+        if let Some(inner) = object.get(name).and_then(|value| from_value(value, depth + 1)) {
+            body = inner;
+            break;
+        }
+    }
+    let own = |names: &[&str]| names.iter().find_map(|name| word(object.get(*name)?));
+    body.code = own(&["code"]).or(body.code);
+    body.r#type = own(&["type", "error_type"]).or(body.r#type);
+    body.param = own(&["param"]).or(body.param);
+    for beside in STATUSES.iter().filter_map(|name| word(object.get(*name)?)) {
+        match status_in(&beside) {
+            Some(status) => body.status = body.status.or(Some(status)),
+            None => body.r#type = body.r#type.or(Some(beside)),
+        }
+    }
+    if let Some(inner) = upstream(object, depth) {
+        body.wrap(inner);
+    }
+    (body != ErrorBody::default()).then_some(body)
+}
+
+/// The error that a router keeps beside its own: in `metadata.raw`, or Azure in `innererror`.
+fn upstream(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
+    let raw = object.get("metadata").and_then(|metadata| metadata.get("raw"));
+    let inner = match raw {
+        Some(Value::String(text)) if !text.trim().is_empty() => {
+            Some(find_quoted(text).unwrap_or_else(|| {
+                let value = serde_json::from_str(text).ok();
+                value
+                    .and_then(|value| from_value(&value, depth + 1))
+                    .unwrap_or_else(|| ErrorBody { message: text.trim().to_owned(), ..ErrorBody::default() })
+            }))
+        }
+        Some(raw) => from_value(raw, depth + 1),
+        None => None,
+    };
+    let inner = inner.or_else(|| from_value(object.get("innererror")?, depth + 1));
+    inner.filter(|inner| !inner.message.is_empty())
+}
+
+/// The innermost error in this text, or none if it quotes none.
+///
+/// Routers quote what their upstream said as text (LiteLLM: `litellm.X: XException - ...`), as JSON, or as
+/// Python prints a dictionary (`Error code: 400 - {'error': {...}}`).
+fn find_quoted(text: &str) -> Option<ErrorBody> {
+    const READ: usize = 64 * 1024;
+    find_quoted_at(start(text, READ), 0)
+}
+
+fn find_quoted_at(text: &str, depth: usize) -> Option<ErrorBody> {
+    if depth > DEPTH {
+        return None;
+    }
+    let quote = quoted::by_litellm(text);
+    let object = quoted::error_object(quote.unwrap_or(text));
+    let object = object.and_then(|object| from_value(&object, 0)).filter(|body| !body.message.is_empty());
+    if let Some(mut body) = object {
+        if body.upstream_message.is_none() {
+            if let Some(inner) = find_quoted_at(&body.message, depth + 1) {
+                return Some(inner.or_names_of(body));
+            }
+        }
+        body.message = body.upstream_message.take().unwrap_or(body.message);
+        body.code = body.upstream_code.take().or(body.code);
+        body.r#type = body.upstream_type.take().or(body.r#type);
+        return Some(body);
+    }
+    let quote = quote?;
+    find_quoted_at(quote, depth + 1)
+        .or_else(|| Some(ErrorBody { message: quote.to_owned(), ..ErrorBody::default() }))
+}
+
+fn list(items: &[Value], depth: usize) -> Option<ErrorBody> {
+    const SHOWN: usize = 8;
+    let complaints: Vec<String> = items.iter().filter_map(complaint).take(SHOWN).collect();
+    if !complaints.is_empty() {
+        return Some(ErrorBody { message: complaints.join("; "), ..ErrorBody::default() });
+    }
+    items.iter().take(SHOWN).find_map(|item| from_value(item, depth + 1))
+}
+
+/// One of FastAPI's validation errors: where, and what. Its `input` is what was sent, and is not shown.
+fn complaint(item: &Value) -> Option<String> {
+    let what = item.get("msg")?.as_str()?;
+    let Some(Value::Array(place)) = item.get("loc") else {
+        return Some(what.to_owned());
+    };
+    let place: Vec<Cow<'_, str>> = place
+        .iter()
+        .map(|step| match step {
+            Value::String(name) => Cow::Borrowed(name.as_str()),
+            step => Cow::Owned(step.to_string()),
+        })
+        .collect();
+    Some(format!("{}: {what}", place.join(".")))
+}
+
+/// A code or type: a word, or a number as its digits.
+fn word(value: &Value) -> Option<String> {
+    match value {
+        Value::String(word) if !word.trim().is_empty() => Some(word.trim().to_owned()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A JSON value in none of the known forms, as it came.
+fn unread(value: &Value) -> String {
+    if is_meaningful(value) { value.to_string() } else { String::new() }
+}
+
+/// A page of HTML (or XML): its title, or else its text; and its start, since a gateway's page often says
+/// nothing else of what it is.
+fn page(text: &str) -> String {
+    const READ: usize = 16 * 1024;
+    const TEXT: usize = 300;
+    const START: usize = 160;
+    let text = start(text, READ);
+    let lower = text.to_ascii_lowercase();
+    let title = lower.find("<title").and_then(|at| {
+        let from = at + lower[at..].find('>')? + 1;
+        let to = from + lower[from..].find("</title")?;
+        Some(text[from..to].trim()).filter(|title| !title.is_empty())
+    });
+    let words = match title {
+        Some(title) => one_line(title, TEXT),
+        None => one_line(&without_tags(text), TEXT),
+    };
+    let start = one_line(text, START);
+    if words.is_empty() { start } else { format!("{words} (a page that starts: {start})") }
+}
+
+fn without_tags(text: &str) -> String {
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(open) = rest.find('<') {
+        out.push_str(&rest[..open]);
+        out.push(' ');
+        rest = &rest[open..];
+        // The text of a script or a style is not for people.
+        for hidden in ["script", "style"] {
+            let starts = rest.get(1..=hidden.len()).is_some_and(|name| name.eq_ignore_ascii_case(hidden));
+            if starts {
+                let end = rest.to_ascii_lowercase().find(&format!("</{hidden}"));
+                rest = end.map_or("", |end| &rest[end..]);
+            }
+        }
+        rest = rest.find('>').map_or("", |close| &rest[close + 1..]);
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_innermost_error_is_found() {
+        let no = None;
+        for (text, want) in [
+            (
+                "litellm.X: X: OpenAIException - slow down\n\nLiteLLM: model group 'a'",
+                Some(("slow down", no)),
+            ),
+            ("litellm.X: OpenAIException - too long\nmodel=a. b=None", Some(("too long", no))),
+            (r#"litellm.X: Hosted_vllmException - {"error":"Unauthorized"}"#, Some(("Unauthorized", no))),
+            (
+                r#"litellm.X: AException - litellm.Y: BException - {"error":{"message":"deep","code":400}}"#,
+                Some(("deep", Some("400"))),
+            ),
+            (
+                "Error 401 - {'error': {'message': \"it's \\u00e9\", 'code': None, 'type': 'a', 'x': (1,)}}",
+                Some(("it's é", no)),
+            ),
+            (
+                "Error 400 - {'object': 'error', 'message': 'no', 'code': 400, 'ok': True, 'n': -1.5e2}",
+                Some(("no", Some("400"))),
+            ),
+            (
+                r#"said {\"error\":{\"message\":\"escaped\",\"code\":\"a\"}} twice"#,
+                Some(("escaped", Some("a"))),
+            ),
+            (
+                r#"{"error":{"message":"XException - {\"error\":{\"message\":\"in\",\"code\":1}}"}}"#,
+                Some(("in", Some("1"))),
+            ),
+            (r#"first {"name":"x"} then {"message":"m","type":"t"}"#, Some(("m", no))),
+            ("Failed to parse tools: {\"name\":\"x\"}; tools = [{\"description\": \"d\"}]", None),
+            ("{'url': 'x', 'detail': 'auto'}", None),
+            ("{'type': 'missing', 'ctx': {'error': 'Expecting value'}}", None),
+            ("{'a': <object at 0x7f>, 'error': 'x'}", None),
+            ("{{{{{{{{{{{{{{{{{{{{{{{{", None),
+            ("XException - ", None),
+            ("{'error': 'never ends", None),
+            ("plain", None),
+        ] {
+            let found = find_quoted(text);
+            let found = found.as_ref().map(|body| (body.message.as_str(), body.code.as_deref()));
+            assert_eq!(found, want, "{text}");
+        }
+    }
+
+    #[test]
+    fn quotes_within_quotes_come_to_an_end() {
+        let text = "XException - ".repeat(10_000);
+        let found = find_quoted(&text);
+        assert!(found.is_none_or(|body| body.message.len() < text.len()));
+        assert_eq!(find_quoted(&"{\"error\":".repeat(5_000)), None);
+    }
+}

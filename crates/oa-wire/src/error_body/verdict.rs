@@ -1,0 +1,91 @@
+//! Decides the category of an error.
+
+use super::{parse::ErrorBody, phrases::ErrorText};
+use crate::{Category, ErrorKind};
+use http::StatusCode;
+
+/// Where an error body was found, which decides what it is when it names nothing itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorContext {
+    /// The whole body of a response whose status says that it failed.
+    Http,
+    /// The whole body of a success. Without a code or type that says more it is
+    /// [`InvalidResponse`](Category::InvalidResponse).
+    SuccessBody,
+    /// Inside the event stream of a success. Where its content says no more it is
+    /// [`Unavailable`](Category::Unavailable).
+    Stream,
+}
+
+pub(super) struct Verdict {
+    pub(super) category: Category,
+    pub(super) quota_spent: bool,
+    /// The status that the category was taken from, if there was one.
+    pub(super) effective: Option<u16>,
+    /// The error is about the URL, not about what was asked.
+    pub(super) wrong_target: bool,
+    context: ErrorContext,
+}
+
+impl Verdict {
+    /// True for a response whose own status is 429, so that its headers are about the limit that was hit.
+    pub(super) fn is_http_rate_limit(&self) -> bool {
+        self.context == ErrorContext::Http && self.effective == Some(429)
+    }
+}
+
+pub(super) fn decide(
+    context: ErrorContext,
+    status: StatusCode,
+    body: &ErrorBody,
+    text: &ErrorText,
+) -> Verdict {
+    let in_success = context != ErrorContext::Http || status.is_success();
+    let effective = if in_success { body.status().or_else(|| text.status()) } else { Some(status.as_u16()) };
+    let named = effective.is_some() || context == ErrorContext::Stream;
+    let quota_spent = named && text.quota_spent(effective);
+    let category = match effective {
+        _ if quota_spent => Category::RateLimit,
+        _ if !named => Category::InvalidResponse,
+        Some(status) => by_status(status, text),
+        None => by_phrases(text),
+    };
+    let wrong_target = !in_success
+        && category == Category::InvalidRequest
+        && (status.is_redirection() || matches!(status.as_u16(), 404 | 405));
+    Verdict { category, quota_spent, effective, wrong_target, context }
+}
+
+/// The category of this status, corrected by what the body says where the status is known to lie.
+fn by_status(status: u16, text: &ErrorText) -> Category {
+    match status {
+        401 | 403 => Category::Authentication,
+        429 => Category::RateLimit,
+        400..=599 if text.unsupported_medium() => Category::UnsupportedContentBlock,
+        503 if text.maybe_loading() => Category::ModelNotLoaded,
+        404 if text.maybe_unknown_model() => Category::InvalidModel,
+        400 | 404 | 422 if text.unknown_model() => Category::InvalidModel,
+        400..=599 if text.loading() => Category::ModelNotLoaded,
+        500 if text.is_client_error() => Category::InvalidRequest,
+        408 | 409 | 425 | 500..=599 => Category::Unavailable,
+        400 if text.is_auth_failure() => Category::Authentication,
+        300..=499 => Category::InvalidRequest,
+        _ => Category::InvalidResponse,
+    }
+}
+
+/// The category of an error that has no status at all: one in a stream, with no code or type that names one.
+fn by_phrases(text: &ErrorText) -> Category {
+    if text.unsupported_medium() {
+        Category::UnsupportedContentBlock
+    } else if text.unknown_model() {
+        Category::InvalidModel
+    } else if text.loading() {
+        Category::ModelNotLoaded
+    } else if text.is_client_error() || text.is(ErrorKind::ContextOverflow) {
+        Category::InvalidRequest
+    } else {
+        Category::Unavailable
+    }
+}
