@@ -4,7 +4,7 @@
 
 mod server;
 
-use oa_middleware::{Outcome, Servers, TimingLayer};
+use oa_middleware::{ObserveLayer, Outcome, Servers};
 use oa_provider::{Provider, ServiceProvider};
 use oa_wire::{CompletionRequest, Event, Message, Response};
 use tower::Layer;
@@ -17,8 +17,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Each server has layers of its own: here one that tells when it has answered, or not.
     let servers = servers.into_iter().map(|(url, provider)| {
         let name = url.clone();
-        let tell = TimingLayer::new(move |call| match call.outcome {
-            Outcome::Success => println!("\n({url} answered)"),
+        let tell = ObserveLayer::on_end(move |call| match call.outcome {
+            Outcome::Done(_) => println!("\n({url} answered)"),
             _ => println!("\n({url} failed)"),
         });
         (name, tell.layer(provider))

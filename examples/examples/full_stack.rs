@@ -6,8 +6,8 @@
 mod server;
 
 use oa_middleware::{
-    Backoff, DeadlineLayer, DrainLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, RetryLayer, RetryPolicy,
-    Timeouts, TimingLayer, TraceLayer,
+    Backoff, CollectLayer, DeadlineLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, ObserveLayer, RetryLayer,
+    RetryPolicy, Timeouts, TraceLayer,
 };
 use oa_wire::{CompletionRequest, Message};
 use std::task::{Context, Poll};
@@ -28,10 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stack = ServiceBuilder::new()
         .rate_limit(50, SECOND) // tower's. It has one owner; without it, the stack can be cloned
         .concurrency_limit(16) // tower's. Of streams, it counts those that have not begun
-        .layer(TimingLayer::new(|call| println!("({:?})", call.outcome))) // whole calls
+        .layer(ObserveLayer::on_end(|call| println!("({:?} after {:?})", call.category(), call.duration))) // whole calls
         .layer(DeadlineLayer::new(120 * SECOND)) // over all attempts and the waits between
         .layer(RetryLayer::new(RetryPolicy::new().max_attempts(4).backoff(backoff)))
-        .layer(DrainLayer::new()) // for calls that want the response of a stream alone
+        .layer(CollectLayer::new()) // for calls that want the response of a stream alone
         .layer_fn(Announce) // yours, here so that it sees each attempt
         .layer(TraceLayer::new(provider.profile())) // a span for each attempt
         .layer(FirstEventTimeoutLayer::new(60 * SECOND))
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // What is put into a request's extensions is for that call alone.
     let mut hasty = CompletionRequest::new([Message::user("The capital of Peru?")]);
     hasty.extensions.insert(RetryPolicy::never());
-    hasty.extensions.insert(Timeouts { first_event: Some(2 * SECOND), ..Timeouts::default() });
+    hasty.extensions.insert(Timeouts::new().with_first_event(2 * SECOND));
 
     for request in [usual, hasty] {
         // `ready` waits for the limits; the calls may then run at the same time.

@@ -48,7 +48,7 @@ fn balanced(replicas: Vec<(String, OpenAiProvider)>) -> Result<impl Provider, Er
     let any = replicas[0].1.clone(); // for the model's name
     let servers = Servers::balance(replicas)?
         // After three failures in a row a replica is left alone for two seconds; then `ready` decides.
-        .breaker(BreakerPolicy { failures: 3, open_for: Duration::from_secs(2) })
+        .breaker(BreakerPolicy::new().open_for(Duration::from_secs(2)))
         .probe(|replica: OpenAiProvider| async move { replica.ready().await });
     // A call changes replicas at once; only where that does not help, the stack's retry waits.
     Ok(ServiceProvider::new(Stack::new(any.profile()).layer(servers), any))

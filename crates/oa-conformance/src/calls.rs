@@ -5,7 +5,7 @@ use crate::{
     sessions::{Sessions, observed, time_limit},
     spans,
 };
-use oa_middleware::{DeadlineLayer, Drain, DrainLayer, RetryLayer, RetryPolicy, TraceLayer};
+use oa_middleware::{CollectLayer, CollectStream, DeadlineLayer, RetryLayer, RetryPolicy, TraceLayer};
 use oa_provider::{OpenAiProvider, Provider};
 use oa_wire::{CompletionRequest, Error, Event, Response};
 use serde_json::{Map, Value, json};
@@ -89,7 +89,7 @@ impl Call {
         let token_events = Arc::new(Mutex::new(Vec::new()));
         let seen = token_events.clone();
         let mut request = request.clone();
-        request.extensions.insert(Drain::observed(move |event| {
+        request.extensions.insert(CollectStream::observed(move |event| {
             let (kind, text) = match event {
                 Event::Content(text) => ("content", text),
                 Event::Reasoning(text) => ("reasoning", text),
@@ -98,7 +98,7 @@ impl Call {
             let event = json!({"delta_kind": kind, "text": text.as_str()});
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }));
-        let attempt = DrainLayer::new().layer(self.trace.layer(self.provider.clone()));
+        let attempt = CollectLayer::new().layer(self.trace.layer(self.provider.clone()));
         let retried = RetryLayer::new(policy).without_budget().layer(attempt);
         let completion = match self.limit {
             Some(limit) => DeadlineLayer::new(limit).layer(retried).oneshot(request).await,

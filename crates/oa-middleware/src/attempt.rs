@@ -1,55 +1,11 @@
-//! What layers tell each other, and the caller, about the attempts of one call.
+//! The failed attempts of one call, for its error and for the caller.
 
 use oa_wire::{Attempt, Error};
 use std::{
     borrow::Cow,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-
-/// Which attempt a request is, in its [`extensions`](oa_wire::CompletionRequest::extensions). Set by the
-/// retry layer for each attempt after the first; absent on the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct AttemptContext {
-    /// Its number, from 0.
-    pub index: u32,
-    /// Why it is made.
-    pub reason: RetryReason,
-}
-
-impl AttemptContext {
-    pub(crate) fn new(index: u32, reason: RetryReason) -> Self {
-        Self { index, reason }
-    }
-}
-
-/// Why a call is asked again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RetryReason {
-    /// `transient`: the same request may succeed now.
-    Transient,
-    /// `reask`: the output did not satisfy the schema, and the request now says so.
-    Reask,
-}
-
-impl RetryReason {
-    /// The name in spans.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Transient => "transient",
-            Self::Reask => "reask",
-        }
-    }
-}
-
-impl fmt::Display for RetryReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// The failed attempts of one call, for a caller that wants to know them also when the call succeeds in the
 /// end. (An error carries them anyway: [`Error::attempts`].)

@@ -14,10 +14,10 @@
 //! #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error> + Clone,
 //! # {
 //! let service = tower::ServiceBuilder::new()
-//!     .layer(TimingLayer::new(|timing| println!("{timing:?}")))
+//!     .layer(ObserveLayer::on_end(|call| println!("{:?}", call.duration)))
 //!     .layer(DeadlineLayer::new(Duration::from_secs(600)))
 //!     .layer(RetryLayer::new(RetryPolicy::new()))
-//!     .layer(DrainLayer::new())
+//!     .layer(CollectLayer::new())
 //!     .layer(TraceLayer::new(profile))
 //!     .layer(FirstEventTimeoutLayer::new(Duration::from_secs(120)))
 //!     .layer(IdleTimeoutLayer::default())
@@ -30,11 +30,11 @@
 //!
 //! The first is the outermost.
 //!
-//! - **[`TimingLayer`]** outside of all sees whole calls; inside retry it would see attempts.
+//! - **[`ObserveLayer`]** outside of all sees whole calls; inside retry it would see attempts.
 //! - **[`DeadlineLayer`]** outside retry, since it bounds the waits between attempts too; retry sees it and
 //!   begins no wait that it would cut off.
-//! - **[`RetryLayer`]** once: two of them multiply.
-//! - **[`DrainLayer`]** inside retry, so that a call that only wants the response is retried as a whole, and
+//! - **[`RetryLayer`]** once: of two, only the outer one retries.
+//! - **[`CollectLayer`]** inside retry, so that a call that only wants the response is retried as a whole, and
 //!   outside everything that watches the stream.
 //! - **[`TraceLayer`]** inside retry, since there is a span for each attempt, and outside the timeouts, so
 //!   that their errors are in the span. `MetricsLayer` (feature `metrics`) has the same place.
@@ -51,7 +51,7 @@
 //! # For one call alone
 //!
 //! These go into a request's [`extensions`](oa_wire::CompletionRequest::extensions): a [`RetryPolicy`],
-//! [`Timeouts`], a [`Deadline`], [`Drain`], and an [`AttemptLog`] to read afterwards.
+//! [`Timeouts`], [`CollectStream`], and an [`AttemptLog`] to read afterwards.
 //!
 //! # Cost
 //!
@@ -59,8 +59,12 @@
 //! microseconds to a call, and no allocation to an event; a stream is wrapped once by each layer that watches
 //! it.
 
+#[macro_use]
+mod macros;
+
 mod attempt;
-mod drain;
+mod collect;
+mod context;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;
@@ -68,25 +72,38 @@ mod random;
 mod retry;
 mod servers;
 mod stack;
+mod summary;
 #[cfg(test)]
 mod testing;
-pub mod timeout;
-mod timing;
-pub mod trace;
+mod timeout;
+mod trace;
 
-pub use attempt::{AttemptContext, AttemptLog, RetryReason};
-pub use drain::{Drain, DrainFuture, DrainLayer, DrainService};
+pub use attempt::AttemptLog;
+pub use collect::{Collect, CollectLayer, CollectStream};
+pub use context::{CallContext, RetryReason};
 #[cfg(feature = "metrics")]
-pub use metrics::{MetricsFuture, MetricsLayer, MetricsService};
-pub use random::Randomness;
-pub use retry::{
-    Backoff, Decision, Retry, RetryFuture, RetryLayer, RetryPolicy, RetryService, RetrySession, is_retryable,
-};
-pub use servers::{BreakerPolicy, Servers, is_worth_another_server};
+pub use metrics::{Metrics, MetricsLayer};
+pub use observe::{CallObserver, Observe, ObserveLayer, Observer};
+pub use retry::{Backoff, Decision, Retry, RetryEvent, RetryLayer, RetryPolicy, RetrySession, is_retryable};
+pub use servers::{BreakerPolicy, Servers, is_failover_error};
 pub use stack::{Stack, StackService};
+pub use summary::{CallSummary, OnEnd, Outcome};
 pub use timeout::{
-    Deadline, DeadlineFuture, DeadlineLayer, DeadlineService, FirstEventTimeout, FirstEventTimeoutFuture,
-    FirstEventTimeoutLayer, IdleTimeout, IdleTimeoutFuture, IdleTimeoutLayer, Timeouts,
+    Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, IdleTimeout, IdleTimeoutLayer,
+    Timeouts,
 };
-pub use timing::{Outcome, Timing, TimingFuture, TimingLayer, TimingService};
-pub use trace::{TraceFuture, TraceLayer, TraceService};
+pub use trace::{Trace, TraceLayer};
+
+/// The futures of the services, and the state of observed calls: types that nobody has to name.
+pub mod future {
+    #[cfg(feature = "metrics")]
+    pub use crate::metrics::Measuring;
+    pub use crate::{
+        collect::CollectFuture,
+        observe::ObserveFuture,
+        retry::RetryFuture,
+        summary::Stopwatch,
+        timeout::{DeadlineFuture, FirstEventTimeoutFuture, IdleTimeoutFuture},
+        trace::Tracer,
+    };
+}

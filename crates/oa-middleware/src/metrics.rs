@@ -1,6 +1,6 @@
 //! Token usage and durations as OpenTelemetry histograms.
 
-use crate::observe::{Observer, observing};
+use crate::{CallObserver, Observe, Observer};
 use oa_wire::{CompletionRequest, Error, Response, Usage, openai::Profile};
 use opentelemetry::{
     KeyValue,
@@ -8,6 +8,7 @@ use opentelemetry::{
 };
 use std::sync::Arc;
 use tokio::time::Instant;
+use tower_layer::Layer;
 
 /// Records two histograms through OpenTelemetry's metrics API.
 ///
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 /// let layer = MetricsLayer::new(&Profile::new("my-model"), &meter);
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct MetricsLayer {
     instruments: Arc<Instruments>,
 }
@@ -73,17 +75,30 @@ impl MetricsLayer {
         let (input, output) = (tokens_of("input"), tokens_of("output"));
         Self { instruments: Arc::new(Instruments { tokens, duration, dimensions, input, output }) }
     }
+}
 
-    #[expect(clippy::unnecessary_wraps, reason = "other observing layers may be off")]
-    fn observe(&self, _: &CompletionRequest) -> Option<Measuring> {
+impl Observer for MetricsLayer {
+    type Call = Measuring;
+
+    fn begin(&self, _: &mut CompletionRequest) -> Option<Measuring> {
         Some(Measuring { instruments: self.instruments.clone(), started: Instant::now() })
     }
 }
 
-observing!(MetricsLayer, MetricsService, MetricsFuture, Measuring);
+impl<S> Layer<S> for MetricsLayer {
+    type Service = Metrics<S>;
 
+    fn layer(&self, inner: S) -> Self::Service {
+        Observe::new(inner, self.clone())
+    }
+}
+
+/// A service whose calls are measured.
+pub type Metrics<S> = Observe<S, MetricsLayer>;
+
+/// One call on its way to its measurements.
 #[derive(Debug)]
-struct Measuring {
+pub struct Measuring {
     instruments: Arc<Instruments>,
     started: Instant,
 }
@@ -104,7 +119,7 @@ impl Measuring {
     }
 }
 
-impl Observer for Measuring {
+impl CallObserver for Measuring {
     fn done(self, response: &Response) {
         self.usage(response.usage);
         self.instruments.duration.record(self.seconds(), &self.instruments.dimensions);
@@ -119,8 +134,6 @@ impl Observer for Measuring {
         let kind = KeyValue::new("error.type", error.category().as_str());
         self.instruments.duration.record(self.seconds(), &[operation, model, system, kind]);
     }
-
-    fn abandoned(self, _: Option<&dyn Fn() -> Response>) {}
 }
 
 #[cfg(test)]
@@ -134,7 +147,6 @@ mod tests {
         data::{AggregatedMetrics, MetricData, ScopeMetrics},
     };
     use tower::ServiceExt;
-    use tower_layer::Layer;
 
     /// What was recorded: instrument, dimensions and sum, sorted.
     async fn recorded(step: Step) -> Vec<String> {

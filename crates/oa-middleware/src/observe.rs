@@ -1,54 +1,191 @@
-//! Watching a call to its end, which for a stream is the end of the stream: what tracing, timing, metrics and
-//! load have in common.
+//! A layer that watches calls to their end, which for a stream is the end of the stream.
 
-use oa_wire::{Completion, Error, Event, EventSource, Response};
+use oa_wire::{Completion, CompletionRequest, Error, Event, EventSource, Response};
 use pin_project_lite::pin_project;
 use std::{
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
+use tower_layer::Layer;
+use tower_service::Service;
 
-/// Learns what becomes of one call. Exactly one of the last three is called.
-pub(crate) trait Observer: Send + Unpin + 'static {
-    /// Every poll of the call runs in here.
+/// Watches the calls that go through an [`ObserveLayer`].
+///
+/// Inside retry it sees attempts, outside it whole calls.
+///
+/// ```
+/// use oa_middleware::{CallContext, CallObserver, ObserveLayer, Observer};
+/// use oa_wire::{CompletionRequest, Error, Event, Response};
+///
+/// #[derive(Clone)]
+/// struct Print;
+///
+/// struct Call {
+///     attempt: u32,
+///     events: u32,
+/// }
+///
+/// impl Observer for Print {
+///     type Call = Call;
+///
+///     fn begin(&self, request: &mut CompletionRequest) -> Option<Call> {
+///         let attempt = CallContext::of(request).map_or(0, CallContext::attempt);
+///         Some(Call { attempt, events: 0 })
+///     }
+/// }
+///
+/// impl CallObserver for Call {
+///     fn event(&mut self, _: &Event) {
+///         self.events += 1;
+///     }
+///
+///     fn done(self, response: &Response) {
+///         println!("attempt {}: {} events, {:?}", self.attempt, self.events, response.usage);
+///     }
+///
+///     fn failed(self, error: &Error) {
+///         println!("attempt {}: {}", self.attempt, error.category());
+///     }
+/// }
+///
+/// let layer = ObserveLayer::new(Print);
+/// ```
+pub trait Observer {
+    /// What watches one call.
+    type Call: CallObserver;
+
+    /// A call begins. Without an observer it passes through untouched.
+    ///
+    /// What is put into the request's extensions is seen by the layers inside.
+    fn begin(&self, request: &mut CompletionRequest) -> Option<Self::Call>;
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    type Call = O::Call;
+
+    fn begin(&self, request: &mut CompletionRequest) -> Option<Self::Call> {
+        (**self).begin(request)
+    }
+}
+
+/// Learns what becomes of one call. Exactly one of the last three methods is called, and nothing after it.
+///
+/// They run while the call is polled: they must not block.
+pub trait CallObserver: Send + 'static {
+    /// Every poll of the call, and of its stream, runs in here.
     fn in_scope<T>(&self, poll: impl FnOnce() -> T) -> T {
         poll()
     }
 
-    /// A stream has begun.
-    fn began(&mut self) {}
+    /// A stream has begun: its first event is there.
+    fn first_event(&mut self) {}
 
-    /// The answer is whole.
+    /// An event of the stream is handed out.
+    fn event(&mut self, event: &Event) {
+        let _ = event;
+    }
+
+    /// The answer is complete.
     fn done(self, response: &Response);
 
-    /// It failed.
+    /// The call failed, or its stream did.
     fn failed(self, error: &Error);
 
-    /// The caller lost interest. What came until then is there for streams, at the cost of making it.
-    fn abandoned(self, so_far: Option<&dyn Fn() -> Response>);
-}
-
-pin_project! {
-    /// A call under observation, or not, if there is no observer.
-    #[derive(Debug)]
-    pub(crate) struct Observed<F, O: Observer> {
-        #[pin]
-        inner: F,
-        watch: Watch<O>,
+    /// The caller dropped the call, or its stream. For a stream, `partial` makes a response of what came.
+    fn cancelled(self, partial: Option<&dyn Fn() -> Response>)
+    where
+        Self: Sized,
+    {
+        let _ = partial;
     }
 }
 
-impl<F, O: Observer> Observed<F, O> {
-    pub(crate) fn new(inner: F, observer: Option<O>) -> Self {
+/// Shows the calls that go through it to an [`Observer`].
+///
+/// For a summary of each call at its end, see [`ObserveLayer::on_end`].
+#[derive(Clone, Copy, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
+pub struct ObserveLayer<O> {
+    observer: O,
+}
+
+impl<O> ObserveLayer<O> {
+    /// A layer with this observer.
+    pub const fn new(observer: O) -> Self {
+        Self { observer }
+    }
+}
+
+impl<S, O: Observer + Clone> Layer<S> for ObserveLayer<O> {
+    type Service = Observe<S, O>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Observe::new(inner, self.observer.clone())
+    }
+}
+
+/// A service whose calls are shown to an [`Observer`].
+#[derive(Clone, Copy, Debug)]
+pub struct Observe<S, O> {
+    inner: S,
+    observer: O,
+}
+
+impl<S, O> Observe<S, O> {
+    /// Shows the calls of this service to this observer.
+    pub const fn new(inner: S, observer: O) -> Self {
+        Self { inner, observer }
+    }
+
+    accessors!();
+}
+
+impl<S, O> Service<CompletionRequest> for Observe<S, O>
+where
+    S: Service<CompletionRequest, Response = Completion, Error = Error>,
+    O: Observer,
+{
+    type Response = Completion;
+    type Error = Error;
+    type Future = ObserveFuture<S::Future, O::Call>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: CompletionRequest) -> Self::Future {
+        let observer = self.observer.begin(&mut request);
+        let inner = match &observer {
+            Some(observer) => observer.in_scope(|| self.inner.call(request)),
+            None => self.inner.call(request),
+        };
+        ObserveFuture::new(inner, observer)
+    }
+}
+
+pin_project! {
+    /// The future of [`Observe`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct ObserveFuture<F, C: CallObserver> {
+        #[pin]
+        inner: F,
+        watch: Watch<C>,
+    }
+}
+
+impl<F, C: CallObserver> ObserveFuture<F, C> {
+    pub(crate) fn new(inner: F, observer: Option<C>) -> Self {
         Self { inner, watch: Watch(observer) }
     }
 }
 
-impl<F, O> Future for Observed<F, O>
+impl<F, C> Future for ObserveFuture<F, C>
 where
     F: Future<Output = Result<Completion, Error>>,
-    O: Observer,
+    C: CallObserver,
 {
     type Output = F::Output;
 
@@ -62,7 +199,7 @@ where
         let Some(mut observer) = this.watch.0.take() else { return Poll::Ready(answer) };
         Poll::Ready(match answer {
             Ok(Completion::Stream(stream)) => {
-                observer.began();
+                observer.first_event();
                 let watch = Watch(Some(observer));
                 Ok(Completion::Stream(stream.wrap(|inner| ObservedSource { inner, watch })))
             }
@@ -79,28 +216,34 @@ where
     }
 }
 
-/// Tells the observer if nobody asks any more.
+/// Tells the observer when the call is dropped.
 #[derive(Debug)]
-struct Watch<O: Observer>(Option<O>);
+struct Watch<C: CallObserver>(Option<C>);
 
-impl<O: Observer> Drop for Watch<O> {
+impl<C: CallObserver> Drop for Watch<C> {
     fn drop(&mut self) {
         if let Some(observer) = self.0.take() {
-            observer.abandoned(None);
+            observer.cancelled(None);
         }
     }
 }
 
-struct ObservedSource<O: Observer> {
+struct ObservedSource<C: CallObserver> {
     inner: Pin<Box<dyn EventSource>>,
-    watch: Watch<O>,
+    watch: Watch<C>,
 }
 
-impl<O: Observer> EventSource for ObservedSource<O> {
+// The observer is never pinned.
+impl<C: CallObserver> Unpin for ObservedSource<C> {}
+
+impl<C: CallObserver> EventSource for ObservedSource<C> {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let this = &mut *self;
-        let Some(observer) = &this.watch.0 else { return this.inner.as_mut().poll_event(cx) };
+        let Some(observer) = &mut this.watch.0 else { return this.inner.as_mut().poll_event(cx) };
         let event = ready!(observer.in_scope(|| this.inner.as_mut().poll_event(cx)));
+        if let Some(Ok(event)) = &event {
+            observer.event(event);
+        }
         match &event {
             Some(Ok(Event::Done(response))) => {
                 if let Some(observer) = this.watch.0.take() {
@@ -122,86 +265,11 @@ impl<O: Observer> EventSource for ObservedSource<O> {
     }
 }
 
-impl<O: Observer> Drop for ObservedSource<O> {
+impl<C: CallObserver> Drop for ObservedSource<C> {
     fn drop(&mut self) {
         if let Some(observer) = self.watch.0.take() {
             let inner = &self.inner;
-            observer.abandoned(Some(&|| inner.snapshot()));
+            observer.cancelled(Some(&|| inner.snapshot()));
         }
     }
 }
-
-/// The service and the future of a layer that only observes.
-macro_rules! observing {
-    ($layer:ident, $service:ident, $future:ident, $observer:ty) => {
-        impl<S> tower_layer::Layer<S> for $layer {
-            type Service = $service<S>;
-
-            fn layer(&self, inner: S) -> Self::Service {
-                $service { inner, layer: self.clone() }
-            }
-        }
-
-        #[doc = concat!("The service of [`", stringify!($layer), "`].")]
-        #[derive(Clone, Debug)]
-        pub struct $service<S> {
-            inner: S,
-            layer: $layer,
-        }
-
-        impl<S> tower_service::Service<oa_wire::CompletionRequest> for $service<S>
-        where
-            S: tower_service::Service<
-                    oa_wire::CompletionRequest,
-                    Response = oa_wire::Completion,
-                    Error = oa_wire::Error,
-                >,
-        {
-            type Response = oa_wire::Completion;
-            type Error = oa_wire::Error;
-            type Future = $future<S::Future>;
-
-            fn poll_ready(
-                &mut self,
-                cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<Result<(), oa_wire::Error>> {
-                self.inner.poll_ready(cx)
-            }
-
-            fn call(&mut self, request: oa_wire::CompletionRequest) -> Self::Future {
-                let observer: Option<$observer> = self.layer.observe(&request);
-                let inner = match &observer {
-                    Some(observer) => {
-                        crate::observe::Observer::in_scope(observer, || self.inner.call(request))
-                    }
-                    None => self.inner.call(request),
-                };
-                $future { inner: crate::observe::Observed::new(inner, observer) }
-            }
-        }
-
-        pin_project_lite::pin_project! {
-            #[doc = concat!("The future of [`", stringify!($service), "`].")]
-            #[derive(Debug)]
-            pub struct $future<F> {
-                #[pin]
-                inner: crate::observe::Observed<F, $observer>,
-            }
-        }
-
-        impl<F> std::future::Future for $future<F>
-        where
-            F: std::future::Future<Output = Result<oa_wire::Completion, oa_wire::Error>>,
-        {
-            type Output = F::Output;
-
-            fn poll(
-                self: std::pin::Pin<&mut Self>,
-                cx: &mut std::task::Context<'_>,
-            ) -> std::task::Poll<Self::Output> {
-                self.project().inner.poll(cx)
-            }
-        }
-    };
-}
-pub(crate) use observing;

@@ -1,4 +1,4 @@
-//! Where jitter and choices come from: a fast generator of the thread's, or a seeded one for tests.
+//! Random numbers for jitter and choices: a fast generator of each thread, or a seeded one.
 
 use std::{
     cell::Cell,
@@ -9,29 +9,22 @@ use std::{
     },
 };
 
-/// A source of randomness for jitter and for choices between servers; not for secrets.
+/// A source of random numbers for jitter and for choices between servers; not for secrets.
 ///
-/// The default draws from a generator of the calling thread. A seeded one gives the same numbers each time,
-/// and its clones share them.
-///
-/// ```
-/// use oa_middleware::Randomness;
-///
-/// let (a, b) = (Randomness::seeded(7), Randomness::seeded(7));
-/// assert_eq!(a.next_u64(), b.next_u64());
-/// assert!((0.0..1.0).contains(&a.next_f64()));
-/// ```
+/// The default draws from a generator of the calling thread: unlike a cloned `tower::util::rng::HasherRng`,
+/// concurrent calls never share a sequence. A seeded one gives the same numbers each time, and its clones
+/// share them.
 #[derive(Clone, Debug, Default)]
-pub struct Randomness(Option<Arc<AtomicU64>>);
+pub(crate) struct Random(Option<Arc<AtomicU64>>);
 
-impl Randomness {
+impl Random {
     /// A source that gives the same numbers for the same seed.
-    pub fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64) -> Self {
         Self(Some(Arc::new(AtomicU64::new(seed))))
     }
 
     /// The next number.
-    pub fn next_u64(&self) -> u64 {
+    pub(crate) fn next_u64(&self) -> u64 {
         thread_local! {
             static STATE: Cell<u64> = Cell::new(RandomState::new().build_hasher().finish());
         }
@@ -46,7 +39,7 @@ impl Randomness {
     }
 
     /// The next number of [0, 1).
-    pub fn next_f64(&self) -> f64 {
+    pub(crate) fn next_f64(&self) -> f64 {
         // 53 bits are what the mantissa holds.
         (self.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
@@ -74,7 +67,7 @@ mod tests {
 
     #[test]
     fn it_is_spread_evenly_enough() {
-        for source in [Randomness::seeded(1), Randomness::default()] {
+        for source in [Random::seeded(1), Random::default()] {
             let mut buckets = [0u32; 10];
             for _ in 0..10_000 {
                 buckets[(source.next_f64() * 10.0) as usize] += 1;
@@ -86,6 +79,6 @@ mod tests {
     #[test]
     fn it_is_splitmix64() {
         // The first output for seed 0, from the generator's reference.
-        assert_eq!(Randomness::seeded(0).next_u64(), 0xe220_a839_7b1d_cdaf);
+        assert_eq!(Random::seeded(0).next_u64(), 0xe220_a839_7b1d_cdaf);
     }
 }

@@ -1,28 +1,29 @@
-//! Asking again what may succeed the next time.
+//! Retries of what may succeed the next time.
 //!
-//! [`RetrySession`] decides and [`RetryLayer`] waits; [`RetryPolicy`] says what is asked again, how often and
-//! when. Three limits hold at once: the policy's attempts for one call, the call's [`Deadline`] (a wait that
+//! [`RetrySession`] decides and [`RetryLayer`] waits; [`RetryPolicy`] says what is retried, how often and
+//! when. Three limits hold at once: the policy's attempts for one call, the call's deadline (a wait that
 //! would pass it is not begun), and a [budget](tower::retry::budget) shared by all calls through the layer,
-//! so that an outage does not multiply the traffic. One retry layer is enough: stacked, they multiply.
+//! so that an outage does not multiply the traffic. Of two retry layers, one inside the other, only the outer
+//! one retries.
 //!
 //! A stream is retried until its first event, since the service's future resolves there; what the caller has
-//! seen is never asked for again. A call that wants only the response of a stream can be retried as a whole:
-//! see [`Drain`](crate::Drain).
+//! seen is never sent for again. A call that wants only the response of a stream can be retried as a whole:
+//! see [`CollectStream`](crate::CollectStream).
 
 mod backoff;
 mod policy;
 mod session;
 
 #[cfg(test)]
-mod outages;
+mod chaos_tests;
 #[cfg(test)]
 mod tests;
 
 pub use backoff::Backoff;
-pub use policy::{Retry, RetryPolicy, is_retryable};
+pub use policy::{RetryEvent, RetryPolicy, is_retryable};
 pub use session::{Decision, RetrySession};
 
-use crate::{Deadline, Randomness};
+use crate::{CallContext, random::Random};
 use oa_wire::{CompletionRequest, Error};
 use pin_project_lite::pin_project;
 use std::{
@@ -37,7 +38,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Asks again what failed in passing, by a [`RetryPolicy`].
+/// Retries transient failures by a [`RetryPolicy`].
 ///
 /// ```
 /// use oa_middleware::{RetryLayer, RetryPolicy};
@@ -45,17 +46,18 @@ use tower_service::Service;
 /// let layer = RetryLayer::new(RetryPolicy::new().max_attempts(5));
 /// ```
 #[derive(Clone)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct RetryLayer {
     policy: RetryPolicy,
     budget: Option<Arc<dyn Budget + Send + Sync>>,
-    random: Randomness,
+    random: Random,
 }
 
 impl RetryLayer {
     /// A layer with this policy and tower's default budget: one retry for five calls that succeeded in the
     /// last ten seconds, and ten a second besides.
     pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy, budget: Some(Arc::new(TpsBudget::default())), random: Randomness::default() }
+        Self { policy, budget: Some(Arc::new(TpsBudget::default())), random: Random::default() }
     }
 
     /// Sets the budget that all calls through this layer share. A reask takes nothing from it.
@@ -70,9 +72,9 @@ impl RetryLayer {
         self
     }
 
-    /// Sets where jitter comes from.
-    pub fn randomness(mut self, random: Randomness) -> Self {
-        self.random = random;
+    /// Makes the jitter the same in each run, for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.random = Random::seeded(seed);
         self
     }
 }
@@ -93,21 +95,30 @@ impl fmt::Debug for RetryLayer {
 }
 
 impl<S> Layer<S> for RetryLayer {
-    type Service = RetryService<S>;
+    type Service = Retry<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        RetryService { inner, layer: self.clone() }
+        Retry::new(inner, self.clone())
     }
 }
 
 /// The service of [`RetryLayer`].
 #[derive(Clone, Debug)]
-pub struct RetryService<S> {
+pub struct Retry<S> {
     inner: S,
     layer: RetryLayer,
 }
 
-impl<S> Service<CompletionRequest> for RetryService<S>
+impl<S> Retry<S> {
+    /// Retries the calls of this service as this layer does.
+    pub const fn new(inner: S, layer: RetryLayer) -> Self {
+        Self { inner, layer }
+    }
+
+    accessors!();
+}
+
+impl<S> Service<CompletionRequest> for Retry<S>
 where
     S: Service<CompletionRequest, Error = Error> + Clone,
 {
@@ -120,10 +131,16 @@ where
     }
 
     fn call(&mut self, request: CompletionRequest) -> Self::Future {
-        let policy = request.extensions.get::<RetryPolicy>().unwrap_or(&self.layer.policy).clone();
-        let deadline = request.extensions.get::<Deadline>().copied();
-        let session = RetrySession::new(policy, request);
-        let first = self.inner.call(session.request());
+        let context = CallContext::of(&request);
+        let deadline = context.and_then(CallContext::deadline);
+        let (session, first) = if context.is_some_and(|context| context.retried) {
+            (None, request)
+        } else {
+            let policy = request.extensions.get::<RetryPolicy>().unwrap_or(&self.layer.policy).clone();
+            let (session, first) = RetrySession::begin(policy, request);
+            (Some(session), first)
+        };
+        let first = self.inner.call(first);
         RetryFuture {
             state: State::Calling { attempt: first },
             // The next attempt polls its own service to readiness: this one's was used up by the first.
@@ -137,15 +154,17 @@ where
 }
 
 pin_project! {
-    /// The future of [`RetryService`].
+    /// The future of [`Retry`].
+    #[must_use = "futures do nothing unless polled"]
     pub struct RetryFuture<S, F> {
         #[pin]
         state: State<F>,
         service: S,
-        session: RetrySession,
-        deadline: Option<Deadline>,
+        // None where a retry layer is outside: that one retries.
+        session: Option<RetrySession>,
+        deadline: Option<Instant>,
         budget: Option<Arc<dyn Budget + Send + Sync>>,
-        random: Randomness,
+        random: Random,
     }
 }
 
@@ -166,6 +185,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let Some(session) = this.session else {
+            let StateProjection::Calling { attempt } = this.state.project() else { return Poll::Pending };
+            return attempt.poll(cx);
+        };
         loop {
             let error = match this.state.as_mut().project() {
                 StateProjection::Calling { attempt } => match ready!(attempt.poll(cx)) {
@@ -184,17 +207,17 @@ where
                 }
                 StateProjection::Readying => match ready!(this.service.poll_ready(cx)) {
                     Ok(()) => {
-                        let attempt = this.service.call(this.session.request());
+                        let attempt = this.service.call(session.request());
                         this.state.set(State::Calling { attempt });
                         continue;
                     }
                     Err(error) => error,
                 },
             };
-            let remaining = this.deadline.map(|Deadline(at)| at.saturating_duration_since(Instant::now()));
+            let remaining = this.deadline.map(|at| at.saturating_duration_since(Instant::now()));
             let budget = this.budget.as_ref();
             let withdraw = || budget.is_none_or(|budget| budget.withdraw());
-            match this.session.failed(error, remaining, this.random.next_f64(), withdraw) {
+            match session.failed(error, remaining, this.random.next_f64(), withdraw) {
                 Decision::Retry { wait, .. } if wait.is_zero() => this.state.set(State::Readying),
                 Decision::Retry { wait, .. } => this.state.set(State::Sleeping { wait: sleep(wait) }),
                 Decision::Stop(error) => return Poll::Ready(Err(error)),

@@ -1,7 +1,7 @@
 //! One service over several servers: in order, or balanced.
 //!
 //! Both kinds share three rules. A call goes on to the next server only for causes where another may do
-//! better ([`is_worth_another_server`]), and never after the first event of a stream. A server whose calls
+//! better ([`is_failover_error`]), and never after the first event of a stream. A server whose calls
 //! fail in passing several times in a row is left alone for a while (its circuit breaker is open); then one
 //! call, or the [probe](Servers::probe), finds out whether it is back. And where all are left alone, they are
 //! tried all the same: a refusal would be a sure failure.
@@ -15,9 +15,7 @@ mod tests;
 pub use breaker::BreakerPolicy;
 
 use crate::{
-    AttemptLog, Randomness,
-    attempt::History,
-    observe::{Observed, Observer},
+    AttemptLog, CallContext, CallObserver, attempt::History, observe::ObserveFuture, random::Random,
 };
 use breaker::{Breaker, Condition};
 use oa_wire::{Category, Completion, CompletionRequest, Error, Response};
@@ -59,7 +57,7 @@ pub struct Servers<S> {
 }
 
 struct Server<S> {
-    name: String,
+    name: Arc<str>,
     service: S,
     health: Arc<Health>,
     probe: Mutex<Option<Probe>>,
@@ -74,9 +72,9 @@ struct Health {
 
 struct Settings<S> {
     order: Order,
-    tries: usize,
-    random: Randomness,
-    worth: Arc<dyn Fn(&Error) -> bool + Send + Sync>,
+    max_servers: usize,
+    random: Random,
+    retry_on: Arc<dyn Fn(&Error) -> bool + Send + Sync>,
     probe: Option<Arc<dyn Fn(S) -> Probe + Send + Sync>>,
 }
 
@@ -91,7 +89,7 @@ type Probe = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// Whether another server may do better: unavailable, rate limited (a spent quota too), not loaded, a model
 /// or a key that this server does not know. Not what is wrong with the request, and not what the model made
 /// of it.
-pub fn is_worth_another_server(error: &Error) -> bool {
+pub fn is_failover_error(error: &Error) -> bool {
     matches!(
         error.category(),
         Category::Unavailable
@@ -125,18 +123,18 @@ impl<S> Servers<S> {
     fn new<N: Into<String>>(
         servers: impl IntoIterator<Item = (N, S)>,
         order: Order,
-        tries: usize,
+        max_servers: usize,
     ) -> Result<Self, Error> {
         let servers: Arc<[_]> = servers
             .into_iter()
             .map(|(name, service)| Server {
-                name: name.into(),
+                name: name.into().into(),
                 service,
                 health: Arc::new(Health::new(BreakerPolicy::default())),
                 probe: Mutex::new(None),
             })
             .collect();
-        let mut names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
+        let mut names: Vec<_> = servers.iter().map(|server| &*server.name).collect();
         names.sort_unstable();
         if names.is_empty() {
             return Err(Error::invalid_request("servers: there are none"));
@@ -144,19 +142,19 @@ impl<S> Servers<S> {
         if let Some((twice, _)) = names.iter().zip(&names[1..]).find(|(one, next)| one == next) {
             return Err(Error::invalid_request(format!("servers: two are named `{twice}`")));
         }
-        let worth = Arc::new(is_worth_another_server);
-        let settings = Settings { order, tries, random: Randomness::default(), worth, probe: None };
+        let retry_on = Arc::new(is_failover_error);
+        let settings = Settings { order, max_servers, random: Random::default(), retry_on, probe: None };
         Ok(Self { servers, settings: Arc::new(settings) })
     }
 
     /// How many servers one call may ask: all for failover and two for balance by default, at least one.
-    pub fn tries(self, servers: usize) -> Self {
-        self.set(|settings| settings.tries = servers.max(1))
+    pub fn max_servers(self, servers: usize) -> Self {
+        self.set(|settings| settings.max_servers = servers.max(1))
     }
 
-    /// Which errors go on to another server, in place of [`is_worth_another_server`].
-    pub fn when(self, worth: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
-        self.set(|settings| settings.worth = Arc::new(worth))
+    /// Which errors go on to another server, in place of [`is_failover_error`].
+    pub fn retry_on(self, retryable: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
+        self.set(|settings| settings.retry_on = Arc::new(retryable))
     }
 
     /// Sets when a server is left alone. Call it before the service is shared: it forgets what is known of
@@ -189,9 +187,9 @@ impl<S> Servers<S> {
         self.set(|settings| settings.probe = Some(Arc::new(move |service| Box::pin(probe(service)))))
     }
 
-    /// Sets where choices come from.
-    pub fn randomness(self, random: Randomness) -> Self {
-        self.set(|settings| settings.random = random)
+    /// Makes the choices the same in each run, for tests.
+    pub fn seed(self, seed: u64) -> Self {
+        self.set(|settings| settings.random = Random::seeded(seed))
     }
 
     fn set(mut self, change: impl FnOnce(&mut Settings<S>)) -> Self {
@@ -228,18 +226,18 @@ where
     async fn ask(&self, request: CompletionRequest) -> Result<Completion, Error> {
         let mut history = History::new(request.extensions.get::<AttemptLog>());
         let mut left: Vec<usize> = (0..self.servers.len()).collect();
-        for tries in 1.. {
+        for called in 1.. {
             let (at, trial) = self.choose(&left, Instant::now());
             let server = &self.servers[left.remove(at)];
             let error = match self.ask_one(server, trial, request.clone()).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            let end = if !(self.settings.worth)(&error) {
+            let end = if !(self.settings.retry_on)(&error) {
                 Some("no other server would do better")
             } else if left.is_empty() {
                 Some("no other server is left")
-            } else if tries >= self.settings.tries {
+            } else if called >= self.settings.max_servers {
                 Some("no further server may be asked")
             } else {
                 None
@@ -259,13 +257,16 @@ where
         trial: bool,
         request: CompletionRequest,
     ) -> Result<Completion, Error> {
+        if let Some(context) = CallContext::of(&request) {
+            context.set_server(&server.name);
+        }
         let lease = Lease::new(server.health.clone(), trial);
         let mut service = server.service.clone();
         let call = async move {
             poll_fn(|cx| service.poll_ready(cx)).await?;
             service.call(request).await
         };
-        let mut call = pin!(Observed::new(call, Some(lease)));
+        let mut call = pin!(ObserveFuture::new(call, Some(lease)));
         poll_fn(|cx| {
             let answer = call.as_mut().poll(cx);
             if answer.is_pending() {
@@ -366,8 +367,8 @@ impl Lease {
     }
 }
 
-impl Observer for Lease {
-    fn began(&mut self) {
+impl CallObserver for Lease {
+    fn first_event(&mut self) {
         self.trial = false;
         self.health.breaker().succeeded();
     }
@@ -386,8 +387,6 @@ impl Observer for Lease {
             self.health.breaker().succeeded();
         }
     }
-
-    fn abandoned(self, _: Option<&dyn Fn() -> Response>) {}
 }
 
 impl Drop for Lease {
@@ -409,9 +408,9 @@ impl<S> Clone for Settings<S> {
     fn clone(&self) -> Self {
         Self {
             order: self.order,
-            tries: self.tries,
+            max_servers: self.max_servers,
             random: self.random.clone(),
-            worth: self.worth.clone(),
+            retry_on: self.retry_on.clone(),
             probe: self.probe.clone(),
         }
     }
@@ -425,7 +424,7 @@ impl<S> fmt::Debug for Servers<S> {
             .iter()
             .map(|server| {
                 let pending = server.health.pending.load(Ordering::Relaxed);
-                (server.name.as_str(), server.health.breaker().condition(now), pending)
+                (&*server.name, server.health.breaker().condition(now), pending)
             })
             .collect();
         f.debug_struct("Servers")

@@ -1,25 +1,25 @@
 //! The layers that nearly everybody wants, in the order that works.
 
 use crate::{
-    DeadlineLayer, DeadlineService, DrainLayer, DrainService, FirstEventTimeout, FirstEventTimeoutLayer,
-    IdleTimeout, IdleTimeoutLayer, RetryLayer, RetryPolicy, RetryService, TraceLayer, TraceService,
+    Collect, CollectLayer, Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, IdleTimeout,
+    IdleTimeoutLayer, Retry, RetryLayer, RetryPolicy, Trace, TraceLayer,
 };
 use oa_wire::openai::Profile;
 use std::time::Duration;
 use tower_layer::Layer;
 
-/// The default stack: `Deadline > Retry > Drain > Trace > FirstEventTimeout > IdleTimeout > service`.
+/// The default stack: `Deadline > Retry > Collect > Trace > FirstEventTimeout > IdleTimeout > service`.
 ///
 /// | layer | default |
 /// |---|---|
 /// | [`DeadlineLayer`] | 30 minutes for the whole call |
 /// | [`RetryLayer`] | three attempts, [`RetryPolicy::new`] |
-/// | [`DrainLayer`] | for calls that carry [`Drain`](crate::Drain) |
+/// | [`CollectLayer`] | for calls that carry [`CollectStream`](crate::CollectStream) |
 /// | [`TraceLayer`] | a span for each attempt, without payload |
 /// | [`FirstEventTimeoutLayer`] | 10 minutes for each attempt to begin, or to answer if it does not stream |
 /// | [`IdleTimeoutLayer`] | 60 seconds between two events of a stream |
 ///
-/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`TimingLayer`](crate::TimingLayer)) is put
+/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`ObserveLayer`](crate::ObserveLayer)) is put
 /// around it, what belongs inside ([`Servers`](crate::Servers)) is what it is put around.
 ///
 /// ```
@@ -40,6 +40,7 @@ use tower_layer::Layer;
 /// # }
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct Stack {
     deadline: DeadlineLayer,
     retry: RetryLayer,
@@ -49,8 +50,7 @@ pub struct Stack {
 }
 
 /// What [`Stack`] makes of a service.
-pub type StackService<S> =
-    DeadlineService<RetryService<DrainService<TraceService<FirstEventTimeout<IdleTimeout<S>>>>>>;
+pub type StackService<S> = Deadline<Retry<Collect<Trace<FirstEventTimeout<IdleTimeout<S>>>>>>;
 
 impl Stack {
     /// The defaults. The profile says which model the spans are about.
@@ -70,7 +70,7 @@ impl Stack {
         self
     }
 
-    /// Sets what is asked again.
+    /// Sets what is retried.
     pub fn retry(self, policy: RetryPolicy) -> Self {
         self.retry_layer(RetryLayer::new(policy))
     }
@@ -110,7 +110,7 @@ impl<S> Layer<S> for Stack {
 
     fn layer(&self, service: S) -> StackService<S> {
         let attempt = self.trace.layer(self.first_event.layer(self.idle.layer(service)));
-        self.deadline.layer(self.retry.layer(DrainLayer::new().layer(attempt)))
+        self.deadline.layer(self.retry.layer(CollectLayer::new().layer(attempt)))
     }
 }
 
@@ -118,7 +118,7 @@ impl<S> Layer<S> for Stack {
 mod tests {
     use super::*;
     use crate::{
-        Drain,
+        CollectStream,
         testing::{Script, Step, request},
         trace::tests::Spans,
     };
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_drained_stream_that_stalls_is_asked_again() {
+    async fn a_collected_stream_that_stalls_is_retried() {
         let (spans, _guard) = Spans::listen();
         let script = Script::new([Step::stream([(0, "par"), (100, "tial")]), Step::stream([(0, "whole")])]);
         let mut request = request().with_stream(true);
-        request.extensions.insert(Drain::new());
+        request.extensions.insert(CollectStream::new());
         let answer = layers().layer(script).oneshot(request).await.unwrap();
         assert!(matches!(answer, Completion::Response(response) if response.text() == "whole"));
         assert_eq!(spans.get()[0].fields["otel.status_code"], "ERROR");

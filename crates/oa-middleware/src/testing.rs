@@ -1,4 +1,4 @@
-//! A completion service for tests: it plays a script under tokio's clock and remembers what it was asked.
+//! A completion service for tests: it plays a script under tokio's clock and records the requests.
 
 use oa_wire::{
     AssistantMessage, Completion, CompletionRequest, CompletionStream, Error, Event, EventSource,
@@ -38,10 +38,15 @@ pub(crate) fn response(text: &str) -> Response {
 
 /// An error as the wire makes it, with this output, which is no JSON.
 pub(crate) fn structured_failure(output: &str) -> Error {
+    structured_failure_after(output, "stop")
+}
+
+/// The same, with this finish reason.
+pub(crate) fn structured_failure_after(output: &str, finish_reason: &str) -> Error {
     let schema = JsonSchema::new(json!({"type": "object", "properties": {}})).unwrap();
     let call = ChatCall::new(&Profile::new("m"), &request().with_response_schema(schema)).unwrap();
     let body = json!({
-        "choices": [{"message": {"content": output}, "finish_reason": "length"}],
+        "choices": [{"message": {"content": output}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 20, "completion_tokens": 16, "total_tokens": 36},
     });
     let mut answer = call.on_response("200".parse().unwrap(), &http::HeaderMap::default());

@@ -1,57 +1,56 @@
 //! A span for each attempt, with the specification's attributes and OpenTelemetry's for generative AI.
-//!
-//! The span is a `tracing` span named `openarmature.llm.complete`, at level `INFO`; its fields have the
-//! attributes' exact names, so that any subscriber can read them and
-//! tracing-opentelemetry exports them as they are. It is open until
-//! the answer is whole: for a stream, until the end of the stream. What is not known is left out.
-//!
-//! | field | type | |
-//! |---|---|---|
-//! | `openarmature.llm.model` | string | the bound model |
-//! | `openarmature.llm.attempt_index` | integer | from 0 |
-//! | `openarmature.llm.retry_reason` | string | `transient` or `reask`, on retries |
-//! | `openarmature.llm.finish_reason` | string | |
-//! | `openarmature.llm.usage.prompt_tokens`, `.completion_tokens`, `.total_tokens` | integer | |
-//! | `openarmature.llm.cache_read.input_tokens` | integer | |
-//! | `openarmature.llm.output.tool_calls.count` | integer | where there are calls |
-//! | `openarmature.llm.output.tool_calls.names`, `.ids` | list | |
-//! | `openarmature.llm.time_to_first_token` | seconds | of a stream: from the call to its first event |
-//! | `openarmature.llm.tokens_per_second` | number | completion tokens by the time since the first event, or else since the call |
-//! | `openarmature.llm.request_id` | string | the server's id of the HTTP request |
-//! | `openarmature.llm.abandoned` | boolean | true where the caller dropped the call or the stream |
-//! | `openarmature.error.category` | string | of a failure |
-//! | `otel.status_code`, `otel.status_description` | string | `OK`, or `ERROR` and the category; neither when abandoned |
-//! | `openarmature.llm.input.messages`, `.output.content`, `.output.tool_calls`, `.request.extras` | string | payload, off by default |
-//! | `gen_ai.system`, `gen_ai.operation.name`, `gen_ai.request.model` | string | |
-//! | `gen_ai.request.temperature`, `.top_p`, `.frequency_penalty`, `.presence_penalty` | number | where set |
-//! | `gen_ai.request.max_tokens`, `.seed` | integer | where set |
-//! | `gen_ai.request.stop_sequences` | list | where set |
-//! | `gen_ai.response.model`, `gen_ai.response.id` | string | |
-//! | `gen_ai.response.finish_reasons` | list | |
-//! | `gen_ai.usage.input_tokens`, `.output_tokens` | integer | |
-//!
-//! Integers are recorded as `i64` (tracing-opentelemetry makes texts of `u64`), numbers as `f64`. A `tracing`
-//! field holds no list: the four lists are JSON text, such as `["stop"]`. With the feature `otel`, and where
-//! an OpenTelemetry layer listens, they are true array attributes instead.
-//!
-//! A failure is also an event named `exception` inside the span, at level `WARN`, with `exception.type` and
-//! `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one
-//! while payload is off.
-//!
-//! Where no subscriber listens, nothing is computed and streams pass through untouched.
 
 mod payload;
 
-use crate::{
-    AttemptContext, RetryReason,
-    observe::{Observer, observing},
-};
+use crate::{CallContext, CallObserver, Observe, Observer, RetryReason};
 use oa_wire::{Category, CompletionRequest, Error, FinishReason, Response, Usage, openai::Profile};
 use std::sync::Arc;
 use tokio::time::Instant;
+use tower_layer::Layer;
 use tracing::{Level, Span, field::Empty};
 
-/// Puts a span around each attempt. See the [module](self) for what is in it.
+/// Puts a span around each attempt, with the specification's attributes and OpenTelemetry's for generative
+/// AI.
+///
+/// The span is a `tracing` span named `openarmature.llm.complete`, at level `INFO`; its fields have the
+/// attributes' exact names, so that any subscriber can read them and
+/// tracing-opentelemetry exports them as they are. It is open until
+/// the answer is whole: for a stream, until the end of the stream. What is not known is left out.
+///
+/// | field | type | |
+/// |---|---|---|
+/// | `openarmature.llm.model` | string | the bound model |
+/// | `openarmature.llm.attempt_index` | integer | from 0 |
+/// | `openarmature.llm.retry_reason` | string | `transient` or `reask`, on retries |
+/// | `openarmature.llm.finish_reason` | string | |
+/// | `openarmature.llm.usage.prompt_tokens`, `.completion_tokens`, `.total_tokens` | integer | |
+/// | `openarmature.llm.cache_read.input_tokens` | integer | |
+/// | `openarmature.llm.output.tool_calls.count` | integer | where there are calls |
+/// | `openarmature.llm.output.tool_calls.names`, `.ids` | list | |
+/// | `openarmature.llm.time_to_first_token` | seconds | of a stream: from the call to its first event |
+/// | `openarmature.llm.tokens_per_second` | number | completion tokens by the time since the first event, or else since the call |
+/// | `openarmature.llm.request_id` | string | the server's id of the HTTP request |
+/// | `openarmature.llm.abandoned` | boolean | true where the caller dropped the call or the stream |
+/// | `openarmature.error.category` | string | of a failure |
+/// | `otel.status_code`, `otel.status_description` | string | `OK`, or `ERROR` and the category; neither when abandoned |
+/// | `openarmature.llm.input.messages`, `.output.content`, `.output.tool_calls`, `.request.extras` | string | payload, off by default |
+/// | `gen_ai.system`, `gen_ai.request.model` | string | |
+/// | `gen_ai.request.temperature`, `.top_p`, `.frequency_penalty`, `.presence_penalty` | number | where set |
+/// | `gen_ai.request.max_tokens`, `.seed` | integer | where set |
+/// | `gen_ai.request.stop_sequences` | list | where set |
+/// | `gen_ai.response.model`, `gen_ai.response.id` | string | |
+/// | `gen_ai.response.finish_reasons` | list | |
+/// | `gen_ai.usage.input_tokens`, `.output_tokens` | integer | |
+///
+/// Integers are recorded as `i64` (tracing-opentelemetry makes texts of `u64`), numbers as `f64`. A `tracing`
+/// field holds no list: the four lists are JSON text, such as `["stop"]`. With the feature `otel`, and where
+/// an OpenTelemetry layer listens, they are true array attributes instead.
+///
+/// A failure is also an event named `exception` inside the span, at level `WARN`, with `exception.type` and
+/// `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one
+/// while payload is off.
+///
+/// Where no subscriber listens, nothing is computed and streams pass through untouched.
 ///
 /// Stack it inside retry, so that each attempt has its own, and outside the timeouts, so that their errors
 /// show.
@@ -64,6 +63,7 @@ use tracing::{Level, Span, field::Empty};
 /// let layer = TraceLayer::new(&profile).payload(true);
 /// ```
 #[derive(Clone, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct TraceLayer {
     config: Arc<Config>,
 }
@@ -117,8 +117,12 @@ impl TraceLayer {
         change(Arc::make_mut(&mut self.config));
         self
     }
+}
 
-    fn observe(&self, request: &CompletionRequest) -> Option<Tracer> {
+impl Observer for TraceLayer {
+    type Call = Tracer;
+
+    fn begin(&self, request: &mut CompletionRequest) -> Option<Tracer> {
         if !self.config.spans {
             return None;
         }
@@ -135,11 +139,20 @@ impl TraceLayer {
     }
 }
 
-observing!(TraceLayer, TraceService, TraceFuture, Tracer);
+impl<S> Layer<S> for TraceLayer {
+    type Service = Trace<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Observe::new(inner, self.clone())
+    }
+}
+
+/// A service whose calls have spans.
+pub type Trace<S> = Observe<S, TraceLayer>;
 
 /// Opens the span with what is known before the answer. The values are computed only if someone listens.
 fn open(config: &Config, request: &CompletionRequest) -> Span {
-    let attempt = request.extensions.get::<AttemptContext>();
+    let context = CallContext::of(request);
     let set = &request.config;
     let gen_ai = config.gen_ai;
     let payload = |text: &dyn Fn() -> Option<String>| {
@@ -151,8 +164,8 @@ fn open(config: &Config, request: &CompletionRequest) -> Span {
         otel.status_code = Empty,
         otel.status_description = Empty,
         openarmature.llm.model = config.model.as_str(),
-        openarmature.llm.attempt_index = attempt.map_or(0, |attempt| i64::from(attempt.index)),
-        openarmature.llm.retry_reason = attempt.map(|attempt| RetryReason::as_str(attempt.reason)),
+        openarmature.llm.attempt_index = context.map_or(0, |context| i64::from(context.attempt())),
+        openarmature.llm.retry_reason = context.and_then(CallContext::retry_reason).map(RetryReason::as_str),
         openarmature.llm.finish_reason = Empty,
         openarmature.llm.usage.prompt_tokens = Empty,
         openarmature.llm.usage.completion_tokens = Empty,
@@ -171,7 +184,6 @@ fn open(config: &Config, request: &CompletionRequest) -> Span {
         openarmature.llm.output.content = Empty,
         openarmature.llm.output.tool_calls = Empty,
         gen_ai.system = gen_ai.then_some(config.system.as_str()),
-        gen_ai.operation.name = gen_ai.then_some("chat"),
         gen_ai.request.model = gen_ai.then_some(config.model.as_str()),
         gen_ai.request.temperature = set.temperature.filter(|_| gen_ai),
         gen_ai.request.top_p = set.top_p.filter(|_| gen_ai),
@@ -190,19 +202,19 @@ fn open(config: &Config, request: &CompletionRequest) -> Span {
 
 /// One span on its way.
 #[derive(Debug)]
-struct Tracer {
+pub struct Tracer {
     span: Span,
     config: Arc<Config>,
     started: Instant,
     first: Option<Instant>,
 }
 
-impl Observer for Tracer {
+impl CallObserver for Tracer {
     fn in_scope<T>(&self, poll: impl FnOnce() -> T) -> T {
         self.span.in_scope(poll)
     }
 
-    fn began(&mut self) {
+    fn first_event(&mut self) {
         let now = Instant::now();
         self.first = Some(now);
         let waited = now.saturating_duration_since(self.started);
@@ -241,10 +253,10 @@ impl Observer for Tracer {
         );
     }
 
-    fn abandoned(self, so_far: Option<&dyn Fn() -> Response>) {
+    fn cancelled(self, partial: Option<&dyn Fn() -> Response>) {
         self.span.record("openarmature.llm.abandoned", true);
-        if let Some(so_far) = so_far {
-            self.partial(&so_far());
+        if let Some(partial) = partial {
+            self.partial(&partial());
         }
     }
 }

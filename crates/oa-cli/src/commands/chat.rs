@@ -13,7 +13,7 @@ use crate::{
     values,
 };
 use clap::{CommandFactory, error::ErrorKind as Misuse};
-use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, Retry, RetryLayer, RetryPolicy};
+use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, RetryEvent, RetryLayer, RetryPolicy};
 use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
 use oa_wire::{
     CompletionRequest, CompletionStream, Error, Event, FinishReason, Message, Response, RuntimeConfig,
@@ -186,10 +186,11 @@ impl Args {
     /// The provider with the time limit and the retries.
     fn stacked(&self, provider: OpenAiProvider) -> impl Provider {
         let limit = self.server.timeout.unwrap_or(Duration::MAX);
-        let policy =
-            RetryPolicy::new().max_attempts(self.retries.saturating_add(1)).on_retry(|retry: &Retry<'_>| {
+        let policy = RetryPolicy::new().max_attempts(self.retries.saturating_add(1)).on_retry(
+            |retry: &RetryEvent<'_>| {
                 screen::note(&format!("{}; asking again in {:.1} s", retry.error, retry.wait.as_secs_f64()));
-            });
+            },
+        );
         let attempt =
             FirstEventTimeoutLayer::new(limit).layer(IdleTimeoutLayer::new(limit).layer(provider.clone()));
         ServiceProvider::new(RetryLayer::new(policy).without_budget().layer(attempt), provider)

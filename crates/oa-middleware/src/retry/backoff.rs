@@ -1,4 +1,4 @@
-//! How long to wait between two attempts.
+//! The wait between two attempts.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use std::{fmt, sync::Arc, time::Duration};
 /// assert_eq!(backoff.delay(9, 0.5), Duration::from_secs(15));
 /// ```
 #[derive(Clone)]
+#[must_use]
 pub struct Backoff(Kind);
 
 #[derive(Clone)]
@@ -35,7 +36,7 @@ impl Backoff {
         Self(Kind::Fixed(delay))
     }
 
-    /// What this function says. It is given the number of the attempt that failed, from 0.
+    /// The result of this function. It is given the number of the attempt that failed, from 0.
     pub fn custom(delay: impl Fn(u32) -> Duration + Send + Sync + 'static) -> Self {
         Self(Kind::Custom(Arc::new(delay)))
     }

@@ -1,14 +1,14 @@
-//! What is asked again, how often and when.
+//! The policy of retries: which errors, how often and when.
 
 use super::Backoff;
 use crate::RetryReason;
 use oa_wire::{Error, RuntimeConfig};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// What is asked again, how often and when. Cloning costs a reference count.
+/// Which errors are retried, how often and when. Cloning costs a reference count.
 ///
-/// A policy in a request's [`extensions`](oa_wire::CompletionRequest::extensions) goes, for that call, before
-/// the layer's.
+/// A policy in a request's [`extensions`](oa_wire::CompletionRequest::extensions) takes, for that call, the
+/// place of the layer's.
 ///
 /// ```
 /// use oa_middleware::{Backoff, RetryPolicy};
@@ -17,9 +17,10 @@ use std::{fmt, sync::Arc, time::Duration};
 /// let policy = RetryPolicy::new()
 ///     .max_attempts(5)
 ///     .backoff(Backoff::exponential(Duration::from_millis(200), Duration::from_secs(10)))
-///     .on_retry(|retry| eprintln!("{}: asking again in {:?}", retry.error, retry.wait));
+///     .on_retry(|retry| eprintln!("{}: retrying in {:?}", retry.error, retry.wait));
 /// ```
 #[derive(Clone, Debug, Default)]
+#[must_use]
 pub struct RetryPolicy(Arc<Inner>);
 
 type Shared<F> = Option<Arc<F>>;
@@ -31,25 +32,25 @@ pub(super) struct Inner {
     pub(super) max_retry_after: Duration,
     pub(super) overrides: Vec<RuntimeConfig>,
     pub(super) classifier: Shared<dyn Fn(&Error) -> bool + Send + Sync>,
-    pub(super) on_retry: Shared<dyn Fn(&Retry<'_>) + Send + Sync>,
+    pub(super) on_retry: Shared<dyn Fn(&RetryEvent<'_>) + Send + Sync>,
     pub(super) reask: Shared<dyn Fn(&Error) -> String + Send + Sync>,
 }
 
-/// What [`RetryPolicy::on_retry`] is told before the wait.
+/// The argument of [`RetryPolicy::on_retry`].
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub struct Retry<'a> {
+pub struct RetryEvent<'a> {
     /// The number of the attempt that failed, from 0.
     pub attempt: u32,
     /// How it failed.
     pub error: &'a Error,
-    /// Why it is asked again.
+    /// Why it is retried.
     pub reason: RetryReason,
-    /// How long will be waited first.
+    /// The wait before the next attempt.
     pub wait: Duration,
 }
 
-impl<'a> Retry<'a> {
+impl<'a> RetryEvent<'a> {
     pub(super) fn new(attempt: u32, error: &'a Error, reason: RetryReason, wait: Duration) -> Self {
         Self { attempt, error, reason, wait }
     }
@@ -71,7 +72,7 @@ impl RetryPolicy {
         Self::default()
     }
 
-    /// One attempt: nothing is asked again.
+    /// One attempt: nothing is retried.
     pub fn never() -> Self {
         Self::new().max_attempts(1)
     }
@@ -92,14 +93,14 @@ impl RetryPolicy {
         self.set(|inner| inner.max_retry_after = longest)
     }
 
-    /// Which errors are asked again, in place of [`is_retryable`]. A server's `x-should-retry: false` and a
+    /// Which errors are retried, in place of [`is_retryable`]. A server's `x-should-retry: false` and a
     /// spent quota are obeyed before it is asked.
     pub fn classifier(self, retryable: impl Fn(&Error) -> bool + Send + Sync + 'static) -> Self {
         self.set(|inner| inner.classifier = Some(Arc::new(retryable)))
     }
 
     /// Is called before each wait. It must not block.
-    pub fn on_retry(self, hook: impl Fn(&Retry<'_>) + Send + Sync + 'static) -> Self {
+    pub fn on_retry(self, hook: impl Fn(&RetryEvent<'_>) + Send + Sync + 'static) -> Self {
         self.set(|inner| inner.on_retry = Some(Arc::new(hook)))
     }
 
@@ -109,11 +110,12 @@ impl RetryPolicy {
         self.set(|inner| inner.overrides = configs.into_iter().collect())
     }
 
-    /// Asks again, at once, when the output does not satisfy the schema: the output is appended as the
+    /// Retries at once when the output does not satisfy the schema: the output is appended as the
     /// assistant's message, and what this function makes of the error ([`Error::structured`]) as the user's.
     /// Such pairs accumulate; they count as attempts like any other.
     ///
-    /// An empty text declines: the call fails. A blank output cannot be sent back, and is left out.
+    /// An empty text declines: the call fails. A blank output cannot be sent back, and is left out. Output that
+    /// was cut off by the token limit, and a refusal, are not retried: the next one would end the same way.
     pub fn reask(self, correction: impl Fn(&Error) -> String + Send + Sync + 'static) -> Self {
         self.set(|inner| inner.reask = Some(Arc::new(correction)))
     }

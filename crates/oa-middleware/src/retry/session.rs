@@ -1,12 +1,12 @@
-//! One call's retries, decided: no clock, no randomness, no waiting of its own.
+//! The retries of one call as a value: no clock, no randomness and no waiting of its own.
 
-use super::{Retry, RetryPolicy};
+use super::{RetryEvent, RetryPolicy};
 use crate::{
-    AttemptContext, RetryReason,
+    CallContext, RetryReason,
     attempt::{AttemptLog, History},
 };
-use oa_wire::{Attempt, Category, CompletionRequest, Error, Message, RuntimeConfig};
-use std::{borrow::Cow, time::Duration};
+use oa_wire::{Attempt, Category, CompletionRequest, Error, FinishReason, Message, RuntimeConfig};
+use std::{borrow::Cow, mem, time::Duration};
 
 /// The retries of one call as a value: what to send, and after each failure whether to send again.
 ///
@@ -38,12 +38,12 @@ pub struct RetrySession {
     request: CompletionRequest,
     // What the overrides are merged onto; kept from the first retry on.
     base: Option<RuntimeConfig>,
-    attempt: u32,
-    reason: Option<RetryReason>,
+    // Of the current attempt.
+    context: CallContext,
     history: History,
 }
 
-/// What follows from a failure.
+/// What follows from a failure. There are no further choices: a `match` may be exhaustive.
 #[derive(Debug)]
 pub enum Decision {
     /// Wait, and send [`RetrySession::request`] again.
@@ -67,27 +67,47 @@ enum Stop {
     Deadline { wait: Duration, remaining: Duration },
     Budget,
     NoCorrection,
+    CutOff,
+    Refused,
 }
 
 impl RetrySession {
     /// A session before its first attempt.
-    pub fn new(policy: RetryPolicy, request: CompletionRequest) -> Self {
+    pub fn new(policy: RetryPolicy, mut request: CompletionRequest) -> Self {
         let history = History::new(request.extensions.get::<AttemptLog>());
-        Self { policy, request, base: None, attempt: 0, reason: None, history }
+        let mut context = request.extensions.remove::<CallContext>().unwrap_or_default();
+        context.retried = true;
+        Self { policy, request, base: None, context, history }
     }
 
-    /// The request of the current attempt. From the second on it carries an [`AttemptContext`].
+    /// A session and the request of its first attempt, with fewer allocations than [`new`](Self::new) and
+    /// [`request`](Self::request): the map of extensions is kept only if the caller has put something there.
+    pub(super) fn begin(policy: RetryPolicy, mut request: CompletionRequest) -> (Self, CompletionRequest) {
+        let context = CallContext::of_mut(&mut request);
+        context.retried = true;
+        let context = context.clone();
+        let history = History::new(request.extensions.get::<AttemptLog>());
+        let kept = if request.extensions.len() == 1 {
+            let extensions = mem::take(&mut request.extensions);
+            let kept = request.clone();
+            request.extensions = extensions;
+            kept
+        } else {
+            request.clone()
+        };
+        (Self { policy, request: kept, base: None, context, history }, request)
+    }
+
+    /// The request of the current attempt. It carries a [`CallContext`].
     pub fn request(&self) -> CompletionRequest {
         let mut request = self.request.clone();
-        if let Some(reason) = self.reason {
-            request.extensions.insert(AttemptContext::new(self.attempt, reason));
-        }
+        request.extensions.insert(self.context.clone());
         request
     }
 
     /// The number of the current attempt, from 0.
     pub fn attempt(&self) -> u32 {
-        self.attempt
+        self.context.attempt
     }
 
     /// The attempts that failed so far.
@@ -111,15 +131,19 @@ impl RetrySession {
             Ok((wait, reason)) => {
                 self.history.push(&error, reason.as_str(), wait);
                 if let Some(hook) = &self.policy.get().on_retry {
-                    hook(&Retry::new(self.attempt, &error, reason, wait));
+                    hook(&RetryEvent::new(self.context.attempt, &error, reason, wait));
                 }
-                self.attempt += 1;
-                self.reason = Some(reason);
+                self.context.attempt += 1;
+                self.context.reason = Some(reason);
                 self.apply_override();
                 Decision::Retry { wait, reason }
             }
             Err(stop) => {
                 self.history.push(&error, stop.describe(), Duration::ZERO);
+                let error = match stop.hint().filter(|_| error.hint().is_none()) {
+                    Some(hint) => error.with_hint(hint),
+                    None => error,
+                };
                 Decision::Stop(self.history.attach(error))
             }
         }
@@ -153,7 +177,7 @@ impl RetrySession {
         if asked > policy.max_retry_after {
             return Err(Stop::WaitTooLong { asked, allowed: policy.max_retry_after });
         }
-        let wait = policy.backoff.delay(self.attempt, random).max(asked);
+        let wait = policy.backoff.delay(self.context.attempt, random).max(asked);
         if let Some(remaining) = remaining.filter(|&remaining| wait >= remaining) {
             return Err(Stop::Deadline { wait, remaining });
         }
@@ -164,14 +188,19 @@ impl RetrySession {
     }
 
     fn exhausted(&self, max_attempts: u32) -> Result<(), Stop> {
-        let attempts = self.attempt.saturating_add(1);
+        let attempts = self.context.attempt.saturating_add(1);
         if attempts < max_attempts { Ok(()) } else { Err(Stop::Exhausted { attempts }) }
     }
 
-    /// Appends what the model wrote and what is to be said about it.
+    /// Appends the model's output and the correction.
     fn correct(&mut self, error: &Error) -> Result<(), Stop> {
         let reask = self.policy.get().reask.clone().ok_or(Stop::NotRetryable)?;
         let failure = error.structured().ok_or(Stop::NotRetryable)?;
+        match failure.finish_reason {
+            FinishReason::Length => return Err(Stop::CutOff),
+            FinishReason::ContentFilter => return Err(Stop::Refused),
+            _ => {}
+        }
         let correction = reask(error);
         if correction.trim().is_empty() {
             return Err(Stop::NoCorrection);
@@ -186,7 +215,7 @@ impl RetrySession {
 
     fn apply_override(&mut self) {
         let overrides = &self.policy.get().overrides;
-        let retry = (self.attempt as usize).min(overrides.len());
+        let retry = (self.context.attempt as usize).min(overrides.len());
         let Some(over) = retry.checked_sub(1).and_then(|at| overrides.get(at)) else { return };
         let base = self.base.get_or_insert_with(|| self.request.config.clone());
         self.request.config = base.merged(over);
@@ -200,6 +229,8 @@ impl Stop {
             Self::QuotaSpent => "not retried: the quota is spent".into(),
             Self::ServerForbids => "not retried: the server said so (x-should-retry)".into(),
             Self::NoCorrection => "not retried: the reask function gave no text".into(),
+            Self::CutOff => "not retried: the output was cut off by the token limit".into(),
+            Self::Refused => "not retried: the model refused".into(),
             Self::Budget => "not retried: the retry budget of all calls is spent".into(),
             Self::Exhausted { attempts } => format!("not retried: all {attempts} attempts were made").into(),
             Self::WaitTooLong { asked, allowed } => {
@@ -210,6 +241,21 @@ impl Stop {
                 format!("not retried: the wait of {wait:.1?} would pass the deadline, {remaining:.1?} away")
                     .into()
             }
+        }
+    }
+
+    /// What the caller may do about it, where that is not plain.
+    fn hint(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::WaitTooLong { asked, allowed } => Some(
+                format!(
+                    "the server takes calls again in {asked:?}; waits of up to {allowed:?} are made by the \
+                     retry policy (max_retry_after)"
+                )
+                .into(),
+            ),
+            Self::CutOff => Some("a higher max_tokens leaves room for the whole output".into()),
+            _ => None,
         }
     }
 }

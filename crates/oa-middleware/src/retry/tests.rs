@@ -1,9 +1,9 @@
-//! What is asked again, with what, when, and what is said about it.
+//! Tests of retries: which errors, with which request, when, and what the caller is told.
 
 use super::*;
 use crate::{
-    AttemptContext, AttemptLog, DeadlineLayer, Drain, DrainLayer, RetryReason,
-    testing::{Script, Step, request, structured_failure},
+    AttemptLog, CollectLayer, CollectStream, DeadlineLayer, RetryReason,
+    testing::{Script, Step, request, structured_failure, structured_failure_after},
 };
 use oa_wire::{Category, Message, RetryAfter, RetryAfterSource, RuntimeConfig};
 use std::{sync::Mutex, time::Duration};
@@ -46,7 +46,7 @@ fn reasons(error: &Error) -> Vec<&str> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_transient_failure_is_asked_again_after_the_backoff() {
+async fn a_transient_failure_is_retried_after_the_backoff() {
     let (answer, calls, took) = run(policy(), [unavailable(), unavailable()]).await;
     assert_eq!((answer.unwrap().as_str(), calls, took), ("ok", 3, Duration::from_secs(4)));
 }
@@ -64,7 +64,7 @@ async fn max_attempts_counts_the_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_will_not_change_is_not_asked_again() {
+async fn what_will_not_change_is_not_retried() {
     let cases = [
         (Error::invalid_request("no"), "not retried: the same request would fail again"),
         (structured_failure("x"), "not retried: the same request would fail again"),
@@ -82,7 +82,7 @@ async fn what_will_not_change_is_not_asked_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_says_so_is_asked_again() {
+async fn a_server_that_says_so_is_retried() {
     let error = Error::invalid_request("conflict").with_should_retry(Some(true));
     let (answer, calls, _) = run(policy(), [error]).await;
     assert_eq!((answer.is_ok(), calls), (true, 2));
@@ -99,6 +99,22 @@ async fn retry_after_makes_the_wait_longer_and_beyond_the_limit_ends_it() {
     assert_eq!((calls, took), (1, Duration::ZERO));
     assert_eq!(error.retry_after().unwrap().delay, Duration::from_secs(31));
     assert_eq!(reasons(&error), ["not retried: the server asks to wait 31s, more than the 30s allowed"]);
+    assert_eq!(
+        error.hint(),
+        Some(
+            "the server takes calls again in 31s; waits of up to 30s are made by the retry policy \
+             (max_retry_after)"
+        )
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_layer_inside_another_does_not_multiply_the_attempts() {
+    let script = script((0..9).map(|_| unavailable()));
+    let inner = RetryLayer::new(policy()).layer(script.clone());
+    let error = RetryLayer::new(policy()).layer(inner).oneshot(request()).await.unwrap_err();
+    assert_eq!(script.calls(), 3);
+    assert_eq!(reasons(&error), ["transient", "transient", "not retried: all 3 attempts were made"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,7 +166,7 @@ async fn the_hook_and_the_log_tell_of_each_retry() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let seen = seen.clone();
-        move |retry: &Retry<'_>| {
+        move |retry: &RetryEvent<'_>| {
             seen.lock().unwrap().push((retry.attempt, retry.reason, retry.wait.as_secs()));
         }
     };
@@ -162,10 +178,14 @@ async fn the_hook_and_the_log_tell_of_each_retry() {
     assert_eq!(*seen.lock().unwrap(), [(0, RetryReason::Transient, 2), (1, RetryReason::Transient, 5)]);
     let logged: Vec<_> = log.attempts().into_iter().map(|attempt| (attempt.index, attempt.message)).collect();
     assert_eq!(logged, [(0, "down".to_owned()), (1, "slow down".to_owned())]);
-    let contexts: Vec<_> =
-        script.requests().iter().map(|request| request.extensions.get().copied()).collect();
-    let context = |index| Some(AttemptContext::new(index, RetryReason::Transient));
-    assert_eq!(contexts, [None, context(1), context(2)]);
+    let contexts: Vec<_> = script
+        .requests()
+        .iter()
+        .map(|request| CallContext::of(request).unwrap())
+        .map(|context| (context.attempt(), context.retry_reason()))
+        .collect();
+    let transient = Some(RetryReason::Transient);
+    assert_eq!(contexts, [(0, None), (1, transient), (2, transient)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,6 +244,19 @@ async fn reask_shares_the_attempts_and_may_decline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn output_that_was_cut_off_or_filtered_is_not_sent_back() {
+    let cases = [
+        ("length", "not retried: the output was cut off by the token limit"),
+        ("content_filter", "not retried: the model refused"),
+    ];
+    for (finish_reason, why) in cases {
+        let error = structured_failure_after("{\"a\":", finish_reason);
+        let (answer, calls, _) = run(policy().reask(|_| "again".into()), [error]).await;
+        assert_eq!((reasons(&answer.unwrap_err()), calls), (vec![why], 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_blank_output_is_left_out_of_the_reask() {
     let script = script([structured_failure("")]);
     let policy = policy().reask(|_| "say something".into());
@@ -232,10 +265,10 @@ async fn a_blank_output_is_left_out_of_the_reask() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_is_not_retried_once_it_has_begun_unless_it_is_drained() {
+async fn a_stream_is_not_retried_once_it_has_begun_unless_it_is_collected() {
     let steps = || [Step::broken_stream([(0, "par")], unavailable()), Step::stream([(0, "whole")])];
     let streaming = request().with_stream(true);
-    let stack = |script: Script| RetryLayer::new(policy()).layer(DrainLayer::new().layer(script));
+    let stack = |script: Script| RetryLayer::new(policy()).layer(CollectLayer::new().layer(script));
 
     let script = Script::new(steps());
     let answer = stack(script.clone()).oneshot(streaming.clone()).await.unwrap();
@@ -244,8 +277,8 @@ async fn a_stream_is_not_retried_once_it_has_begun_unless_it_is_drained() {
 
     let script = Script::new(steps());
     let seen = Arc::new(Mutex::new(String::new()));
-    let mut drained = streaming;
-    drained.extensions.insert(Drain::observed({
+    let mut collected = streaming;
+    collected.extensions.insert(CollectStream::observed({
         let seen = seen.clone();
         move |event| {
             if let oa_wire::Event::Content(text) = event {
@@ -253,7 +286,7 @@ async fn a_stream_is_not_retried_once_it_has_begun_unless_it_is_drained() {
             }
         }
     }));
-    let answer = stack(script.clone()).oneshot(drained).await.unwrap();
+    let answer = stack(script.clone()).oneshot(collected).await.unwrap();
     assert!(matches!(&answer, oa_wire::Completion::Response(response) if response.text() == "whole"));
     assert_eq!((script.calls(), seen.lock().unwrap().as_str()), (2, "parwhole"));
 }

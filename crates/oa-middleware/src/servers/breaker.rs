@@ -1,28 +1,46 @@
-//! Whether a server is worth a call: a circuit breaker as a value, with the time as an argument.
+//! The circuit breaker of one server as a value, with the time as an argument.
 
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// When a server is left alone, and for how long.
+/// When a server is taken out of rotation, and for how long.
 ///
 /// ```
 /// use oa_middleware::BreakerPolicy;
 /// use std::time::Duration;
 ///
-/// let patient = BreakerPolicy { failures: 10, open_for: Duration::from_secs(2) };
-/// # let _ = patient;
+/// let policy = BreakerPolicy::new().failures(10).open_for(Duration::from_secs(2));
+/// # let _ = policy;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct BreakerPolicy {
-    /// So many transient failures in a row open it. 3 by default; 0 counts as 1.
-    pub failures: u32,
-    /// How long it stays open before the server is tried again. 10 seconds by default.
-    pub open_for: Duration,
+    failures: u32,
+    open_for: Duration,
+}
+
+impl BreakerPolicy {
+    /// Three failures, ten seconds.
+    pub const fn new() -> Self {
+        Self { failures: 3, open_for: Duration::from_secs(10) }
+    }
+
+    /// So many transient failures in a row take the server out of rotation. 0 counts as 1.
+    pub const fn failures(mut self, failures: u32) -> Self {
+        self.failures = failures;
+        self
+    }
+
+    /// How long it stays out before it is tried again.
+    pub const fn open_for(mut self, time: Duration) -> Self {
+        self.open_for = time;
+        self
+    }
 }
 
 impl Default for BreakerPolicy {
     fn default() -> Self {
-        Self { failures: 3, open_for: Duration::from_secs(10) }
+        Self::new()
     }
 }
 
@@ -94,7 +112,7 @@ impl Breaker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Randomness;
+    use crate::random::Random;
 
     #[test]
     fn it_opens_half_opens_and_closes() {
@@ -125,7 +143,7 @@ mod tests {
     #[test]
     fn whatever_happens_it_never_stays_open_for_good() {
         for seed in 0..1000 {
-            let random = Randomness::seeded(seed);
+            let random = Random::seeded(seed);
             let policy = BreakerPolicy { failures: random.below(4) as u32, open_for: Duration::from_secs(5) };
             let (mut breaker, mut now) = (Breaker::new(), Instant::now());
             for _ in 0..50 {

@@ -231,9 +231,7 @@ async fn a_probe_brings_a_server_back_without_costing_a_call() {
 #[tokio::test(start_paused = true)]
 async fn load_is_spread_by_what_is_under_way() {
     let servers = [Switched::new("a", 100), Switched::new("b", 100), Switched::new("slow", 1000)];
-    let balanced = Servers::balance(servers.clone().map(|server| (server.name, server)))
-        .unwrap()
-        .randomness(Randomness::seeded(1));
+    let balanced = Servers::balance(servers.clone().map(|server| (server.name, server))).unwrap().seed(1);
     let mut calls = JoinSet::new();
     for _ in 0..16 {
         let balanced = balanced.clone();
@@ -262,9 +260,8 @@ async fn load_counts_streams_to_their_end() {
 async fn every_call_answers_while_replicas_come_and_go() {
     for seed in 0..100 {
         let replicas = [Switched::new("a", 30), Switched::new("b", 30)];
-        let balanced = Servers::balance(replicas.clone().map(|replica| (replica.name, replica)))
-            .unwrap()
-            .randomness(Randomness::seeded(seed));
+        let balanced =
+            Servers::balance(replicas.clone().map(|replica| (replica.name, replica))).unwrap().seed(seed);
         let mut calls = JoinSet::new();
         for _ in 0..16 {
             let balanced = balanced.clone();
@@ -274,7 +271,7 @@ async fn every_call_answers_while_replicas_come_and_go() {
                 }
             });
         }
-        let random = Randomness::seeded(!seed);
+        let random = Random::seeded(!seed);
         while !calls.is_empty() {
             let victim = &replicas[random.below(2)];
             victim.turn(false);

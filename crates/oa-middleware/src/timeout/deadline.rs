@@ -1,6 +1,7 @@
 //! How long a call may take as a whole.
 
 use super::{Timeouts, after, limit, source::Limit, source::Limited, timed_out};
+use crate::CallContext;
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;
 use std::{
@@ -13,44 +14,49 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// When a call must be over. [`DeadlineLayer`] puts it into the request's
-/// [`extensions`](CompletionRequest::extensions), for the layers inside: retry does not begin a wait that it
-/// would cut off. Of two, the earlier counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Deadline(pub Instant);
-
 /// Limits the time from the call to the end of its answer: attempts, the waits between them, and the stream.
 ///
 /// An event that is there is handed out even after the deadline; the stream ends when it has to be waited
-/// for. Stack it outside retry.
+/// for. Stack it outside retry, which begins no wait that would pass the deadline
+/// ([`CallContext::deadline`]).
 #[derive(Clone, Copy, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct DeadlineLayer {
     limit: Duration,
 }
 
 impl DeadlineLayer {
     /// A layer with this limit.
-    pub fn new(limit: Duration) -> Self {
+    pub const fn new(limit: Duration) -> Self {
         Self { limit }
     }
 }
 
 impl<S> Layer<S> for DeadlineLayer {
-    type Service = DeadlineService<S>;
+    type Service = Deadline<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        DeadlineService { inner, limit: self.limit }
+        Deadline::new(inner, self.limit)
     }
 }
 
 /// The service of [`DeadlineLayer`].
 #[derive(Clone, Copy, Debug)]
-pub struct DeadlineService<S> {
+pub struct Deadline<S> {
     inner: S,
     limit: Duration,
 }
 
-impl<S> Service<CompletionRequest> for DeadlineService<S>
+impl<S> Deadline<S> {
+    /// Puts this limit around a service.
+    pub const fn new(inner: S, limit: Duration) -> Self {
+        Self { inner, limit }
+    }
+
+    accessors!();
+}
+
+impl<S> Service<CompletionRequest> for Deadline<S>
 where
     S: Service<CompletionRequest, Response = Completion, Error = Error>,
 {
@@ -66,10 +72,11 @@ where
         let limit = limit(&request, self.limit, |own: &Timeouts| own.deadline);
         let started = Instant::now();
         let mut at = after(started, limit);
-        if let Some(&Deadline(outer)) = request.extensions.get() {
+        let context = CallContext::of_mut(&mut request);
+        if let Some(outer) = context.deadline {
             at = at.min(outer);
         }
-        request.extensions.insert(Deadline(at));
+        context.deadline = Some(at);
         DeadlineFuture {
             inner: self.inner.call(request),
             sleep: None,
@@ -81,8 +88,9 @@ where
 }
 
 pin_project! {
-    /// The future of [`DeadlineService`].
+    /// The future of [`Deadline`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct DeadlineFuture<F> {
         #[pin]
         inner: F,
@@ -131,7 +139,7 @@ mod tests {
     use oa_wire::{Category, ErrorKind};
     use tower::ServiceExt;
 
-    fn service(step: Step) -> DeadlineService<Script> {
+    fn service(step: Step) -> Deadline<Script> {
         DeadlineLayer::new(Duration::from_secs(10)).layer(Script::new([step]))
     }
 
@@ -167,7 +175,7 @@ mod tests {
         let outer = DeadlineLayer::new(Duration::from_secs(5))
             .layer(DeadlineLayer::new(Duration::from_secs(10)).layer(script.clone()));
         outer.oneshot(request()).await.unwrap();
-        let Deadline(seen) = *script.requests()[0].extensions.get().unwrap();
+        let seen = CallContext::of(&script.requests()[0]).unwrap().deadline().unwrap();
         assert_eq!(seen - Instant::now(), Duration::from_secs(5));
     }
 

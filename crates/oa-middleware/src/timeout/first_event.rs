@@ -17,13 +17,14 @@ use tower_service::Service;
 ///
 /// Stack it inside retry, so that each attempt has it anew.
 #[derive(Clone, Copy, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct FirstEventTimeoutLayer {
     limit: Duration,
 }
 
 impl FirstEventTimeoutLayer {
     /// A layer with this limit.
-    pub fn new(limit: Duration) -> Self {
+    pub const fn new(limit: Duration) -> Self {
         Self { limit }
     }
 }
@@ -32,7 +33,7 @@ impl<S> Layer<S> for FirstEventTimeoutLayer {
     type Service = FirstEventTimeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FirstEventTimeout { inner, limit: self.limit }
+        FirstEventTimeout::new(inner, self.limit)
     }
 }
 
@@ -41,6 +42,15 @@ impl<S> Layer<S> for FirstEventTimeoutLayer {
 pub struct FirstEventTimeout<S> {
     inner: S,
     limit: Duration,
+}
+
+impl<S> FirstEventTimeout<S> {
+    /// Puts this limit around a service.
+    pub const fn new(inner: S, limit: Duration) -> Self {
+        Self { inner, limit }
+    }
+
+    accessors!();
 }
 
 impl<S> Service<CompletionRequest> for FirstEventTimeout<S>
@@ -69,6 +79,7 @@ where
 pin_project! {
     /// The future of [`FirstEventTimeout`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct FirstEventTimeoutFuture<F> {
         #[pin]
         inner: F,
@@ -154,8 +165,7 @@ mod tests {
     async fn a_call_may_have_its_own_limit() {
         let script = Script::new([Step::text("slow").after(30)]);
         let mut request = request();
-        let own = Timeouts { first_event: Some(Duration::from_secs(60)), ..Timeouts::default() };
-        request.extensions.insert(own);
+        request.extensions.insert(Timeouts::new().with_first_event(Duration::from_secs(60)));
         assert!(FirstEventTimeoutLayer::new(LIMIT).layer(script).oneshot(request).await.is_ok());
     }
 }

@@ -17,13 +17,14 @@ use tower_service::Service;
 ///
 /// The limit belongs to the stream: a long answer is no reason to end it.
 #[derive(Clone, Copy, Debug)]
+#[must_use = "a layer does nothing until it is put around a service"]
 pub struct IdleTimeoutLayer {
     limit: Duration,
 }
 
 impl IdleTimeoutLayer {
     /// A layer with this limit.
-    pub fn new(limit: Duration) -> Self {
+    pub const fn new(limit: Duration) -> Self {
         Self { limit }
     }
 }
@@ -39,7 +40,7 @@ impl<S> Layer<S> for IdleTimeoutLayer {
     type Service = IdleTimeout<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        IdleTimeout { inner, limit: self.limit }
+        IdleTimeout::new(inner, self.limit)
     }
 }
 
@@ -48,6 +49,15 @@ impl<S> Layer<S> for IdleTimeoutLayer {
 pub struct IdleTimeout<S> {
     inner: S,
     limit: Duration,
+}
+
+impl<S> IdleTimeout<S> {
+    /// Puts this limit around a service.
+    pub const fn new(inner: S, limit: Duration) -> Self {
+        Self { inner, limit }
+    }
+
+    accessors!();
 }
 
 impl<S> Service<CompletionRequest> for IdleTimeout<S>
@@ -74,6 +84,7 @@ where
 pin_project! {
     /// The future of [`IdleTimeout`].
     #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
     pub struct IdleTimeoutFuture<F> {
         #[pin]
         inner: F,

@@ -1,6 +1,6 @@
 //! The layers around the real provider, over real sockets of this machine.
 
-use oa_middleware::{AttemptLog, Backoff, Drain, RetryPolicy, Servers, Stack};
+use oa_middleware::{AttemptLog, Backoff, CollectStream, RetryPolicy, Servers, Stack};
 use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
 use oa_sim::{Answer, Piece, Sim};
 use oa_wire::{Category, Completion, CompletionRequest, Error, Message};
@@ -30,7 +30,7 @@ fn stack(provider: &OpenAiProvider) -> Stack {
 }
 
 #[tokio::test]
-async fn a_loading_server_is_asked_again() -> Done {
+async fn a_loading_server_is_retried() -> Done {
     let sim = Sim::builder().script([loading(), Answer::generated()]).start().await?;
     let provider = provider(&sim)?;
     let provider = ServiceProvider::new(stack(&provider).layer(provider.clone()), provider);
@@ -40,13 +40,13 @@ async fn a_loading_server_is_asked_again() -> Done {
 }
 
 #[tokio::test]
-async fn a_drained_stream_that_is_cut_off_is_asked_again() -> Done {
+async fn a_collected_stream_that_is_cut_off_is_retried() -> Done {
     let chunk = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"par\"}}]}\n\n";
     let cut = Answer::stream([Piece::from(chunk), Piece::Cut]);
     let sim = Sim::builder().script([cut, Answer::generated()]).start().await?;
     let provider = provider(&sim)?;
     let mut request = request().with_stream(true);
-    request.extensions.insert(Drain::new());
+    request.extensions.insert(CollectStream::new());
     let answer = stack(&provider).layer(provider).oneshot(request).await?;
     assert!(matches!(answer, Completion::Response(_)));
     assert_eq!(sim.requests().len(), 2);

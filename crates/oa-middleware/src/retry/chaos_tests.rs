@@ -1,8 +1,8 @@
-//! A thousand made-up outages, in none of which a promise of the retry layer may break.
+//! A thousand seeded outages, in none of which an invariant of the retry layer may break.
 
 use super::*;
 use crate::{
-    AttemptLog, DeadlineLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, TimingLayer, testing::request,
+    AttemptLog, DeadlineLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, ObserveLayer, testing::request,
 };
 use oa_wire::{
     Category, Completion, CompletionStream, Event, EventSource, FinishReason, Response, RetryAfter,
@@ -11,12 +11,12 @@ use oa_wire::{
 use std::{sync::Mutex, time::Duration};
 use tower::ServiceExt;
 
-/// A server under a generator's control, which remembers when it was asked and what it did.
+/// A server under a generator's control, which records its calls and their ends.
 #[derive(Clone)]
 struct Chaos(Arc<World>);
 
 struct World {
-    random: Randomness,
+    random: Random,
     calls: Mutex<Vec<Call>>,
 }
 
@@ -143,23 +143,23 @@ struct Tally {
     broken_streams: u32,
 }
 
-/// One outage of one call, and every promise checked against what the server saw.
+/// One outage of one call, and every invariant checked against what the server saw.
 async fn outage(seed: u64, tally: &mut Tally) {
-    let random = Randomness::seeded(seed);
+    let random = Random::seeded(seed);
     let world = Arc::new(World { random: random.clone(), calls: Mutex::default() });
     let ended = Arc::new(Mutex::new(None));
     let log = AttemptLog::default();
     let mut request = request().with_stream(seed % 2 == 0);
     request.extensions.insert(log.clone());
-    let retry =
-        RetryLayer::new(RetryPolicy::new().max_attempts(ATTEMPTS)).without_budget().randomness(random);
+    let retry = RetryLayer::new(RetryPolicy::new().max_attempts(ATTEMPTS)).without_budget();
+    let retry = RetryLayer { random, ..retry };
     let inner = FirstEventTimeoutLayer::new(FIRST_EVENT)
         .layer(IdleTimeoutLayer::new(IDLE).layer(Chaos(world.clone())));
-    let timing = TimingLayer::new({
+    let observe = ObserveLayer::on_end({
         let ended = ended.clone();
-        move |timing| *ended.lock().unwrap() = Some(*timing)
+        move |call| *ended.lock().unwrap() = Some(call.duration)
     });
-    let service = timing.layer(DeadlineLayer::new(DEADLINE).layer(retry.layer(inner)));
+    let service = observe.layer(DeadlineLayer::new(DEADLINE).layer(retry.layer(inner)));
 
     let started = Instant::now();
     let answer = service.oneshot(request).await;
@@ -175,11 +175,11 @@ async fn outage(seed: u64, tally: &mut Tally) {
     assert!(took <= DEADLINE + TICK, "it took {took:?}");
     assert!(ended.lock().unwrap().is_some(), "the end was not seen");
     assert!((1..=ATTEMPTS as usize).contains(&calls.len()), "{} attempts", calls.len());
-    assert_eq!(calls.len(), calls_at_the_head, "asked again after the first event");
+    assert_eq!(calls.len(), calls_at_the_head, "retried after the first event");
     let timed_out = Error::new(Category::Unavailable, "our limit");
     for (failed, next) in calls.iter().zip(calls.iter().skip(1)) {
         let (end, error) = match &failed.ended {
-            Some((end, error)) => (*end, error.as_ref().expect("asked again after an answer")),
+            Some((end, error)) => (*end, error.as_ref().expect("retried after an answer")),
             None => (failed.at + FIRST_EVENT, &timed_out),
         };
         assert!(is_retryable(error), "{error:?} was retried");
@@ -206,12 +206,12 @@ async fn outage(seed: u64, tally: &mut Tally) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_outages_break_no_promise() {
+async fn a_thousand_outages_break_no_invariant() {
     struct Seed(u64);
     impl Drop for Seed {
         fn drop(&mut self) {
             if std::thread::panicking() {
-                eprintln!("the outage with seed {} broke a promise", self.0);
+                eprintln!("the outage with seed {} broke an invariant", self.0);
             }
         }
     }

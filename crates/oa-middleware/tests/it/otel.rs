@@ -1,5 +1,4 @@
 //! The spans as OpenTelemetry gets them, through tracing-opentelemetry.
-#![cfg(feature = "otel")]
 
 use oa_middleware::{Stack, TraceLayer};
 use oa_wire::{
