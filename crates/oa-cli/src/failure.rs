@@ -1,6 +1,7 @@
-//! How a command fails: what standard error says, and the exit code.
+//! Failures of a command: what goes to standard error, and the exit code.
 
 use crate::screen;
+use clap::error::ErrorKind;
 use oa_wire::{Category, Error};
 use std::{io, process::ExitCode};
 
@@ -8,35 +9,38 @@ use std::{io, process::ExitCode};
 pub(crate) enum Failure {
     /// The call failed, or was refused before it was made.
     Call(Error),
-    /// The report that was printed says it.
-    Reported(Category),
+    /// A report was printed; the exit code.
+    Reported(u8),
     /// The output could not be written.
     Output(io::Error),
-    /// The command line asks for what cannot be.
-    Usage(clap::Error),
+    /// Wrong usage of the command: its name, and what is wrong.
+    Usage(&'static str, String),
     /// Ctrl-C.
     Interrupted,
 }
 
 impl Failure {
-    /// Tells it on standard error, and gives the exit code.
-    pub(crate) fn report(self) -> ExitCode {
+    /// Prints it to standard error, and gives the exit code. `command_line` describes what can be typed.
+    pub(crate) fn report(self, mut command_line: clap::Command) -> ExitCode {
         match self {
             Self::Call(error) => {
                 screen::note(&format!("{error:#}"));
                 exit_code(error.category()).into()
             }
-            Self::Reported(category) => exit_code(category).into(),
+            Self::Reported(code) => code.into(),
             // Whoever read the output has seen enough: nothing is wrong.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
                 screen::note(&format!("the output could not be written: {error}"));
                 ExitCode::FAILURE
             }
-            Self::Usage(error) => {
+            Self::Usage(name, text) => {
+                command_line.build();
+                let command = command_line.find_subcommand_mut(name);
+                let error = command.map(|command| command.error(ErrorKind::MissingRequiredArgument, text));
                 // Nobody is left to be told when even this fails.
-                let _ = error.print();
-                2.into()
+                let _ = error.map(|error| error.print());
+                WRONG_USAGE.into()
             }
             Self::Interrupted => {
                 screen::clear_interrupt();
@@ -45,6 +49,9 @@ impl Failure {
         }
     }
 }
+
+/// The exit code of a command line that cannot be carried out.
+pub(crate) const WRONG_USAGE: u8 = 2;
 
 /// The exit code of a category: stable, as scripts rely on it.
 pub(crate) fn exit_code(category: Category) -> u8 {

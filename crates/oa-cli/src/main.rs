@@ -9,7 +9,8 @@
 //! oa doctor http://localhost:8000
 //! ```
 //!
-//! Without a server it starts a simulator inside of itself, and says so.
+//! `oa chat` without a server starts a simulator inside of itself, and prints that it does. The other commands need a
+//! server: without one they end as wrong usage.
 //!
 //! # Exit codes
 //!
@@ -31,8 +32,7 @@
 //! | 18 | `structured_output_invalid` | the answer does not satisfy the schema |
 //! | 130 | | interrupted by Ctrl-C |
 //!
-//! `oa doctor` is done when its report is printed, whatever that says; with `--for ci` it ends with the code of the
-//! first failure's category, and with 0 when nothing failed, warnings or not.
+//! `oa doctor` ends with the code of its first failed step's category, and with 0 when nothing failed, warnings or not.
 //!
 //! # Events for scripts
 //!
@@ -59,12 +59,12 @@ mod server;
 mod spinner;
 mod values;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match cli::Cli::parse().command.run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(cli::Cli::command()),
     }
 }

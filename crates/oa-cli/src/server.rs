@@ -1,9 +1,9 @@
-//! Which server, model and key: flags, then the environment, then the simulator.
+//! The server, model and key of a command: from its flags, then the environment, then the simulator.
 
 // Doc comments of flags are the text of the help.
 #![allow(clippy::doc_markdown)]
 
-use crate::{screen, values};
+use crate::{failure::Failure, screen, values};
 use oa_provider::{Builder, Environment, OpenAiProvider, Probe};
 use oa_sim::Sim;
 use oa_wire::Error;
@@ -70,46 +70,61 @@ pub(crate) struct Server {
 }
 
 impl ServerArgs {
+    /// Finds the server of this command, which is wrong usage where none is named.
+    pub(crate) async fn find(
+        &self,
+        command: &'static str,
+        model: Option<&ModelArgs>,
+    ) -> Result<Server, Failure> {
+        let found = self.environment(model)?;
+        if found.root().is_none() && !self.sim {
+            let text = format!(
+                "{}; give --base-url URL or set OA_BASE_URL, such as http://localhost:8000, or try the simulator \
+                 with --sim",
+                found.no_server()
+            );
+            return Err(Failure::Usage(command, text));
+        }
+        self.server(found).await
+    }
+
     /// Finds the server, and starts the simulator where none is named.
-    pub(crate) async fn find(&self, model: Option<&ModelArgs>) -> Result<Server, Error> {
-        let model = model.and_then(|args| args.model.as_ref());
-        let flags = [
-            ("--base-url", "OA_BASE_URL", self.base_url.as_ref()),
-            ("--model", "OA_MODEL", model),
-            ("--api-key", "OA_API_KEY", self.api_key.as_ref()),
-        ];
-        if let Some((flag, ..)) =
-            flags.iter().find(|(.., value)| value.is_some_and(|value| value.trim().is_empty()))
-        {
-            return Err(Error::invalid_request(format!("{flag} is blank: leave it out, or give it a value")));
+    pub(crate) async fn find_or_simulate(&self, model: &ModelArgs) -> Result<Server, Failure> {
+        self.server(self.environment(Some(model))?).await
+    }
+
+    /// The environment with the flags in the place of its variables.
+    fn environment(&self, model: Option<&ModelArgs>) -> Result<Environment, Error> {
+        let mut found = if self.sim { Environment::default() } else { Environment::from_process() };
+        if let Some(url) = &self.base_url {
+            found = found.with_base_url(url, "--base-url");
         }
-        // A flag stands for its variable, so that the environment's own rules hold for both.
-        let found = Environment::from_lookup(|name| {
-            let flag = flags
-                .iter()
-                .find(|(_, variable, _)| *variable == name)
-                .and_then(|(.., value)| value.cloned());
-            flag.or_else(|| if self.sim { None } else { std::env::var(name).ok() })
-        });
-        for (value, name) in [&found.base_url, &found.model, &found.api_key].into_iter().flatten() {
-            if value.trim().is_empty() {
-                return Err(Error::invalid_request(format!(
-                    "{name} is set but blank: unset it, or give it a value"
-                )));
-            }
+        if let Some(model) = model.and_then(|args| args.model.as_ref()) {
+            found = found.with_model(model, "--model");
         }
+        if let Some(key) = &self.api_key {
+            found = found.with_api_key(key, "--api-key");
+        }
+        found.check()?;
+        Ok(found)
+    }
+
+    async fn server(&self, found: Environment) -> Result<Server, Failure> {
         let headers =
             self.headers.iter().map(|header| values::header(header)).collect::<Result<Vec<_>, _>>()?;
         let (base_url, sim) = if let Some(root) = found.root() {
             (root, None)
         } else {
-            let sim = self.simulator().await?;
+            let sim = self.simulator(&found).await?;
             (sim.base_url(), Some(sim))
         };
         let by_key_alone = found.base_url.is_none() && sim.is_none();
         Ok(Server {
             base_url,
-            model: found.model.map(|(model, _)| model).or_else(|| sim.is_some().then(|| SIMULATED.to_owned())),
+            model: found
+                .model
+                .map(|(model, _)| model)
+                .or_else(|| sim.is_some().then(|| SIMULATED.to_owned())),
             api_key: found.api_key.map(|(key, _)| key),
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             probe_timeout: self.timeout.unwrap_or(PROBE_TIMEOUT),
@@ -121,17 +136,20 @@ impl ServerArgs {
         })
     }
 
-    async fn simulator(&self) -> Result<Sim, Error> {
+    async fn simulator(&self, found: &Environment) -> Result<Sim, Error> {
         let started = Sim::builder().model(SIMULATED).start().await;
         let sim = started.map_err(|error| {
             Error::invalid_request("no server is named, and the simulator does not start").with_source(error)
         })?;
-        screen::note(if self.sim {
-            "this is the built-in simulator"
+        if self.sim {
+            screen::note("this is the built-in simulator");
         } else {
-            "no server named, so this is the built-in simulator; \
-             name one with --base-url http://localhost:8000 or OA_BASE_URL"
-        });
+            screen::note(&format!(
+                "{}, so this is the built-in simulator; name a server with --base-url http://localhost:8000 or \
+                 OA_BASE_URL",
+                found.no_server()
+            ));
+        }
         Ok(sim)
     }
 }

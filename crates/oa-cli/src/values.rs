@@ -23,6 +23,18 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number of tokens: at least one.
+pub(crate) fn count(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("a completion has at least one token; leave the flag out for no limit".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) if text.starts_with('-') => {
+            Err("it cannot be negative; leave the flag out for no limit".to_owned())
+        }
+        Err(_) => Err("expected a whole number, such as 256".to_owned()),
+    }
+}
+
 /// An extra field of the request: `KEY=JSON`, or `KEY=TEXT` where that is not JSON.
 pub(crate) fn extra(text: &str) -> Result<(String, Value), String> {
     match text.split_once('=') {
@@ -69,6 +81,13 @@ mod tests {
             let read = duration(text).ok();
             assert_eq!(read, milliseconds.map(Duration::from_millis), "{text}");
         }
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count("256"), Ok(256));
+        assert!(count("-3").unwrap_err().contains("negative"));
+        assert!(count("0").is_err() && count("x").is_err() && count("1.5").is_err());
     }
 
     #[test]

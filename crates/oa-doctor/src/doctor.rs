@@ -42,7 +42,7 @@ impl Doctor {
     pub fn new() -> Self {
         Self {
             given: Given::default(),
-            variables: Variables::read(|name| std::env::var(name).ok()),
+            variables: Variables::of_process(),
             headers: Vec::new(),
             no_completion: false,
             time_limit: Duration::from_secs(60),
@@ -95,9 +95,9 @@ impl Doctor {
         self
     }
 
-    /// Reads the variables from elsewhere than the process's environment.
-    pub fn environment(mut self, lookup: impl Fn(&str) -> Option<String>) -> Self {
-        self.variables = Variables::read(lookup);
+    /// Takes these variables, names and values, in place of the process's environment.
+    pub fn environment(mut self, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.variables = Variables::new(variables);
         self
     }
 

@@ -1,16 +1,16 @@
-//! Which server, key and model are meant, who says so, and what contradicts it?
+//! The server, key and model that are meant, where each was named, and what contradicts it.
 
 use crate::{finding::Finding, proxy, redact::Secrets, text};
 use oa_provider::Environment;
 use oa_wire::{
     Category,
-    openai::{ApiKey, Endpoint},
+    openai::{ApiKey, CorrectedBaseUrl, Endpoint},
 };
 use std::collections::BTreeMap;
 
-/// The variables that matter, as they were when they were read.
+/// All variables, as they were when they were read.
 #[derive(Clone, Default)]
-pub(crate) struct Variables(BTreeMap<&'static str, String>);
+pub(crate) struct Variables(BTreeMap<String, String>);
 
 const URLS: [&str; 8] = [
     "OA_BASE_URL",
@@ -23,12 +23,15 @@ const URLS: [&str; 8] = [
     "all_proxy",
 ];
 const KEYS: [&str; 2] = ["OA_API_KEY", "OPENAI_API_KEY"];
-const OTHERS: [&str; 6] = ["OA_MODEL", "LITELLM_PORT", "PORT", "NO_PROXY", "no_proxy", "REQUEST_METHOD"];
 
 impl Variables {
-    pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
-        let names = URLS.into_iter().chain(KEYS).chain(OTHERS);
-        Self(names.filter_map(|name| Some((name, lookup(name)?))).collect())
+    pub(crate) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(variables.into_iter().collect())
+    }
+
+    pub(crate) fn of_process() -> Self {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        Self::new(std::env::vars_os().map(|(name, value)| (text(name), text(value))))
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -123,46 +126,52 @@ pub(crate) fn resolve(given: &Given, variables: &Variables) -> (Finding, Option<
     }
 }
 
+/// Where a value came from that the caller gave.
+const GIVEN: &str = "given";
+
 fn subject(given: &Given, variables: &Variables) -> Result<(Finding, Option<Subject>), Finding> {
-    let flags = [
-        ("OA_BASE_URL", "the URL", &given.url),
-        ("OA_MODEL", "the model", &given.model),
-        ("OA_API_KEY", "the key", &given.api_key),
-    ];
     let refused = |why: String| Finding::failed(Category::InvalidRequest, why);
-    if let Some((_, what, _)) =
-        flags.iter().find(|(.., value)| value.as_deref().is_some_and(|value| value.trim().is_empty()))
-    {
-        return Err(refused(format!("{what} that was given is blank")));
+    let mut found = Environment::from_vars(variables.0.clone());
+    if let Some(url) = &given.url {
+        found = found.with_base_url(url, GIVEN);
     }
-    let flag = |name: &str| flags.iter().find(|(n, ..)| *n == name).and_then(|(.., value)| value.as_deref());
-    let found =
-        Environment::from_lookup(|name| flag(name).or_else(|| variables.get(name)).map(str::to_owned));
-    for (value, name) in [&found.base_url, &found.model, &found.api_key].into_iter().flatten() {
-        if value.trim().is_empty() {
-            return Err(refused(format!("{name} is set but blank"))
-                .cause(
-                    "it was meant to hold a value: an unset variable of a script, or an empty line in a file",
-                )
-                .next(format!("unset {name}")));
-        }
+    if let Some(model) = &given.model {
+        found = found.with_model(model, GIVEN);
+    }
+    if let Some(key) = &given.api_key {
+        found = found.with_api_key(key, GIVEN);
     }
     let Some(root) = found.root() else {
-        return Err(refused("no server is named: neither a URL nor OA_BASE_URL nor OPENAI_BASE_URL".into()));
+        return Err(refused(found.no_server()));
     };
-    let (url, correction) = corrected(&root);
+    // The base URL is read as it was meant; whatever else is wrong is refused.
+    let corrected = CorrectedBaseUrl::new(&root).filter(|corrected| !corrected.flaws.is_empty());
+    let checked = match (&corrected, &found.base_url) {
+        (Some(corrected), Some((_, source))) => found.clone().with_base_url(&corrected.url, source),
+        _ => found.clone(),
+    };
+    checked.check().map_err(|error| {
+        let named = [&found.base_url, &found.api_key, &found.model].into_iter().flatten();
+        let variable = named.map(|(_, source)| *source).find(|source| error.message().starts_with(source));
+        let message = error.message();
+        let finding = refused(message.strip_prefix("given: ").unwrap_or(message).to_owned());
+        match variable.filter(|source| *source != GIVEN) {
+            Some(variable) => finding.next(format!("unset {variable}")),
+            None => finding,
+        }
+    })?;
+    let url = corrected.as_ref().map_or(root, |corrected| corrected.url.clone());
     let key = found.api_key.as_ref().map(|(key, _)| ApiKey::new(key)).transpose();
     let endpoint =
         key.and_then(|key| Endpoint::new(&url, key)).map_err(|error| refused(error.message().into()))?;
 
-    let source = |name: &'static str| if flag(name).is_some() { "given" } else { name };
     let from = match &found.base_url {
-        Some((_, name)) => source(name),
+        Some((_, name)) => name,
         None => "OPENAI_API_KEY alone, which means OpenAI",
     };
     let subject = Subject {
         model: found.model.as_ref().map(|(model, _)| model.clone()),
-        key: found.api_key.as_ref().map(|(_, name)| source(name)),
+        key: found.api_key.as_ref().map(|(_, name)| *name),
         key_held_back: found.api_key.is_none() && variables.get("OPENAI_API_KEY").is_some(),
         ports: ports(variables),
         given: given.clone(),
@@ -174,13 +183,14 @@ fn subject(given: &Given, variables: &Variables) -> Result<(Finding, Option<Subj
         saw.push("OPENAI_API_KEY is set, and goes only to the server of OPENAI_BASE_URL or OpenAI".into());
     }
     saw.push(match &found.model {
-        Some((model, name)) => format!("model {model} ({})", source(name)),
+        Some((model, name)) => format!("model {model} ({name})"),
         None => "no model named".to_owned(),
     });
     let mut doubts = contradictions(&subject, &found, variables);
-    if let Some(why) = correction {
+    if let Some(corrected) = corrected {
+        let why = corrected.flaws.join(" and ");
         let next = match from {
-            "given" => subject.doctor(),
+            GIVEN => subject.doctor(),
             name => format!("export {name}={}", text::word(subject.url())),
         };
         doubts.insert(0, (format!("the base URL {why}: corrected here, refused elsewhere"), next));
@@ -202,7 +212,8 @@ fn contradictions(subject: &Subject, found: &Environment, variables: &Variables)
     if let (Some((_, "OA_BASE_URL")), Some(other), false) =
         (&found.base_url, variables.get("OPENAI_BASE_URL"), subject.given.url.is_some())
     {
-        if !corrected(other).0.eq_ignore_ascii_case(subject.url()) {
+        let other_url = CorrectedBaseUrl::new(other).map(|corrected| corrected.url);
+        if !other_url.is_some_and(|url| url.eq_ignore_ascii_case(subject.url())) {
             let cause = format!("OPENAI_BASE_URL names another server, {other}: OA_BASE_URL wins");
             doubts.push((cause, "unset OPENAI_BASE_URL".to_owned()));
         }
@@ -240,64 +251,4 @@ fn ports(variables: &Variables) -> Vec<(u16, String)> {
 
 fn is_here(host: &str) -> bool {
     proxy::is_localhost(host) || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// A base URL as it was meant, and what was wrong with it. What cannot be mended is left to the endpoint to refuse.
-fn corrected(given: &str) -> (String, Option<String>) {
-    let mut url = given.trim().to_owned();
-    let mut wrong = Vec::new();
-    if !url.contains("://") && !url.is_empty() {
-        url = format!("http://{url}");
-        wrong.push("has no scheme".to_owned());
-    }
-    if url.split("://").nth(1).is_some_and(|rest| rest.split('/').next().is_some_and(|a| a.contains('@'))) {
-        return (given.to_owned(), None);
-    }
-    if let Some(at) = url.find(['?', '#']) {
-        wrong.push(format!("has {}", if url.as_bytes()[at] == b'?' { "a query" } else { "a fragment" }));
-        url.truncate(at);
-    }
-    loop {
-        url.truncate(url.trim_end_matches('/').len());
-        let endings = ["/v1/chat/completions", "/v1/models", "/v1"];
-        let Some(ending) = endings.iter().find(|ending| {
-            let at = url.len().checked_sub(ending.len());
-            at.and_then(|at| url.get(at..)).is_some_and(|end| end.eq_ignore_ascii_case(ending))
-        }) else {
-            break;
-        };
-        let at = url.len() - ending.len();
-        wrong.push(format!("ends in {}, which is appended to it", &url[at..]));
-        url.truncate(at);
-    }
-    let wrong = (!wrong.is_empty()).then(|| wrong.join(" and "));
-    (url, wrong)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_base_url_is_corrected_and_the_reason_kept() {
-        for (given, url, wrong) in [
-            ("http://h:1", "http://h:1", None),
-            ("http://h:1/p/", "http://h:1/p", None),
-            ("http://h/v1", "http://h", Some("ends in /v1, which is appended to it")),
-            ("http://h/p/V1//", "http://h/p", Some("ends in /V1, which is appended to it")),
-            (
-                "http://h/v1/chat/completions",
-                "http://h",
-                Some("ends in /v1/chat/completions, which is appended to it"),
-            ),
-            (
-                "h:8000/v1?x=1",
-                "http://h:8000",
-                Some("has no scheme and has a query and ends in /v1, which is appended to it"),
-            ),
-            ("http://me:pw@h/v1", "http://me:pw@h/v1", None),
-        ] {
-            assert_eq!(corrected(given), (url.to_owned(), wrong.map(str::to_owned)), "{given}");
-        }
-    }
 }

@@ -77,8 +77,8 @@ mod tests {
     use super::*;
 
     fn way(pairs: &[(&str, &str)], uri: &str) -> Way {
-        let lookup = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        find(&Variables::read(lookup), &uri.parse().unwrap())
+        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        find(&Variables::new(pairs), &uri.parse().unwrap())
     }
 
     #[test]

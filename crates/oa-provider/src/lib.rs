@@ -23,6 +23,7 @@
 mod builder;
 mod environment;
 mod failure;
+mod near_misses;
 mod openai;
 mod provider;
 mod readiness;
@@ -31,6 +32,7 @@ mod source;
 
 pub use builder::Builder;
 pub use environment::Environment;
+pub use near_misses::NearMisses;
 pub use oa_transport::{HyperTransport, Transport};
 pub use openai::OpenAiProvider;
 pub use provider::{DynProvider, Provider};

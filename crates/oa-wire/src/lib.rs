@@ -43,6 +43,7 @@ pub mod sse;
 mod text;
 mod tool;
 mod validate;
+mod value_check;
 
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
@@ -59,3 +60,4 @@ pub use request::CompletionRequest;
 pub use response::{FinishReason, Raw, Response, Usage};
 pub use schema::{JsonSchema, SchemaViolation};
 pub use tool::{Tool, ToolChoice, Tools};
+pub use value_check::{InvalidSetting, Setting};

@@ -4,7 +4,6 @@
 #![allow(clippy::doc_markdown)]
 
 use crate::{
-    cli::Cli,
     failure::Failure,
     input, process,
     record::{self, EventRecord, ResponseRecord, ToolCallRecord},
@@ -12,7 +11,6 @@ use crate::{
     server::{ModelArgs, ServerArgs},
     values,
 };
-use clap::{CommandFactory, error::ErrorKind as Misuse};
 use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, RetryEvent, RetryLayer, RetryPolicy};
 use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
 use oa_wire::{
@@ -29,10 +27,10 @@ use tower_layer::Layer;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What to ask
+    /// What to ask; several words are joined by spaces
     ///
     /// Standard input, where it is no terminal, is read too and put after the prompt; `-` reads it alone.
-    prompt: Option<String>,
+    prompt: Vec<String>,
     /// Instructions to the model
     #[arg(short, long, value_name = "TEXT")]
     system: Option<String>,
@@ -48,11 +46,11 @@ pub(crate) struct Args {
     #[arg(long)]
     fallback: bool,
 
-    /// Ask again so many times what failed in passing
+    /// How many times a transient failure is retried
     ///
-    /// Not after the first piece of a stream. The waits grow from 1 to 30 seconds, and are never shorter than the server
-    /// asks for.
-    #[arg(long, value_name = "COUNT", default_value_t = 0, help_heading = "Server")]
+    /// Never after the first piece of a stream. The waits grow from 1 to 30 seconds, and are never shorter than the
+    /// server asks for; where it asks for a longer one, the command fails at once.
+    #[arg(long, value_name = "COUNT", default_value_t = 2, help_heading = "Server")]
     retries: u32,
 
     #[command(flatten)]
@@ -72,7 +70,7 @@ struct Sampling {
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
     temperature: Option<f64>,
     /// Most tokens to generate
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_negative_numbers = true, value_parser = values::count)]
     max_tokens: Option<u64>,
     /// Probability mass to sample from
     #[arg(long, value_name = "NUMBER", allow_negative_numbers = true)]
@@ -136,7 +134,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
 
 impl Args {
     fn request(&self) -> Result<CompletionRequest, Failure> {
-        let prompt = input::prompt(self.prompt.as_deref())?;
+        let words = (!self.prompt.is_empty()).then(|| self.prompt.join(" "));
+        let prompt = input::prompt(words.as_deref())?;
         let images = self.images.iter().map(|image| input::image(image)).collect::<Result<Vec<_>, _>>()?;
         let user = match (prompt, images) {
             (Some(text), images) if images.is_empty() => Message::user(text),
@@ -156,7 +155,7 @@ impl Args {
         })
     }
 
-    /// Whether the server shall stream.
+    /// Whether the server should stream.
     fn streams(&self) -> bool {
         let output = &self.output;
         let as_it_comes = self.prints_text() && io::stdout().is_terminal();
@@ -170,7 +169,7 @@ impl Args {
     }
 
     async fn ask(&self, request: &CompletionRequest, screen: &mut Screen) -> Result<(), Failure> {
-        let server = self.server.find(Some(&self.model)).await?;
+        let server = self.server.find_or_simulate(&self.model).await?;
         let builder = server.builder(&self.model).await?;
         let provider = builder.force_prompt_augmentation_fallback(self.fallback).build()?;
         let provider = self.stacked(provider);
@@ -188,7 +187,7 @@ impl Args {
         let limit = self.server.timeout.unwrap_or(Duration::MAX);
         let policy = RetryPolicy::new().max_attempts(self.retries.saturating_add(1)).on_retry(
             |retry: &RetryEvent<'_>| {
-                screen::note(&format!("{}; asking again in {:.1} s", retry.error, retry.wait.as_secs_f64()));
+                screen::note(&format!("{}; retrying in {:.1} s", retry.error, retry.wait.as_secs_f64()));
             },
         );
         let attempt =
@@ -304,13 +303,7 @@ fn remark(response: &Response) -> Option<String> {
 }
 
 fn nothing_to_ask() -> Failure {
-    let mut command = Cli::command();
-    command.build();
-    let text = "nothing to ask: give a PROMPT, or text on standard input";
-    Failure::Usage(match command.find_subcommand_mut("chat") {
-        Some(chat) => chat.error(Misuse::MissingRequiredArgument, text),
-        None => command.error(Misuse::MissingRequiredArgument, text),
-    })
+    Failure::Usage("chat", "nothing to ask: give a PROMPT, or text on standard input".to_owned())
 }
 
 fn json(record: &impl serde::Serialize) -> io::Result<String> {

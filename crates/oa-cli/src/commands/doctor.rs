@@ -4,14 +4,14 @@
 #![allow(clippy::doc_markdown)]
 
 use crate::{
-    failure::Failure,
+    failure::{Failure, WRONG_USAGE, exit_code},
     process,
     screen::{Screen, note},
     spinner::Spinner,
     values,
 };
-use clap::ValueEnum;
 use oa_doctor::{Doctor, Progress, Report, Status};
+use oa_provider::Environment;
 use oa_wire::Error;
 use std::{
     io::{self, IsTerminal},
@@ -24,18 +24,17 @@ pub(crate) struct Args {
     /// Root of the server [env: OA_BASE_URL]
     ///
     /// Without a scheme, or with /v1 at its end, it is corrected and reported.
+    #[arg(value_name = "URL")]
     url: Option<String>,
+    /// The same as URL, as the other commands have it
+    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    base_url: Option<String>,
     /// Make no completion, for servers whose tokens cost money
     #[arg(long)]
     no_completion: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
-    /// Set the exit code for whoever reads it
-    ///
-    /// Without it the command is done, and its exit code 0, when the report is printed.
-    #[arg(long = "for", value_enum, ignore_case = true, value_name = "WHOM")]
-    reader: Option<Reader>,
     /// Longest that all steps together may take
     #[arg(long, value_name = "DURATION", value_parser = values::duration, default_value = "60s")]
     timeout: Duration,
@@ -53,12 +52,6 @@ pub(crate) struct Args {
     headers: Vec<String>,
 }
 
-#[derive(Clone, Copy, ValueEnum)]
-enum Reader {
-    /// 0 if nothing failed, warnings or not; else the code of the first failure's category
-    Ci,
-}
-
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::block_on(async {
         let report = watched(&args.doctor()?, args.timeout).await;
@@ -68,17 +61,26 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             report.to_string()
         };
         Screen::new(false).line(&text)?;
-        match (args.reader, report.first_failure().and_then(|step| step.category)) {
-            (Some(Reader::Ci), Some(category)) => Err(Failure::Reported(category)),
-            _ => Ok(()),
+        match report.first_failure().and_then(|step| step.category) {
+            Some(_) if args.names_no_server() => Err(Failure::Reported(WRONG_USAGE)),
+            Some(category) => Err(Failure::Reported(exit_code(category))),
+            None => Ok(()),
         }
     })
 }
 
 impl Args {
+    fn names_no_server(&self) -> bool {
+        self.url().is_none() && Environment::from_process().root().is_none()
+    }
+
+    fn url(&self) -> Option<&String> {
+        self.url.as_ref().or(self.base_url.as_ref())
+    }
+
     fn doctor(&self) -> Result<Doctor, Error> {
         let mut doctor = Doctor::new().no_completion(self.no_completion).time_limit(self.timeout);
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url() {
             doctor = doctor.url(url);
         }
         if let Some(model) = &self.model {

@@ -16,7 +16,7 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::block_on(async {
-        let server = args.server.find(None).await?;
+        let server = args.server.find("models", None).await?;
         let catalogue = server.of_any_model().build()?.models().await?;
         let mut screen = Screen::new(false);
         if args.json {

@@ -48,7 +48,7 @@ enum ProbeArg {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::block_on(async {
-        let server = args.server.find(Some(&args.model)).await?;
+        let server = args.server.find("ready", Some(&args.model)).await?;
         let start = Instant::now();
         let provider = match args.wait {
             Some(limit) => {

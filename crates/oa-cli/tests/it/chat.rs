@@ -244,13 +244,13 @@ fn tool_calls_are_lines_of_json_even_if_they_were_not_asked_for() {
 }
 
 #[test]
-fn what_failed_in_passing_is_asked_again_and_told() {
+fn a_transient_failure_is_retried_and_noted() {
     let busy =
         || Answer::json(503, json!({"error": {"message": "out of order"}})).header("retry-after-ms", "1");
     let sim = Sim::builder().script([busy(), Answer::generated()]).start_blocking().unwrap();
     let ran = run(&mut oa_at(&sim, ["chat", "hi", "--retries", "1"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "You said: hi\n"));
-    assert!(ran.stderr.contains("out of order") && ran.stderr.contains("; asking again in "), "{ran:?}");
+    assert!(ran.stderr.contains("out of order") && ran.stderr.contains("; retrying in "), "{ran:?}");
     let sim = Sim::builder().script([busy(), Answer::generated()]).start_blocking().unwrap();
     let ran = run(&mut oa_at(&sim, ["chat", "hi"]));
     assert_eq!((ran.code, sim.requests().len()), (11, 1));

@@ -1,4 +1,4 @@
-//! Does every failure have its exit code, and does none show a key?
+//! The exit code of every failure, none of which shows a key.
 
 use crate::support::{TempFile, answering, chunk, completion, oa, oa_at, run, sim};
 use oa_sim::{Answer, Piece, Sim, TextOnly};
@@ -85,6 +85,7 @@ fn wrong_usage_has_claps_code() {
     for args in [
         &["chat", "hi", "--no-such-flag"][..],
         &["chat", "hi", "--timeout", "soon"],
+        &["chat", "hi", "--max-tokens", "-3"],
         &["chat", "hi", "--extra", "top_k"],
         &["chat", "hi", "--json", "--raw"],
         &["chat", "hi", "--sim", "--base-url", "http://localhost:1"],
@@ -112,8 +113,8 @@ fn a_key_is_never_printed() {
     for (url, _sim) in &servers {
         for key in [KEY.to_owned(), format!("{KEY}\n{KEY}"), format!("{KEY}é")] {
             for args in [
-                &["chat", "hi"][..],
-                &["chat", "hi", "--json-events"],
+                &["chat", "hi", "--retries", "0"][..],
+                &["chat", "hi", "--retries", "0", "--json-events"],
                 &["models"],
                 &["ready", "--probe", "both"],
             ] {

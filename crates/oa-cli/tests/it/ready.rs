@@ -1,4 +1,4 @@
-//! Does `oa ready` say whether a server is ready, and wait until it is?
+//! `oa ready`: its exit code, and waiting.
 
 use crate::support::{oa, oa_at, run, sim};
 use oa_sim::{Answer, Sim};

@@ -1,32 +1,58 @@
-//! Which server, model and key does a command take?
+//! The server, model and key that a command takes.
 
 use crate::support::{oa, run, sim};
 use oa_sim::Sim;
 
 #[test]
-fn no_server_means_the_simulator_and_one_line_that_says_so() {
-    for (args, stdout) in [
-        (&["chat", "hi"][..], "You said: hi\n"),
-        (&["models"], "ID      STATUS  CONTEXT  OWNER\noa-sim  -             -  oa-sim\n"),
-    ] {
-        let ran = run(&mut oa(args.iter().copied()));
-        assert_eq!((ran.code, ran.stdout.as_str()), (0, stdout), "{ran:?}");
-        let want = "oa: no server named, so this is the built-in simulator; name one with --base-url \
-                    http://localhost:8000 or OA_BASE_URL\n";
-        assert_eq!(ran.stderr, want);
+fn chat_without_a_server_asks_the_simulator_and_prints_so() {
+    let ran = run(&mut oa(["chat", "hi", "there"]));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "You said: hi there\n"), "{ran:?}");
+    let want = "oa: no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set, so this is the built-in \
+                simulator; name a server with --base-url http://localhost:8000 or OA_BASE_URL\n";
+    assert_eq!(ran.stderr, want);
+}
+
+#[test]
+fn every_other_command_without_a_server_is_wrong_usage() {
+    for args in [&["ready"][..], &["ready", "--wait", "5m", "--probe", "chat"], &["models"]] {
+        let ran = run(oa(args.iter().copied()).env("OPENAI_API_BASE", "http://127.0.0.1:1/v1"));
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{ran:?}");
+        for word in
+            ["OA_BASE_URL", "OPENAI_BASE_URL", "--base-url", "OPENAI_API_BASE is set, and is not read"]
+        {
+            assert!(ran.stderr.contains(word), "{word}: {ran:?}");
+        }
     }
-    let ran = run(&mut oa(["ready", "--warm-up"]));
-    assert!(
-        ran.code == 0 && ran.stdout.starts_with("ready and warm: oa-sim at http://127.0.0.1:"),
-        "{ran:?}"
-    );
+    let ran = run(oa(["doctor"]).env("OA_BASE_ULR", "http://127.0.0.1:1"));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stdout.contains("OA_BASE_ULR is set, and is not read"), "{ran:?}");
+}
+
+#[test]
+fn a_value_that_is_none_is_refused_with_the_name_of_its_variable_or_flag() {
+    for (name, value, want) in [
+        ("OA_BASE_URL", "\"http://h:1\"", "OA_BASE_URL: the base URL `\"http://h:1\"` has quotes around it"),
+        ("OA_API_KEY", "'canary'", "OA_API_KEY: the value has quotes around it"),
+        ("OA_API_KEY", "${CANARY}", "OA_API_KEY: the value is a variable that was not expanded"),
+        ("OA_MODEL", "null", "OA_MODEL: the value is `null`"),
+    ] {
+        let mut command = oa(["chat", "hi"]);
+        command.env("OA_BASE_URL", "http://127.0.0.1:1").env("OA_MODEL", "m").env(name, value);
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 16, "{ran:?}");
+        assert!(ran.stderr.contains(want) && !ran.stderr.to_lowercase().contains("canary"), "{ran:?}");
+    }
+    let ran = run(&mut oa(["models", "--base-url", "http://127.0.0.1:1", "--api-key", "Bearer canary"]));
+    assert_eq!(ran.code, 16, "{ran:?}");
+    assert!(ran.stderr.contains("--api-key: the value starts with `Bearer `"), "{ran:?}");
+    assert!(!ran.stderr.contains("canary"), "{ran:?}");
 }
 
 #[test]
 fn a_model_that_the_simulator_does_not_have_is_refused() {
     let ran = run(&mut oa(["chat", "hi", "-m", "gpt-4o"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (12, ""));
-    assert!(ran.stderr.starts_with("oa: no server named"), "{ran:?}");
+    assert!(ran.stderr.starts_with("oa: no server is named"), "{ran:?}");
 }
 
 #[test]
@@ -124,6 +150,8 @@ fn what_is_blank_is_named() {
 fn a_doubled_v1_is_corrected() {
     let ran = run(&mut oa(["chat", "hi", "-m", "m", "--base-url", "http://localhost:8000/v1"]));
     assert_eq!(ran.code, 16);
+    assert!(ran.stderr.contains("use `http://localhost:8000`"), "{ran:?}");
+    let ran = run(&mut oa(["chat", "hi", "-m", "m", "--base-url", "localhost:8000/v1"]));
     assert!(ran.stderr.contains("use `http://localhost:8000`"), "{ran:?}");
 }
 

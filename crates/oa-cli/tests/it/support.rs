@@ -1,4 +1,4 @@
-//! What do the tests share? Running the command, and answers of a server.
+//! What the tests share: running the command, and answers of a server.
 
 use oa_sim::{Answer, Sim};
 use serde_json::{Value, json};
@@ -48,7 +48,12 @@ pub(crate) fn oa<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
 
 /// `oa COMMAND` at this simulator.
 pub(crate) fn oa_at<'a>(sim: &Sim, args: impl IntoIterator<Item = &'a str>) -> Command {
-    let mut command = oa(args);
+    let args: Vec<&str> = args.into_iter().collect();
+    let mut command = oa(args.iter().copied());
+    // A test of a failure does not wait for retries, unless it is about them.
+    if args.first() == Some(&"chat") && !args.contains(&"--retries") {
+        command.args(["--retries", "0"]);
+    }
     command.env("OA_BASE_URL", sim.base_url()).env("OA_MODEL", "oa-sim");
     command
 }

@@ -431,8 +431,19 @@ async fn what_cannot_be_used_is_refused() {
     for (variables, want) in [
         (vec![("OA_BASE_URL", " ")], "OA_BASE_URL is set but blank"),
         (vec![("OA_BASE_URL", "http://h:1"), ("OA_API_KEY", "a\nb")], "the API key cannot be sent"),
-        (vec![("OA_BASE_URL", "ftp://h")], "the base URL `ftp://h` has the scheme `ftp`"),
-        (vec![("OA_BASE_URL", "http://me:canary@h")], "the base URL holds user-info"),
+        (vec![("OA_BASE_URL", "ftp://h")], "OA_BASE_URL: the base URL `ftp://h` has the scheme `ftp`"),
+        (vec![("OA_BASE_URL", "http://me:canary@h")], "OA_BASE_URL: the base URL holds user-info"),
+        (
+            vec![("OA_BASE_URL", "http://h:1"), ("OA_API_KEY", "Bearer canary")],
+            "OA_API_KEY: the value starts with",
+        ),
+        (vec![("OA_BASE_URL", "http://${HOST}")], "OA_BASE_URL: the base URL `http://${HOST}` is a variable"),
+        (vec![("OA_BASE_URL", "http://h:1"), ("OA_MODEL", "None")], "OA_MODEL: the value is `None`"),
+        (
+            vec![("OPENAI_API_BASE", "http://h:1/v1")],
+            "no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is \
+            set; OPENAI_API_BASE is set, and is not read",
+        ),
         (vec![], "no server is named"),
     ] {
         let variables: Vec<_> = variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect();

@@ -1,4 +1,4 @@
-//! What do the tests share? A doctor without an environment, texts without times, answers of servers.
+//! What the tests share: a doctor without an environment, texts without times, answers of servers.
 
 use oa_doctor::{Doctor, Report};
 use oa_sim::{Answer, Sim};
@@ -12,12 +12,12 @@ pub(crate) fn doctor(url: impl Into<String>) -> Doctor {
 /// A doctor that knows of no server.
 pub(crate) fn nowhere() -> Doctor {
     let none: [(u16, &str); 0] = [];
-    Doctor::new().environment(|_| None).ports(none)
+    Doctor::new().environment([]).ports(none)
 }
 
 /// A doctor whose environment has these variables only.
 pub(crate) fn doctor_in(variables: &[(&'static str, String)]) -> Doctor {
-    nowhere().environment(|name| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| value.clone()))
+    nowhere().environment(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
 }
 
 /// The report's text, with `T` for each duration, `PORT` for the port, `VERSION` for the simulator's.

@@ -1,6 +1,7 @@
 //! Where to: the base URL, the key, the headers, and what is bound to them.
 
-use crate::{Category, Error, error_body::redact_error};
+use super::base_url::{parse, refused};
+use crate::{Error, Setting, error_body::redact_error};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri};
 use std::{fmt, sync::Arc};
 
@@ -37,7 +38,7 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](Category::InvalidRequest) for a last path segment `v1` in any case, no scheme or
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) for a last path segment `v1` in any case, no scheme or
     /// another one, no host, user-info, a query, a fragment, or what is no URL. The message quotes the value and,
     /// where there is one, the correction.
     pub fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error> {
@@ -140,15 +141,11 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](Category::InvalidRequest) when it is blank (nearly always an unset variable) or holds
-    /// what no header can hold: a line break, a control character, a character outside ASCII.
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is visibly no key (see [`Setting::check`]), or
+    /// holds what no header can hold: a line break, a control character, a character outside ASCII.
     pub fn new(key: &str) -> Result<Self, Error> {
         let key = key.trim();
-        if key.is_empty() {
-            return Err(Error::invalid_request(
-                "the API key is blank, which is nearly always an unset variable; give no key where none is needed",
-            ));
-        }
+        Setting::ApiKey.check(key).map_err(|flaw| Error::invalid_request(format!("the API key {flaw}")))?;
         let visible = key.bytes().all(|byte| (0x21..0x7f).contains(&byte) || byte == b' ');
         let bearer = visible.then(|| HeaderValue::from_str(&format!("Bearer {key}")).ok()).flatten();
         let mut bearer = bearer.ok_or_else(|| {
@@ -258,91 +255,6 @@ impl Profile {
     }
 }
 
-/// The base URL as it is shown, and the text to which paths are appended.
-fn parse(given: &str) -> Result<(String, String), Error> {
-    let url = given.trim();
-    let Some((scheme, rest)) = url.split_once("://") else {
-        let guess = if url.is_empty() { "http://localhost:8000".to_owned() } else { format!("http://{url}") };
-        let why = format!("has no scheme: use `{guess}` or `https://...`");
-        return Err(refused(given, &why));
-    };
-    let scheme = scheme.to_ascii_lowercase();
-    if !matches!(scheme.as_str(), "http" | "https" | "unix") {
-        let why = format!("has the scheme `{scheme}`: use `http`, `https` or `unix`");
-        return Err(refused(given, &why));
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if holds_user_info(authority, rest) {
-        // The value holds a secret: it is not quoted.
-        return Err(Error::invalid_request(
-            "the base URL holds user-info (`user:password@`): give the key to the provider instead",
-        ));
-    }
-    let rest = rest.trim_end_matches(|char: char| char == '/' || char.is_whitespace());
-    refuse_v1(given, &scheme, rest)?;
-    if let Some(at) = rest.find(['?', '#']) {
-        let what = if rest.as_bytes()[at] == b'?' { "a query" } else { "a fragment" };
-        let why = format!("has {what}: use `{scheme}://{}`", rest[..at].trim_end_matches('/'));
-        return Err(refused(given, &why));
-    }
-    // A socket's path is a path, and may hold what a URL may not.
-    let legal = |char: char| if scheme == "unix" { !char.is_control() } else { char.is_ascii_graphic() };
-    if let Some(bad) = rest.chars().find(|char| !legal(*char)) {
-        let why = format!("is not a URL: it holds `{}`; percent-encode it", bad.escape_default());
-        return Err(refused(given, &why));
-    }
-    if scheme == "unix" {
-        if !rest.starts_with('/') {
-            return Err(refused(given, "names no socket: use `unix:///path/of/the/socket`"));
-        }
-        // The authority is the socket's path in hex, as transports for Unix sockets commonly have it.
-        let hex: String = rest.bytes().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect();
-        return Ok((format!("unix://{rest}"), format!("unix://{hex}")));
-    }
-    if authority.is_empty() || authority.starts_with(':') {
-        return Err(refused(given, "has no host"));
-    }
-    let base = format!("{scheme}://{rest}");
-    let uri: Uri = base.parse().map_err(|error| refused(given, &format!("is not a URL: {error}")))?;
-    let port = uri.authority().and_then(|authority| authority.as_str().rsplit_once(':'));
-    if let Some((_, port)) = port.filter(|(host, port)| !port.ends_with(']') && !host.is_empty()) {
-        if port.parse::<u16>().is_err() {
-            return Err(refused(given, &format!("has the port `{port}`, which is none")));
-        }
-    }
-    Ok((base.clone(), base))
-}
-
-/// Whether a URL holds a user and a password: also one whose password holds a `/`, `?` or `#`, so that what looks like
-/// its port is none.
-fn holds_user_info(authority: &str, rest: &str) -> bool {
-    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
-    let cut = port.is_some_and(|port| port.parse::<u16>().is_err());
-    authority.contains('@') || (cut && rest.contains('@'))
-}
-
-fn refuse_v1(given: &str, scheme: &str, rest: &str) -> Result<(), Error> {
-    let path = rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
-    let Some((root, last)) = path.rsplit_once('/') else { return Ok(()) };
-    if !last.eq_ignore_ascii_case("v1") {
-        return Ok(());
-    }
-    let root = root.trim_end_matches('/');
-    let why = format!(
-        "ends in `/{last}`, but `/v1/chat/completions` is appended to it, and `/v1/v1/...` would fail: \
-         use `{scheme}://{root}`"
-    );
-    Err(refused(given, &why))
-}
-
-fn refused(given: &str, why: &str) -> Error {
-    Error::new(Category::InvalidRequest, format!("the base URL `{given}` {why}"))
-}
-
-fn hex_digit(nibble: u8) -> char {
-    char::from(b"0123456789abcdef"[usize::from(nibble & 15)])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,6 +285,8 @@ mod tests {
 
     #[test]
     fn bad_base_urls_are_quoted_and_corrected() {
+        use crate::Category;
+
         let cases = [
             ("http://h:8000/v1", "use `http://h:8000`"),
             ("http://h:8000/v1//", "use `http://h:8000`"),
@@ -381,7 +295,7 @@ mod tests {
             ("http://h/v1#x", "use `http://h`"),
             ("localhost:8000", "use `http://localhost:8000`"),
             ("", "use `http://localhost:8000`"),
-            ("ftp://h", "use `http`, `https` or `unix`"),
+            ("ftp://h", "none of `http`, `https` or `unix`"),
             ("http://", "has no host"),
             ("http:///x", "has no host"),
             ("http://:80", "has no host"),

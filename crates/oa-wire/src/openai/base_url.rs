@@ -1,0 +1,460 @@
+//! Base URLs as people write them: read, refused with the reason, corrected where it is clear what was meant.
+
+use crate::{
+    Category, Error, Setting,
+    value_check::{is_invisible, is_quote, without_assignment},
+};
+use http::Uri;
+use std::net::Ipv6Addr;
+
+/// A base URL as it was probably meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CorrectedBaseUrl {
+    /// One that [`Endpoint`](super::Endpoint) takes.
+    pub url: String,
+    /// What was wrong, each the rest of a sentence that starts with "the base URL"; empty if nothing was.
+    pub flaws: Vec<String>,
+}
+
+impl CorrectedBaseUrl {
+    /// Reads a base URL and corrects what is clearly meant otherwise: quotes, a missing scheme or slash, an IPv6
+    /// address without brackets, a host outside ASCII, a query, a `/v1` at its end. None where nothing is clear, or
+    /// where the URL holds a user and password.
+    ///
+    /// ```
+    /// use oa_wire::openai::CorrectedBaseUrl;
+    ///
+    /// let corrected = CorrectedBaseUrl::new("localhost:8000/v1").unwrap();
+    /// assert_eq!(corrected.url, "http://localhost:8000");
+    /// assert_eq!(corrected.flaws[0], "has no scheme");
+    /// ```
+    pub fn new(given: &str) -> Option<Self> {
+        if holds_user_info(given) {
+            return None;
+        }
+        let mut flaws = Vec::new();
+        let text = peeled(given, &mut flaws);
+        let (scheme, rest) = read_scheme(&text, &mut flaws)?;
+        let url = if scheme == "unix" {
+            format!("unix:///{}", rest.trim_start_matches('/'))
+        } else {
+            let rest = rest.replace('\\', "/");
+            let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+            let (authority, path) = rest.split_at(end);
+            format!("{scheme}://{}{}", read_authority(authority, &mut flaws), read_path(path, &mut flaws))
+        };
+        parse_strictly(&url).is_ok().then_some(Self { url, flaws })
+    }
+}
+
+/// The base URL as it is shown, and the text to which paths are appended.
+pub(super) fn parse(given: &str) -> Result<(String, String), Error> {
+    if holds_user_info(given) {
+        // The value holds a secret: it is not quoted.
+        return Err(Error::invalid_request(
+            "the base URL holds user-info (`user:password@`): give the key to the provider instead",
+        ));
+    }
+    parse_strictly(given).map_err(|why| {
+        let advice = match CorrectedBaseUrl::new(given) {
+            _ if given.trim().is_empty() => ": use `http://localhost:8000` or the like".to_owned(),
+            Some(corrected) if why == NO_SCHEME => {
+                format!(": use `{}` or `https://...`", corrected.url)
+            }
+            Some(corrected) => format!(": use `{}`", corrected.url),
+            None => String::new(),
+        };
+        refused(given, &format!("{why}{advice}"))
+    })
+}
+
+const NO_SCHEME: &str = "has no scheme";
+
+/// An error about a base URL, which it quotes.
+pub(super) fn refused(given: &str, why: &str) -> Error {
+    Error::new(Category::InvalidRequest, format!("the base URL `{given}` {why}"))
+}
+
+fn parse_strictly(given: &str) -> Result<(String, String), String> {
+    let url = given.trim();
+    if url.is_empty() {
+        return Err(NO_SCHEME.to_owned());
+    }
+    Setting::BaseUrl.check(url).map_err(|flaw| flaw.to_string())?;
+    let Some((scheme, rest)) = url.split_once("://") else {
+        let one_slash = SCHEMES.iter().any(|known| scheme_of(url).is_some_and(|(name, _)| name == *known));
+        let why = if one_slash { "lacks a slash after its scheme" } else { NO_SCHEME };
+        return Err(why.to_owned());
+    };
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https" | "unix") {
+        return Err(format!("has the scheme `{scheme}`, which is none of `http`, `https` or `unix`"));
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let rest = rest.trim_end_matches(|char: char| char == '/' || char.is_whitespace());
+    refuse_v1(rest)?;
+    if let Some(at) = rest.find(['?', '#']) {
+        let what = if rest.as_bytes()[at] == b'?' { "a query" } else { "a fragment" };
+        return Err(format!("has {what}"));
+    }
+    if scheme != "unix" {
+        check_host(authority)?;
+    }
+    // A socket's path is a path, and may hold what a URL may not.
+    let legal = |char: char| if scheme == "unix" { !char.is_control() } else { char.is_ascii_graphic() };
+    if let Some(bad) = rest.chars().find(|char| !legal(*char)) {
+        return Err(format!("is not a URL: it holds `{}`, to be percent-encoded", bad.escape_default()));
+    }
+    if scheme == "unix" {
+        if !rest.starts_with('/') {
+            return Err("names no socket: it takes the form `unix:///path/of/the/socket`".to_owned());
+        }
+        // The authority is the socket's path in hex, as transports for Unix sockets commonly have it.
+        let hex: String = rest.bytes().flat_map(|byte| [byte >> 4, byte & 15]).map(hex_digit).collect();
+        return Ok((format!("unix://{rest}"), format!("unix://{hex}")));
+    }
+    let base = format!("{scheme}://{rest}");
+    base.parse::<Uri>().map_err(|error| format!("is not a URL: {error}"))?;
+    Ok((base.clone(), base))
+}
+
+fn check_host(authority: &str) -> Result<(), String> {
+    if authority.is_empty() || authority.starts_with(':') && !bracketed(authority).1 {
+        return Err("has no host".to_owned());
+    }
+    if bracketed(authority).1 {
+        return Err("has an IPv6 address without its brackets".to_owned());
+    }
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    if let Some(bad) = host.chars().find(|char| !char.is_ascii()) {
+        return Err(format!("has a host outside ASCII (`{bad}`)"));
+    }
+    match port.filter(|port| port.parse::<u16>().is_err()) {
+        Some(port) => Err(format!("has the port `{port}`, which is none")),
+        None => Ok(()),
+    }
+}
+
+fn refuse_v1(rest: &str) -> Result<(), String> {
+    let path = rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    match path.rsplit_once('/') {
+        Some((_, last)) if last.eq_ignore_ascii_case("v1") => Err(format!(
+            "ends in `/{last}`, but `/v1/chat/completions` is appended to it, and `/v1/v1/...` would fail"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Without white space, invisible characters, quotes and a variable's name.
+fn peeled(given: &str, flaws: &mut Vec<String>) -> String {
+    let mut text: String = given.trim().chars().filter(|char| !is_invisible(*char)).collect();
+    if text != given.trim() {
+        flaws.push("holds invisible characters".to_owned());
+    }
+    let bare = without_assignment(text.trim());
+    if bare != text.trim() {
+        flaws.push("starts with the name of a variable".to_owned());
+        text = bare.to_owned();
+    }
+    let bare = text.trim_matches(|char: char| is_quote(char) || char.is_whitespace());
+    if bare != text.trim() {
+        flaws.push("has quotes around it".to_owned());
+    }
+    bare.to_owned()
+}
+
+const SCHEMES: [&str; 5] = ["http", "https", "unix", "ws", "wss"];
+
+/// The letters before the first `:`, in lower case, and what follows that.
+fn scheme_of(text: &str) -> Option<(String, &str)> {
+    let (name, rest) = text.split_once(':')?;
+    name.bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| (name.to_ascii_lowercase(), rest))
+}
+
+/// The scheme that is meant, and the rest after it.
+fn read_scheme(text: &str, flaws: &mut Vec<String>) -> Option<(&'static str, String)> {
+    if text.is_empty() {
+        return None;
+    }
+    let known = scheme_of(text).filter(|(name, _)| SCHEMES.contains(&name.as_str()));
+    let Some((name, rest)) = known else {
+        if text.contains("://") {
+            return None;
+        }
+        flaws.push(NO_SCHEME.to_owned());
+        return Some(("http", text.trim_start_matches('/').to_owned()));
+    };
+    let scheme = match name.as_str() {
+        "unix" => "unix",
+        "https" | "wss" => "https",
+        _ => "http",
+    };
+    if name != scheme {
+        flaws.push(format!("has the scheme `{name}`"));
+    }
+    let rest = rest.trim_start_matches(['/', '\\']);
+    let slashes = text.len() - name.len() - 1 - rest.len();
+    if scheme != "unix" && slashes != 2 {
+        flaws.push(format!("has {slashes} slashes after its scheme"));
+    }
+    // `http://http://h`: pasted after a scheme that was there.
+    match scheme_of(rest).filter(|(name, rest)| SCHEMES.contains(&name.as_str()) && rest.starts_with('/')) {
+        Some(_) => {
+            flaws.push("has two schemes".to_owned());
+            read_scheme(rest, &mut Vec::new())
+        }
+        None => Some((scheme, rest.to_owned())),
+    }
+}
+
+fn read_authority(authority: &str, flaws: &mut Vec<String>) -> String {
+    let (authority, was_bare) = bracketed(authority);
+    if was_bare {
+        flaws.push("has an IPv6 address without its brackets".to_owned());
+        return authority;
+    }
+    let authority = authority.trim_end_matches(':');
+    if authority.is_ascii() {
+        return authority.to_owned();
+    }
+    let (host, port) =
+        authority.rsplit_once(':').map_or((authority, None), |(host, port)| (host, Some(port)));
+    flaws.push("has a host outside ASCII".to_owned());
+    let labels = host.to_lowercase();
+    let labels: Vec<String> =
+        labels.split(['.', '\u{3002}', '\u{ff0e}', '\u{ff61}']).map(ascii_label).collect();
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{}{port}", labels.join("."))
+}
+
+/// An authority whose IPv6 address has brackets, and whether they were missing. What follows the last colon is the
+/// port where the rest is an address.
+fn bracketed(authority: &str) -> (String, bool) {
+    if let Some((address, port)) = authority.rsplit_once(':') {
+        let is_port = !port.is_empty() && port.parse::<u16>().is_ok();
+        if is_port && address.parse::<Ipv6Addr>().is_ok() {
+            return (format!("[{address}]:{port}"), true);
+        }
+    }
+    match authority.parse::<Ipv6Addr>() {
+        Ok(_) => (format!("[{authority}]"), true),
+        Err(_) => (authority.to_owned(), false),
+    }
+}
+
+fn read_path(path: &str, flaws: &mut Vec<String>) -> String {
+    let cut = path.find(['?', '#']);
+    if let Some(at) = cut {
+        flaws.push(format!("has {}", if path.as_bytes()[at] == b'?' { "a query" } else { "a fragment" }));
+    }
+    let mut path = &path[..cut.unwrap_or(path.len())];
+    loop {
+        path = path.trim_end_matches(|char: char| char == '/' || char.is_whitespace());
+        let endings = ["/v1/chat/completions", "/v1/models", "/v1"];
+        let ending = endings.iter().find_map(|ending| {
+            let at = path.len().checked_sub(ending.len())?;
+            path.get(at..).filter(|end| end.eq_ignore_ascii_case(ending)).map(|end| (at, end))
+        });
+        let Some((at, end)) = ending else { return path.to_owned() };
+        flaws.push(format!("ends in {end}, which is appended to it"));
+        path = &path[..at];
+    }
+}
+
+/// Whether a URL holds a user and a password: also one whose password holds a `/`, `?` or `#`, so that what looks like
+/// its port is none, and one whose scheme is missing or misspelt.
+fn holds_user_info(given: &str) -> bool {
+    let rest = match given.split_once("://") {
+        Some((_, rest)) => rest,
+        None => match scheme_of(given).filter(|(name, _)| SCHEMES.contains(&name.as_str())) {
+            Some((_, rest)) => rest.trim_start_matches(['/', '\\']),
+            None => given,
+        },
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.ends_with(']'));
+    let cut = port.is_some_and(|port| port.parse::<u16>().is_err());
+    authority.contains('@') || (cut && rest.contains('@'))
+}
+
+/// A label of a host's name in ASCII: `xn--` and RFC 3492's encoding where it holds other characters.
+fn ascii_label(label: &str) -> String {
+    if label.is_ascii() {
+        return label.to_owned();
+    }
+    let input: Vec<u32> = label.chars().map(u32::from).collect();
+    let mut output: String = label.chars().filter(char::is_ascii).collect();
+    let basic = output.len() as u32;
+    if basic > 0 {
+        output.push('-');
+    }
+    let (mut n, mut delta, mut bias, mut handled) = (128_u32, 0_u32, 72_u32, basic);
+    while (handled as usize) < input.len() {
+        let next = input.iter().copied().filter(|code| *code >= n).min().unwrap_or(n);
+        delta = delta.wrapping_add((next - n).wrapping_mul(handled + 1));
+        n = next;
+        for code in &input {
+            if *code < n {
+                delta = delta.wrapping_add(1);
+            }
+            if *code == n {
+                encode_delta(delta, bias, &mut output);
+                bias = adapted(delta, handled + 1, handled == basic);
+                delta = 0;
+                handled += 1;
+            }
+        }
+        delta = delta.wrapping_add(1);
+        n += 1;
+    }
+    format!("xn--{output}")
+}
+
+fn encode_delta(delta: u32, bias: u32, output: &mut String) {
+    let digit = |value: u32| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[value as usize % 36]);
+    let (mut rest, mut k) = (delta, 36_u32);
+    loop {
+        let threshold = k.saturating_sub(bias).clamp(1, 26);
+        if rest < threshold {
+            output.push(digit(rest));
+            return;
+        }
+        output.push(digit(threshold + (rest - threshold) % (36 - threshold)));
+        rest = (rest - threshold) / (36 - threshold);
+        k += 36;
+    }
+}
+
+fn adapted(delta: u32, points: u32, first: bool) -> u32 {
+    let mut delta = if first { delta / 700 } else { delta / 2 };
+    delta += delta / points;
+    let mut k = 0;
+    while delta > 455 {
+        delta /= 35;
+        k += 36;
+    }
+    k + 36 * delta / (delta + 38)
+}
+
+fn hex_digit(nibble: u8) -> char {
+    char::from(b"0123456789abcdef"[usize::from(nibble & 15)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_correction_is_a_url_that_is_taken_and_each_flaw_is_named() {
+        for (given, url, flaws) in [
+            ("http://h:1/p/", "http://h:1/p", &[][..]),
+            (
+                "h:8000/v1?x=1",
+                "http://h:8000",
+                &["has no scheme", "has a query", "ends in /v1, which is appended to it"],
+            ),
+            (
+                "http://h/v1/chat/completions",
+                "http://h",
+                &["ends in /v1/chat/completions, which is appended to it"],
+            ),
+            ("http://h/p/V1//", "http://h/p", &["ends in /V1, which is appended to it"]),
+            ("\"http://h:1\"", "http://h:1", &["has quotes around it"]),
+            ("\u{201c}h:1\u{201d}", "http://h:1", &["has quotes around it", "has no scheme"]),
+            (
+                "OA_BASE_URL='http://h'",
+                "http://h",
+                &["starts with the name of a variable", "has quotes around it"],
+            ),
+            ("\u{feff}http://h", "http://h", &["holds invisible characters"]),
+            ("http:/127.0.0.1:8000", "http://127.0.0.1:8000", &["has 1 slashes after its scheme"]),
+            ("http:h:8000", "http://h:8000", &["has 0 slashes after its scheme"]),
+            ("https:///h", "https://h", &["has 3 slashes after its scheme"]),
+            ("http:\\\\h:1\\p", "http://h:1/p", &[]),
+            ("http://http://h", "http://h", &["has two schemes"]),
+            ("wss://h", "https://h", &["has the scheme `wss`"]),
+            ("http://::1:8000", "http://[::1]:8000", &["has an IPv6 address without its brackets"]),
+            ("fe80::1", "http://[fe80::1]", &["has no scheme", "has an IPv6 address without its brackets"]),
+            ("http://h:/p", "http://h/p", &[]),
+            (
+                "http://b\u{fc}cher.example:80",
+                "http://xn--bcher-kva.example:80",
+                &["has a host outside ASCII"],
+            ),
+            ("http://\u{4f8b}\u{3048}\u{3002}jp", "http://xn--r8jz45g.jp", &["has a host outside ASCII"]),
+            ("unix:/run/a.sock", "unix:///run/a.sock", &[]),
+        ] {
+            let corrected = CorrectedBaseUrl::new(given).unwrap_or_else(|| panic!("{given}"));
+            assert_eq!(corrected.url, url, "{given}");
+            assert_eq!(corrected.flaws, flaws, "{given}");
+            assert!(parse(&corrected.url).is_ok(), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_clear_is_not_corrected() {
+        for given in [
+            "",
+            "ftp://h",
+            "http://",
+            "http://h:x",
+            "http://me:canary@h",
+            "me:canary@h",
+            "http://a b",
+            "${HOST}",
+        ] {
+            assert_eq!(CorrectedBaseUrl::new(given), None, "{given}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_wrong_and_what_to_use() {
+        for (given, want) in [
+            (
+                "\"http://h:1\"",
+                "has quotes around it, which are no part of it: `docker --env-file` and some editors keep them: use `http://h:1`",
+            ),
+            ("localhost:8000/v1", "has no scheme: use `http://localhost:8000` or `https://...`"),
+            ("http:/h:1", "lacks a slash after its scheme: use `http://h:1`"),
+            ("http://::1:80", "has an IPv6 address without its brackets: use `http://[::1]:80`"),
+            (
+                "http://b\u{fc}cher.example",
+                "has a host outside ASCII (`\u{fc}`): use `http://xn--bcher-kva.example`",
+            ),
+            ("http://${HOST}:80", "is a variable that was not expanded, of the form `${NAME}`"),
+            ("None", "is `None`, which a program writes for a value that is missing"),
+        ] {
+            let error = parse(given).unwrap_err();
+            assert_eq!(error.message(), format!("the base URL `{given}` {want}"));
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown_whatever_else_is_wrong() {
+        for given in
+            ["\"http://me:canary@h\"", "me:canary@h:80", "http:/me:canary@h", "http://me:c#canary@h/v1"]
+        {
+            let error = parse(given).unwrap_err();
+            assert!(!error.to_string().contains("canary"), "{error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_correction_is_taken(given in "\\PC*") {
+            if let Some(corrected) = CorrectedBaseUrl::new(&given) {
+                prop_assert!(parse(&corrected.url).is_ok(), "{} of {}", corrected.url, given);
+            }
+        }
+
+        #[test]
+        fn a_host_outside_ascii_is_written_in_ascii(host in "[a-zà-ÿ]{1,20}") {
+            prop_assert!(ascii_label(&host).is_ascii());
+        }
+    }
+}
