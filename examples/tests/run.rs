@@ -113,7 +113,7 @@ fn an_image_goes_by_url() {
 
 #[test]
 fn a_model_without_eyes_is_told_apart() {
-    let sim = Sim::builder().text_only(oa_sim::TextOnly::Vllm).start_blocking().unwrap();
+    let sim = Sim::builder().refuse_images(oa_sim::ImageRefusal::Vllm).start_blocking().unwrap();
     let out = run("image_input", &sim, &[]);
     assert!(stdout(&out).starts_with("this model takes no images: "), "{}", stdout(&out));
 }

@@ -1,13 +1,11 @@
-//! What does the simulator put on the wire for one request?
+//! One scripted answer: status, headers and body, byte by byte where wanted.
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+mod completion;
 
+use crate::piece::{Gate, Piece};
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::sync::Semaphore;
+use std::{borrow::Borrow, fmt, time::Duration};
 
 /// One scripted answer: what is sent for one request, byte by byte where wanted.
 ///
@@ -61,132 +59,33 @@ pub(crate) enum After {
     /// Say `connection: close`, then close.
     Close,
     /// Close without having said so.
-    HangUp,
-}
-
-/// One step of a body.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum Piece {
-    /// These bytes, in one write; in a chunked body they are one HTTP chunk. Empty bytes send nothing.
-    Bytes(Bytes),
-    /// Nothing for this long (tokio's clock, which a test can pause).
-    Delay(Duration),
-    /// Nothing until the gate lets it pass.
-    Wait(Gate),
-    /// Stop here: the connection is closed in an orderly way (FIN), the body stays unfinished.
-    Cut,
-    /// Stop here: the connection is reset (RST), and what the client has not read yet may be lost to it.
-    Reset,
-    /// Stop here, send nothing more and keep the connection until the client leaves.
-    Stall,
-}
-
-impl From<&str> for Piece {
-    fn from(text: &str) -> Self {
-        Piece::Bytes(Bytes::copy_from_slice(text.as_bytes()))
-    }
-}
-
-impl From<String> for Piece {
-    fn from(text: String) -> Self {
-        Piece::Bytes(Bytes::from(text))
-    }
-}
-
-impl From<&[u8]> for Piece {
-    fn from(bytes: &[u8]) -> Self {
-        Piece::Bytes(Bytes::copy_from_slice(bytes))
-    }
-}
-
-impl From<Vec<u8>> for Piece {
-    fn from(bytes: Vec<u8>) -> Self {
-        Piece::Bytes(Bytes::from(bytes))
-    }
-}
-
-impl From<Bytes> for Piece {
-    fn from(bytes: Bytes) -> Self {
-        Piece::Bytes(bytes)
-    }
-}
-
-/// A point where an answer waits until the test lets it go on: order without sleeping.
-///
-/// ```
-/// use oa_sim::{Answer, Gate, Piece};
-///
-/// let gate = Gate::new();
-/// let (first, second) = (Piece::from("data: 1\n\n"), Piece::from("data: 2\n\n"));
-/// let answer = Answer::stream([first, Piece::Wait(gate.clone()), second]);
-/// // ... read the first event, look at the world, and then:
-/// gate.open();
-/// # let _ = answer;
-/// ```
-#[derive(Clone)]
-pub struct Gate(Arc<Semaphore>);
-
-impl Gate {
-    /// A shut gate. Clones are the same gate.
-    pub fn new() -> Self {
-        Gate(Arc::new(Semaphore::new(0)))
-    }
-
-    /// Lets everything pass, now and later.
-    pub fn open(&self) {
-        self.0.close();
-    }
-
-    /// Lets one piece pass, the one that waits or the next one that comes.
-    pub fn pass_one(&self) {
-        self.0.add_permits(1);
-    }
-
-    pub(crate) async fn wait(&self) {
-        if let Ok(permit) = self.0.acquire().await {
-            permit.forget();
-        }
-    }
-}
-
-impl Default for Gate {
-    fn default() -> Self {
-        Gate::new()
-    }
-}
-
-impl fmt::Debug for Gate {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.0.is_closed() { "Gate(open)" } else { "Gate(shut)" };
-        out.write_str(state)
-    }
+    Disconnect,
 }
 
 impl Answer {
     /// `value` as compact JSON with `content-type: application/json`.
     pub fn json(status: u16, value: impl Borrow<Value>) -> Self {
-        Answer::bytes(status, "application/json", value.borrow().to_string())
+        Self::bytes(status, "application/json", value.borrow().to_string())
     }
 
     /// Plain text, `text/plain; charset=utf-8`.
     pub fn text(status: u16, text: impl Into<String>) -> Self {
-        Answer::bytes(status, "text/plain; charset=utf-8", text.into())
+        Self::bytes(status, "text/plain; charset=utf-8", text.into())
     }
 
     /// An HTML page, `text/html`, as a gateway in the way sends it.
     pub fn html(status: u16, page: impl Into<String>) -> Self {
-        Answer::bytes(status, "text/html", page.into())
+        Self::bytes(status, "text/html", page.into())
     }
 
     /// Exactly these bytes with that content type and a true `content-length`.
     pub fn bytes(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Answer::pieces(status, content_type, [Piece::Bytes(body.into())])
+        Self::pieces(status, content_type, [Piece::Bytes(body.into())])
     }
 
     /// A body sent in steps, with a true `content-length`.
     pub fn pieces(status: u16, content_type: &str, body: impl IntoIterator<Item = Piece>) -> Self {
-        Answer {
+        Self {
             route: None,
             forever: false,
             generate: false,
@@ -205,51 +104,51 @@ impl Answer {
     /// [`Piece::Bytes`]. Exact bytes: nothing is added, no `data:`, no `[DONE]`.
     pub fn stream(body: impl IntoIterator<Item = impl Into<Piece>>) -> Self {
         let body: Vec<Piece> = body.into_iter().map(Into::into).collect();
-        Answer::pieces(200, "text/event-stream; charset=utf-8", body).chunked()
+        Self::pieces(200, "text/event-stream; charset=utf-8", body).chunked()
     }
 
     /// An event stream of these payloads: `data: PAYLOAD\n\n` each, one HTTP chunk each, then `data: [DONE]`.
     pub fn events(payloads: impl IntoIterator<Item = impl fmt::Display>) -> Self {
         let events = payloads.into_iter().map(|payload| format!("data: {payload}\n\n"));
-        Answer::stream(events.chain(["data: [DONE]\n\n".to_owned()]))
+        Self::stream(events.chain(["data: [DONE]\n\n".to_owned()]))
     }
 
     /// These bytes instead of a whole HTTP answer, status line and all, and then the connection is closed.
     pub fn raw(bytes: impl Into<Bytes>) -> Self {
-        Answer::raw_pieces([Piece::Bytes(bytes.into())])
+        Self::raw_pieces([Piece::Bytes(bytes.into())])
     }
 
     /// Like [`raw`](Answer::raw), in steps. No pieces at all: the connection is closed without an answer.
     pub fn raw_pieces(pieces: impl IntoIterator<Item = Piece>) -> Self {
-        let mut answer = Answer::pieces(200, "", pieces);
+        let mut answer = Self::pieces(200, "", pieces);
         answer.wire.headers.clear();
         answer.wire.framing = Framing::Raw;
-        answer.wire.after = After::HangUp;
+        answer.wire.after = After::Disconnect;
         answer
     }
 
     /// Reads the request and closes the connection (FIN) without a byte of an answer. On a connection that
     /// carried an exchange before, this is the keep-alive race: the server gave up the idle connection just
     /// when the client used it.
-    pub fn hang_up() -> Self {
-        Answer::raw_pieces([Piece::Cut])
+    pub fn disconnect() -> Self {
+        Self::raw_pieces([Piece::Cut])
     }
 
     /// Reads the request and resets the connection (RST) without a byte of an answer.
     pub fn reset() -> Self {
-        Answer::raw_pieces([Piece::Reset])
+        Self::raw_pieces([Piece::Reset])
     }
 
     /// Reads the request and never answers; the connection stays until the client leaves.
     pub fn stall() -> Self {
-        Answer::raw_pieces([Piece::Stall])
+        Self::raw_pieces([Piece::Stall])
     }
 
     /// Lets the generative mode answer this request: `[Answer::json(503, ..), Answer::generated()]` is a
     /// server that recovers. Only [`delay`](Answer::delay), [`wait`](Answer::wait), [`on`](Answer::on) and
     /// [`header`](Answer::header) act on it.
     pub fn generated() -> Self {
-        let mut answer = Answer::bytes(200, "", Bytes::new());
+        let mut answer = Self::bytes(200, "", Bytes::new());
         answer.wire.headers.clear();
         answer.generate = true;
         answer
@@ -334,8 +233,8 @@ impl Answer {
     }
 
     /// Closes the connection after this answer without having said so, as llama.cpp does after each stream.
-    pub fn then_hang_up(mut self) -> Self {
-        self.wire.after = After::HangUp;
+    pub fn then_disconnect(mut self) -> Self {
+        self.wire.after = After::Disconnect;
         self
     }
 
@@ -422,6 +321,7 @@ impl Answer {
         self.wire.body = pieces;
     }
 
+    /// Whether this answer is for a request with that method and path.
     pub(crate) fn matches(&self, method: &str, path: &str) -> bool {
         match &self.route {
             None => true,

@@ -1,4 +1,4 @@
-//! How is one HTTP/1.1 request read off a connection, strictly and within limits?
+//! One HTTP/1.1 request, read off a connection strictly and within limits.
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -22,7 +22,7 @@ pub(crate) struct Request {
 
 /// Why there is no request.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Unread {
+pub(crate) enum ReadError {
     /// The client closed the connection between two requests.
     Closed,
     /// The client left in the middle of a request.
@@ -66,7 +66,7 @@ pub(crate) async fn read_request(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     buffer: &mut BytesMut,
     limits: Limits,
-) -> Result<Request, Unread> {
+) -> Result<Request, ReadError> {
     let head_end = loop {
         // An empty line before the request line is allowed for robustness (RFC 9112, 2.2).
         while buffer.starts_with(b"\r\n") {
@@ -76,30 +76,30 @@ pub(crate) async fn read_request(
             break at;
         }
         if buffer.starts_with(b"PRI * HTTP/2.0\r\n") {
-            return Err(Unread::Refused(
+            return Err(ReadError::Refused(
                 400,
                 "Invalid HTTP request received: HTTP/2 is not spoken here.".into(),
             ));
         }
         if buffer.len() > limits.head {
-            return Err(Unread::Refused(431, "The request head is too large.".into()));
+            return Err(ReadError::Refused(431, "The request head is too large.".into()));
         }
         let empty = buffer.is_empty();
         match stream.read_buf(buffer).await {
-            Ok(0) | Err(_) if empty => return Err(Unread::Closed),
-            Ok(0) | Err(_) => return Err(Unread::Broken),
+            Ok(0) | Err(_) if empty => return Err(ReadError::Closed),
+            Ok(0) | Err(_) => return Err(ReadError::Broken),
             Ok(_) => {}
         }
     };
     if head_end > limits.head {
-        return Err(Unread::Refused(431, "The request head is too large.".into()));
+        return Err(ReadError::Refused(431, "The request head is too large.".into()));
     }
     let head = buffer.split_to(head_end + 4);
-    let mut request = parse_head(&head[..head_end]).map_err(|reason| Unread::Refused(400, reason))?;
+    let mut request = parse_head(&head[..head_end]).map_err(|reason| ReadError::Refused(400, reason))?;
     let length = body_length(&request)?;
     if let Length::Exactly(length) = length {
         if length > limits.body {
-            return Err(Unread::Refused(
+            return Err(ReadError::Refused(
                 413,
                 format!("The request body is larger than {} bytes.", limits.body),
             ));
@@ -108,7 +108,7 @@ pub(crate) async fn read_request(
     let expects = request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue"));
     if expects && !matches!(length, Length::Exactly(0)) && buffer.is_empty() {
         let written = stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await;
-        written.map_err(|_| Unread::Broken)?;
+        written.map_err(|_| ReadError::Broken)?;
     }
     let mut body = Incoming { stream, buffer };
     request.body = match length {
@@ -123,8 +123,8 @@ enum Length {
     Chunked,
 }
 
-fn body_length(request: &Request) -> Result<Length, Unread> {
-    let bad = |reason: &str| Unread::Refused(400, format!("Invalid HTTP request received: {reason}."));
+fn body_length(request: &Request) -> Result<Length, ReadError> {
+    let bad = |reason: &str| ReadError::Refused(400, format!("Invalid HTTP request received: {reason}."));
     let all = |wanted: &str| -> Vec<&str> {
         let named = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
         named.map(|(_, value)| value.as_str()).collect()
@@ -137,7 +137,7 @@ fn body_length(request: &Request) -> Result<Length, Unread> {
         ([], [_]) => Err(bad("content-length is not a number")),
         ([], _) => Err(bad("more than one content-length")),
         ([encoding], []) if encoding.eq_ignore_ascii_case("chunked") => Ok(Length::Chunked),
-        (_, []) => Err(Unread::Refused(501, "Only the transfer-encoding chunked is known.".into())),
+        (_, []) => Err(ReadError::Refused(501, "Only the transfer-encoding chunked is known.".into())),
         (_, _) => Err(bad("both content-length and transfer-encoding")),
     }
 }
@@ -197,21 +197,21 @@ struct Incoming<'a, S> {
 }
 
 impl<S: AsyncRead + Unpin> Incoming<'_, S> {
-    async fn fill(&mut self) -> Result<(), Unread> {
+    async fn fill(&mut self) -> Result<(), ReadError> {
         match self.stream.read_buf(self.buffer).await {
-            Ok(0) | Err(_) => Err(Unread::Broken),
+            Ok(0) | Err(_) => Err(ReadError::Broken),
             Ok(_) => Ok(()),
         }
     }
 
-    async fn exactly(&mut self, length: usize) -> Result<Bytes, Unread> {
+    async fn exactly(&mut self, length: usize) -> Result<Bytes, ReadError> {
         while self.buffer.len() < length {
             self.fill().await?;
         }
         Ok(self.buffer.split_to(length).freeze())
     }
 
-    async fn line(&mut self) -> Result<String, Unread> {
+    async fn line(&mut self) -> Result<String, ReadError> {
         const LONGEST: usize = 4096;
         let end = loop {
             match find(self.buffer, b"\r\n") {
@@ -224,7 +224,7 @@ impl<S: AsyncRead + Unpin> Incoming<'_, S> {
         String::from_utf8(line[..end].to_vec()).map_err(|_| bad_chunk("a chunk line that is not UTF-8"))
     }
 
-    async fn chunked(&mut self, limit: usize) -> Result<Bytes, Unread> {
+    async fn chunked(&mut self, limit: usize) -> Result<Bytes, ReadError> {
         let mut body = BytesMut::new();
         loop {
             let line = self.line().await?;
@@ -238,7 +238,10 @@ impl<S: AsyncRead + Unpin> Incoming<'_, S> {
                 break;
             }
             if size > limit - body.len() {
-                return Err(Unread::Refused(413, format!("The request body is larger than {limit} bytes.")));
+                return Err(ReadError::Refused(
+                    413,
+                    format!("The request body is larger than {limit} bytes."),
+                ));
             }
             body.extend_from_slice(&self.exactly(size).await?);
             if &*self.exactly(2).await? != b"\r\n" {
@@ -253,14 +256,14 @@ impl<S: AsyncRead + Unpin> Incoming<'_, S> {
             }
             trailers += line.len();
             if trailers > 16 * 1024 {
-                return Err(Unread::Refused(431, "The trailers are too large.".into()));
+                return Err(ReadError::Refused(431, "The trailers are too large.".into()));
             }
         }
     }
 }
 
-fn bad_chunk(reason: &str) -> Unread {
-    Unread::Refused(400, format!("Invalid HTTP request received: {reason}."))
+fn bad_chunk(reason: &str) -> ReadError {
+    ReadError::Refused(400, format!("Invalid HTTP request received: {reason}."))
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {

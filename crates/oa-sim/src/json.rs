@@ -1,13 +1,11 @@
-//! How is a JSON text held so that the members of its objects keep their order?
+//! A JSON value whose objects keep the order of their members.
 //!
 //! `serde_json::Value` sorts members unless a feature is on, and features are shared by everything in one
 //! build: a test tool must not change how the code under test behaves. Hence this small type of its own.
 
-use std::fmt;
-
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
-use serde_json::{Number, Value};
+use serde_json::{Number, Value, value::RawValue};
+use std::fmt;
 
 /// Deeper values are refused, as `serde_json` refuses them.
 const MAX_DEPTH: usize = 127;
@@ -19,128 +17,130 @@ pub(crate) enum Json {
     Bool(bool),
     Number(Number),
     Text(String),
-    List(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    List(Vec<Self>),
+    Object(Vec<(String, Self)>),
 }
 
 impl Json {
-    pub(crate) fn parse(text: &str) -> Result<Json, serde_json::Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         if depth(text) > MAX_DEPTH {
             return Err(serde_json::Error::custom("recursion limit exceeded"));
         }
-        Json::from_raw(serde_json::from_str(text)?)
+        Self::from_raw(serde_json::from_str(text)?)
     }
 
-    fn from_raw(raw: &RawValue) -> Result<Json, serde_json::Error> {
+    fn from_raw(raw: &RawValue) -> Result<Self, serde_json::Error> {
         let text = raw.get();
         match text.as_bytes().first() {
             Some(b'{') => {
                 let Members(members) = serde_json::from_str(text)?;
-                let mut object: Vec<(String, Json)> = Vec::with_capacity(members.len());
+                let mut object: Vec<(String, Self)> = Vec::with_capacity(members.len());
                 for (name, raw) in members {
-                    let value = Json::from_raw(raw)?;
+                    let value = Self::from_raw(raw)?;
                     match object.iter_mut().find(|(known, _)| *known == name) {
                         Some((_, slot)) => *slot = value,
                         None => object.push((name, value)),
                     }
                 }
-                Ok(Json::Object(object))
+                Ok(Self::Object(object))
             }
             Some(b'[') => {
                 let items: Vec<&RawValue> = serde_json::from_str(text)?;
-                let items: Result<_, _> = items.into_iter().map(Json::from_raw).collect();
-                Ok(Json::List(items?))
+                let items: Result<_, _> = items.into_iter().map(Self::from_raw).collect();
+                Ok(Self::List(items?))
             }
             _ => Ok(match serde_json::from_str(text)? {
-                Value::Bool(value) => Json::Bool(value),
-                Value::Number(value) => Json::Number(value),
-                Value::String(value) => Json::Text(value),
-                Value::Null | Value::Array(_) | Value::Object(_) => Json::Null,
+                Value::Bool(value) => Self::Bool(value),
+                Value::Number(value) => Self::Number(value),
+                Value::String(value) => Self::Text(value),
+                Value::Null | Value::Array(_) | Value::Object(_) => Self::Null,
             }),
         }
     }
 
-    pub(crate) fn text(value: impl Into<String>) -> Json {
-        Json::Text(value.into())
+    pub(crate) fn text(value: impl Into<String>) -> Self {
+        Self::Text(value.into())
     }
 
-    pub(crate) fn count(value: usize) -> Json {
-        Json::Number(Number::from(value as u64))
+    pub(crate) fn count(value: usize) -> Self {
+        Self::Number(Number::from(value as u64))
     }
 
-    pub(crate) fn object<const N: usize>(members: [(&str, Json); N]) -> Json {
-        Json::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    pub(crate) fn object<const N: usize>(members: [(&str, Self); N]) -> Self {
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     /// The member of that name, unless it is absent or null.
-    pub(crate) fn get(&self, name: &str) -> Option<&Json> {
-        self.member(name).filter(|value| !matches!(value, Json::Null))
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
+        self.member(name).filter(|value| !matches!(value, Self::Null))
     }
 
     /// The member of that name, null included.
-    pub(crate) fn member(&self, name: &str) -> Option<&Json> {
+    pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         match self {
-            Json::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
+            Self::Object(members) => members.iter().find(|(known, _)| known == name).map(|(_, value)| value),
             _ => None,
         }
     }
 
     pub(crate) fn as_text(&self) -> Option<&str> {
         match self {
-            Json::Text(value) => Some(value),
+            Self::Text(value) => Some(value),
             _ => None,
         }
     }
 
-    pub(crate) fn as_list(&self) -> Option<&[Json]> {
+    pub(crate) fn as_list(&self) -> Option<&[Self]> {
         match self {
-            Json::List(items) => Some(items),
+            Self::List(items) => Some(items),
             _ => None,
         }
     }
 
-    pub(crate) fn as_object(&self) -> Option<&[(String, Json)]> {
+    pub(crate) fn as_object(&self) -> Option<&[(String, Self)]> {
         match self {
-            Json::Object(members) => Some(members),
+            Self::Object(members) => Some(members),
             _ => None,
         }
     }
 
+    #[cfg(feature = "generate")]
     pub(crate) fn as_bool(&self) -> Option<bool> {
         match self {
-            Json::Bool(value) => Some(*value),
+            Self::Bool(value) => Some(*value),
             _ => None,
         }
     }
 
     pub(crate) fn as_i64(&self) -> Option<i64> {
         match self {
-            Json::Number(value) => value.as_i64(),
+            Self::Number(value) => value.as_i64(),
             _ => None,
         }
     }
 
+    #[cfg(feature = "generate")]
     pub(crate) fn as_usize(&self) -> Option<usize> {
         match self {
-            Json::Number(value) => value.as_u64().and_then(|value| usize::try_from(value).ok()),
+            Self::Number(value) => value.as_u64().and_then(|value| usize::try_from(value).ok()),
             _ => None,
         }
     }
 
     pub(crate) fn as_f64(&self) -> Option<f64> {
         match self {
-            Json::Number(value) => value.as_f64(),
+            Self::Number(value) => value.as_f64(),
             _ => None,
         }
     }
 
     fn write(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Json::Null => out.write_str("null"),
-            Json::Bool(value) => write!(out, "{value}"),
-            Json::Number(value) => write!(out, "{value}"),
-            Json::Text(value) => write!(out, "{}", quoted(value)),
-            Json::List(items) => {
+            Self::Null => out.write_str("null"),
+            Self::Bool(value) => write!(out, "{value}"),
+            Self::Number(value) => write!(out, "{value}"),
+            Self::Text(value) => write!(out, "{}", quoted(value)),
+            Self::List(items) => {
                 out.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {
                     if index > 0 {
@@ -150,7 +150,7 @@ impl Json {
                 }
                 out.write_str("]")
             }
-            Json::Object(members) => {
+            Self::Object(members) => {
                 out.write_str("{")?;
                 for (index, (name, value)) in members.iter().enumerate() {
                     if index > 0 {

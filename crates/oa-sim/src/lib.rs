@@ -74,20 +74,25 @@
 //! # Ok(()) }
 //! ```
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod answer;
 mod generate;
 mod http;
 mod json;
+mod piece;
+mod recorded;
 mod respond;
 pub mod scripts;
 mod server;
 mod sim;
 mod state;
+mod version;
 
-pub use answer::{Answer, Gate, Piece};
-pub use generate::{Reasoning, Reply, TextOnly};
+pub use answer::Answer;
+pub use generate::{ImageRefusal, Reasoning, Reply};
+pub use piece::{Gate, Piece};
+pub use recorded::Recorded;
 pub use sim::{ClosedPort, Sim, SimBuilder};
-pub use state::{Recorded, Stats};
-
-/// The version of this crate, as in the response header `x-oa-simulator`.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub use state::Stats;
+pub use version::VERSION;

@@ -1,19 +1,25 @@
-//! How is an answer put on a connection, and what becomes of the connection after it?
+//! An answer, put on a connection, and what becomes of the connection after it.
 
+use crate::{
+    answer::{After, Framing, Wire},
+    piece::Piece,
+    version::VERSION,
+};
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
-
-use crate::VERSION;
-use crate::answer::{After, Framing, Piece, Wire};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpStream,
+        tcp::{ReadHalf, WriteHalf},
+    },
+};
 
 /// Pipelined bytes are kept up to here while an answer is sent; then reading waits for its end.
 const EARLY_BYTES: usize = 64 * 1024;
 
 /// What of the request shapes the framing of its answer.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked {
+pub(crate) struct RequestKind {
     pub(crate) head_only: bool,
     pub(crate) http_1_0: bool,
     pub(crate) close: bool,
@@ -39,12 +45,12 @@ pub(crate) async fn respond(
     stream: &mut TcpStream,
     buffer: &mut BytesMut,
     wire: &Wire,
-    asked: Asked,
+    kind: RequestKind,
 ) -> Sent {
     let (mut read, mut write) = stream.split();
     tokio::select! {
         biased;
-        sent = send(&mut write, wire, asked) => sent,
+        sent = send(&mut write, wire, kind) => sent,
         () = client_left(&mut read, buffer) => Sent::ClientLeft,
     }
 }
@@ -61,29 +67,29 @@ async fn client_left(read: &mut ReadHalf<'_>, buffer: &mut BytesMut) {
     }
 }
 
-async fn send(write: &mut WriteHalf<'_>, wire: &Wire, asked: Asked) -> Sent {
+async fn send(write: &mut WriteHalf<'_>, wire: &Wire, kind: RequestKind) -> Sent {
     for piece in &wire.before {
         if let Some(end) = pause(piece).await {
             return end;
         }
     }
     let framing = match wire.framing {
-        Framing::Chunked if asked.http_1_0 => Framing::UntilClose,
+        Framing::Chunked if kind.http_1_0 => Framing::UntilClose,
         framing => framing,
     };
     let length: usize =
         wire.body.iter().map(|piece| if let Piece::Bytes(b) = piece { b.len() } else { 0 }).sum();
     let cut_short = matches!(framing, Framing::Length(Some(announced)) if announced > length as u64);
-    let close = asked.close
+    let close = kind.close
         || wire.after != After::KeepAlive
-        || cut_short && !asked.head_only
+        || cut_short && !kind.head_only
         || matches!(framing, Framing::UntilClose);
     let mut out = BytesMut::new();
     if framing != Framing::Raw {
-        let announce_close = close && wire.after != After::HangUp && !cut_short;
+        let announce_close = close && wire.after != After::Disconnect && !cut_short;
         out.extend_from_slice(head(wire, framing, length, announce_close).as_bytes());
     }
-    let bodyless = framing != Framing::Raw && (asked.head_only || matches!(wire.status, 204 | 304));
+    let bodyless = framing != Framing::Raw && (kind.head_only || matches!(wire.status, 204 | 304));
     let body: &[Piece] = if bodyless { &[] } else { &wire.body };
     for piece in body {
         match piece {

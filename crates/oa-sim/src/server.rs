@@ -1,19 +1,22 @@
-//! How are connections accepted, kept, answered and closed?
+//! The server: connections are accepted, kept, answered and closed.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-
-use crate::answer::Answer;
-use crate::generate;
-use crate::http::{Request, Unread, read_request};
-use crate::respond::{Asked, Sent, respond};
-use crate::state::{Recorded, Shared};
+use crate::{
+    answer::Answer,
+    generate,
+    http::{ReadError, Request, read_request},
+    recorded::Recorded,
+    respond::{RequestKind, Sent, respond},
+    state::Shared,
+};
+use bytes::BytesMut;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
 
 /// Accepts until `stop` changes (or its sender is gone); then every connection is closed.
 pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
@@ -93,25 +96,25 @@ async fn exchange_all(stream: &mut TcpStream, number: usize, shared: &Shared) ->
     loop {
         let request = match next_request(stream, &mut buffer, shared, &mut close_idle).await {
             Ok(request) => request,
-            Err(Unread::Closed) => return false,
-            Err(Unread::Broken) => {
+            Err(ReadError::Closed) => return false,
+            Err(ReadError::Broken) => {
                 shared.change(|state| state.stats.malformed += 1);
                 return false;
             }
-            Err(Unread::Refused(status, reason)) => {
-                let asked = Asked { head_only: false, http_1_0: false, close: true };
-                respond(stream, &mut buffer, &Answer::text(status, reason).close().wire, asked).await;
+            Err(ReadError::Refused(status, reason)) => {
+                let kind = RequestKind { head_only: false, http_1_0: false, close: true };
+                respond(stream, &mut buffer, &Answer::text(status, reason).close().wire, kind).await;
                 shared.change(|state| state.stats.malformed += 1);
                 return false;
             }
         };
-        let asked = Asked {
+        let kind = RequestKind {
             head_only: request.method == "HEAD",
             http_1_0: request.http_1_0,
             close: request.wants_close(),
         };
         let answer = choose(request, number, shared);
-        let sent = respond(stream, &mut buffer, &answer.wire, asked).await;
+        let sent = respond(stream, &mut buffer, &answer.wire, kind).await;
         shared.change(|state| match sent {
             Sent::Whole | Sent::WholeThenClose => state.stats.answered += 1,
             Sent::Cut | Sent::Reset => state.stats.cut += 1,
@@ -131,7 +134,7 @@ struct Idle<'a>(&'a Shared);
 impl<'a> Idle<'a> {
     fn new(shared: &'a Shared) -> Self {
         shared.change(|state| state.stats.idle += 1);
-        Idle(shared)
+        Self(shared)
     }
 }
 
@@ -146,15 +149,15 @@ async fn next_request(
     buffer: &mut BytesMut,
     shared: &Shared,
     close_idle: &mut watch::Receiver<u64>,
-) -> Result<Request, Unread> {
+) -> Result<Request, ReadError> {
     if buffer.is_empty() {
         // Before it counts as idle: what was told while it was busy is not meant for it.
         close_idle.mark_unchanged();
         let _idle = Idle::new(shared);
         tokio::select! {
-            _ = close_idle.changed() => return Err(Unread::Closed),
+            _ = close_idle.changed() => return Err(ReadError::Closed),
             read = stream.read_buf(buffer) => match read {
-                Ok(0) | Err(_) => return Err(Unread::Closed),
+                Ok(0) | Err(_) => return Err(ReadError::Closed),
                 Ok(_) => {}
             },
         }
@@ -188,11 +191,10 @@ fn choose(request: Request, connection: usize, shared: &Shared) -> Answer {
     }
 }
 
+/// A mistake in the test, which a retry would only delay: clients that know the header do not retry.
 fn exhausted(request: &Recorded) -> Answer {
     let message =
         format!("simulator: script exhausted: nothing is left in it for {} {}", request.method, request.path);
-    let body = serde_json::json!({
-        "error": {"message": message, "type": "simulator_error", "param": null, "code": 500}
-    });
-    Answer::bytes(500, "application/json", Bytes::from(body.to_string()))
+    let error = json!({"message": message, "type": "simulator_error", "param": null, "code": 500});
+    Answer::json(500, json!({"error": error})).header("x-should-retry", "false")
 }

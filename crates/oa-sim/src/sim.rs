@@ -1,21 +1,26 @@
-//! How is a simulator configured, started, watched and stopped?
+//! The handle of a simulator: how it is configured, started, watched and stopped.
 
-use std::fmt;
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::thread::JoinHandle as Thread;
-use std::time::Duration;
-
-use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
-use tokio::task::JoinHandle as Task;
-
-use crate::answer::Answer;
-use crate::generate::{Model, Reasoning, Reply, TextOnly};
-use crate::http::Limits;
-use crate::server::serve;
-use crate::state::{Handler, Loading, Recorded, Shared, State, Stats};
+use crate::{
+    answer::Answer,
+    generate::{ImageRefusal, Model, Reasoning, Reply},
+    http::Limits,
+    recorded::Recorded,
+    server::serve,
+    state::{Handler, Loading, Shared, State, Stats},
+};
+use std::{
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener as StdListener},
+    sync::Arc,
+    thread::{self, JoinHandle as Thread},
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime,
+    sync::watch,
+    task::JoinHandle as Task,
+};
 
 /// A running simulator. Dropping it closes its port and all its connections.
 ///
@@ -49,8 +54,8 @@ impl Sim {
     /// # Errors
     ///
     /// As [`SimBuilder::start`].
-    pub async fn start() -> io::Result<Sim> {
-        Sim::builder().start().await
+    pub async fn start() -> io::Result<Self> {
+        Self::builder().start().await
     }
 
     /// A simulator with all defaults, on a thread of its own: for tests without tokio.
@@ -58,8 +63,8 @@ impl Sim {
     /// # Errors
     ///
     /// As [`SimBuilder::start_blocking`].
-    pub fn start_blocking() -> io::Result<Sim> {
-        Sim::builder().start_blocking()
+    pub fn start_blocking() -> io::Result<Self> {
+        Self::builder().start_blocking()
     }
 
     /// Everything that can be set.
@@ -104,8 +109,8 @@ impl Sim {
     }
 
     /// Adds an answer to the end of the script. From the first one on, a request for which the script has
-    /// nothing is answered by 500 `simulator: script exhausted`, unless the builder said
-    /// [`then_generate`](SimBuilder::then_generate).
+    /// nothing is answered by 500 `simulator: script exhausted` and `x-should-retry: false`, unless
+    /// [`then_generate`](SimBuilder::then_generate) was set.
     pub fn push(&self, answer: Answer) {
         self.shared.change(|state| {
             state.scripted = true;
@@ -122,7 +127,7 @@ impl Sim {
     /// While true, every request is answered as llama.cpp does while it loads its model: 503 `Loading model`.
     pub fn set_loading(&self, loading: bool) {
         self.shared.change(|state| {
-            state.loading = if loading { Loading::UntilTold } else { Loading::Done };
+            state.loading = if loading { Loading::Indefinitely } else { Loading::Done };
         });
     }
 
@@ -227,16 +232,32 @@ impl ClosedPort {
     }
 }
 
-/// What a [`Sim`] is to be. The defaults: a model named `oa-sim` that echoes, no key, no delays, no script.
+/// The settings of a [`Sim`]. The defaults: a model named `oa-sim` that echoes, no key, no delays, no script.
 pub struct SimBuilder {
     model: Model,
     limits: Limits,
+    port: u16,
     keep: usize,
     handler: Option<Box<Handler>>,
     state: State,
 }
 
 impl SimBuilder {
+    /// Listens on this port of 127.0.0.1, for a program whose address cannot be set by the test. Default 0: a free one,
+    /// so that tests can run at the same time.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// # let free = oa_sim::Sim::start_blocking()?.addr().port();
+    /// let sim = oa_sim::Sim::builder().port(free).start_blocking()?;
+    /// assert_eq!(sim.addr().port(), free);
+    /// # Ok(()) }
+    /// ```
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
     /// The name of the model, instead of `oa-sim`.
     pub fn model(self, name: impl Into<String>) -> Self {
         self.models([name])
@@ -277,8 +298,8 @@ impl SimBuilder {
     }
 
     /// Refuses images in the words of that server. Default: images are taken, and counted in the echo.
-    pub fn text_only(mut self, words: TextOnly) -> Self {
-        self.model.text_only = Some(words);
+    pub fn refuse_images(mut self, words: ImageRefusal) -> Self {
+        self.model.image_refusal = Some(words);
         self
     }
 
@@ -360,18 +381,18 @@ impl SimBuilder {
         self
     }
 
-    /// Starts it on a free port of 127.0.0.1 in the running tokio runtime, which needs its network and time
+    /// Starts it on 127.0.0.1 in the running tokio runtime, which needs its network and time
     /// drivers. It shares the clock of that runtime, a paused one too.
     ///
     /// # Errors
     ///
-    /// If no port is free or sockets are used up.
+    /// If no port is free, [`port`](Self::port) is taken or sockets are used up.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime; there use [`start_blocking`](SimBuilder::start_blocking).
     pub async fn start(self) -> io::Result<Sim> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
         let addr = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let shared = self.share();
@@ -379,16 +400,16 @@ impl SimBuilder {
         Ok(Sim { addr, shared, stop, runs: Some(Runs::Task(task)) })
     }
 
-    /// Starts it on a free port of 127.0.0.1 on a thread of its own, for tests and programs without tokio.
+    /// Starts it on 127.0.0.1 on a thread of its own, for tests and programs without tokio.
     ///
     /// # Errors
     ///
-    /// If no port is free, sockets are used up or the thread cannot be made.
+    /// If no port is free, [`port`](Self::port) is taken, sockets are used up or the thread cannot be made.
     pub fn start_blocking(self) -> io::Result<Sim> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, self.port))?;
         listener.set_nonblocking(true)?;
         let addr = listener.local_addr()?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = watch::channel(false);
         let shared = self.share();
         let served = Arc::clone(&shared);
@@ -396,7 +417,7 @@ impl SimBuilder {
             let _inside = runtime.enter();
             TcpListener::from_std(listener)?
         };
-        let thread = std::thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("oa-sim".to_owned())
             .spawn(move || runtime.block_on(serve(listener, served, stopped)))?;
         Ok(Sim { addr, shared, stop, runs: Some(Runs::Thread(thread)) })
@@ -409,9 +430,10 @@ impl SimBuilder {
 
 impl Default for SimBuilder {
     fn default() -> Self {
-        SimBuilder {
+        Self {
             model: Model::default(),
             limits: Limits { head: 64 * 1024, body: 64 * 1024 * 1024 },
+            port: 0,
             keep: 10_000,
             handler: None,
             state: State::default(),

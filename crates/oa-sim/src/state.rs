@@ -1,78 +1,12 @@
-//! What does the simulator know of its clients, and how do tests wait for it?
+//! What the simulator knows of its clients, and how tests wait for it.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
-
-use bytes::Bytes;
-use serde_json::Value;
+use crate::{answer::Answer, generate::Model, http::Limits, recorded::Recorded};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 use tokio::sync::{Notify, watch};
-
-use crate::answer::Answer;
-use crate::generate::{self, Model};
-use crate::http::Limits;
-
-/// A request that arrived whole.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Recorded {
-    /// `POST`, `GET`, as sent.
-    pub method: String,
-    /// The path without its query, not decoded.
-    pub path: String,
-    /// The whole request target as sent, query included.
-    pub target: String,
-    /// The headers in their order and in their letter case on the wire.
-    pub headers: Vec<(String, String)>,
-    /// The body without its framing.
-    pub body: Bytes,
-    /// The connection that carried it: 0 is the first that was opened.
-    pub connection: usize,
-}
-
-impl Recorded {
-    /// The first header of that name, in any letter case.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// The body as JSON; [`Value::Null`] where it is none. The order of members is only in
-    /// [`body`](Recorded::body).
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_default()
-    }
-
-    /// The body as text, with replacement characters where it is not UTF-8.
-    pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.body).into_owned()
-    }
-}
-
-/// Shows the method, target and body; the values of `authorization`, `x-api-key` and `api-key` are left out,
-/// since a test's output is often kept.
-impl fmt::Debug for Recorded {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = |name: &str| {
-            ["authorization", "x-api-key", "api-key"].iter().any(|known| name.eq_ignore_ascii_case(known))
-        };
-        let shown: Vec<(&str, &str)> = self
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), if secret(name) { "(hidden)" } else { value }))
-            .collect();
-        out.debug_struct("Recorded")
-            .field("method", &self.method)
-            .field("target", &self.target)
-            .field("headers", &shown)
-            .field("body", &String::from_utf8_lossy(&self.body))
-            .field("connection", &self.connection)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Counters since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -132,7 +66,7 @@ pub(crate) struct State {
 pub(crate) enum Loading {
     #[default]
     Done,
-    UntilTold,
+    Indefinitely,
     /// For so many requests more.
     For(usize),
 }
@@ -142,7 +76,7 @@ impl State {
     fn still_loading(&mut self) -> bool {
         match &mut self.loading {
             Loading::Done | Loading::For(0) => false,
-            Loading::UntilTold => true,
+            Loading::Indefinitely => true,
             Loading::For(requests) => {
                 *requests -= 1;
                 true
@@ -160,7 +94,7 @@ impl State {
             self.requests.push_back(request.clone());
         }
         if self.still_loading() {
-            return Some(generate::loading());
+            return Some(Answer::loading());
         }
         let at = self.script.iter().position(|answer| answer.matches(&request.method, &request.path))?;
         if self.script[at].forever { self.script.get(at).cloned() } else { self.script.remove(at) }
@@ -175,7 +109,7 @@ impl Shared {
         handler: Option<Box<Handler>>,
         state: State,
     ) -> Arc<Self> {
-        Arc::new(Shared {
+        Arc::new(Self {
             limits,
             keep,
             model,

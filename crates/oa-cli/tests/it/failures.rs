@@ -1,7 +1,7 @@
 //! The exit code of every failure, none of which shows a key.
 
 use crate::support::{TempFile, answering, chunk, completion, oa, oa_at, run, sim};
-use oa_sim::{Answer, Piece, Sim, TextOnly};
+use oa_sim::{Answer, ImageRefusal, Piece, Sim};
 use serde_json::json;
 
 const KEY: &str = "sk-canary-7f3a91";
@@ -20,7 +20,7 @@ fn each_category_has_its_code() {
     let cases = [
         ("provider_authentication", 10, Sim::builder().api_key("k").start_blocking().unwrap(), &[][..]),
         ("provider_unavailable", 11, error(500, "out of order"), &[]),
-        ("provider_unavailable", 11, answering(Answer::hang_up()), &[]),
+        ("provider_unavailable", 11, answering(Answer::disconnect()), &[]),
         ("provider_invalid_model", 12, sim(), &["--model", "wrong"]),
         ("provider_model_not_loaded", 13, loading, &[]),
         ("provider_rate_limit", 14, error(429, "slow down"), &[]),
@@ -30,7 +30,7 @@ fn each_category_has_its_code() {
         (
             "provider_unsupported_content_block",
             17,
-            Sim::builder().text_only(TextOnly::LlamaCpp).start_blocking().unwrap(),
+            Sim::builder().refuse_images(ImageRefusal::LlamaCpp).start_blocking().unwrap(),
             &with_image,
         ),
         (

@@ -9,7 +9,7 @@ use crate::support::*;
 #[tokio::test]
 async fn a_connection_that_dies_under_a_request_costs_one_replay() {
     let ok = || Answer::json(200, completion("fine"));
-    let (sim, provider) = scripted([ok(), Answer::hang_up(), ok()]).await;
+    let (sim, provider) = scripted([ok(), Answer::disconnect(), ok()]).await;
     provider.complete(&hello()).await.unwrap();
     settle().await;
     assert_eq!(provider.complete(&hello()).await.unwrap().text(), "fine");
@@ -20,7 +20,7 @@ async fn a_connection_that_dies_under_a_request_costs_one_replay() {
 #[tokio::test]
 async fn a_replay_is_not_replayed() {
     let ok = Answer::json(200, completion("fine"));
-    let (sim, provider) = scripted([ok, Answer::hang_up(), Answer::hang_up()]).await;
+    let (sim, provider) = scripted([ok, Answer::disconnect(), Answer::disconnect()]).await;
     provider.complete(&hello()).await.unwrap();
     settle().await;
     let error = provider.complete(&hello()).await.unwrap_err();
@@ -31,7 +31,7 @@ async fn a_replay_is_not_replayed() {
 
 #[tokio::test]
 async fn a_fresh_connection_that_dies_is_an_error_at_once() {
-    let (sim, provider) = scripted([Answer::hang_up()]).await;
+    let (sim, provider) = scripted([Answer::disconnect()]).await;
     let error = provider.complete(&hello()).await.unwrap_err();
     assert_eq!(error.category(), Category::Unavailable);
     assert_eq!(error.connection().unwrap().stage, "first_byte");

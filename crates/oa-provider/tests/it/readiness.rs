@@ -94,7 +94,7 @@ async fn a_failing_server_is_unavailable() {
 #[tokio::test]
 async fn a_failing_connection_is_unavailable() {
     for answer in
-        [Answer::hang_up(), Answer::reset(), Answer::bytes(200, "application/json", "{").content_length(9)]
+        [Answer::disconnect(), Answer::reset(), Answer::bytes(200, "application/json", "{").content_length(9)]
     {
         let error = refused_by(answer).await;
         assert_eq!(error.category(), Category::Unavailable, "{error}");

@@ -258,7 +258,7 @@ async fn answers_that_break_off() {
             Piece::from(start.as_str()),
             Piece::from("data: {\"error\":{\"message\":\"dead\"}}\n\n"),
         ]),
-        Answer::hang_up(),
+        Answer::disconnect(),
         Answer::reset(),
     ] {
         for error in fail(answer).await {
@@ -328,8 +328,8 @@ async fn what_is_traced_in_success_and_failure() {
             Answer::json(200, completion(OUTPUT)),
             Answer::json(401, json!({"error": format!("no such key: {KEY}")})),
             Answer::stream([Piece::from(text(OUTPUT)), Piece::Cut]),
-            Answer::hang_up(),
-            Answer::hang_up(),
+            Answer::disconnect(),
+            Answer::disconnect(),
         ])
         .start()
         .await

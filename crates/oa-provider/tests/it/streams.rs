@@ -28,7 +28,7 @@ async fn each_delta_arrives_before_the_next_is_sent() {
     for word in ["one", "two", "three"] {
         // The server sends nothing more until this was received.
         assert_eq!(content(soon(stream.next()).await), word);
-        gate.pass_one();
+        gate.release();
     }
     let response = soon(stream.into_response()).await.unwrap();
     assert_eq!((response.text().as_str(), response.finish_reason), ("onetwothree", FinishReason::Stop));
@@ -255,7 +255,7 @@ async fn streams_at_once_use_a_connection_each_and_use_them_again() {
         }
         assert_eq!(sim.connections(), TASKS);
         for _ in 0..TASKS {
-            gate.pass_one();
+            gate.release();
         }
         for stream in streams {
             soon(stream.into_response()).await.unwrap();

@@ -1,9 +1,10 @@
-//! What does a chat request ask for, and what is wrong with it?
+//! A chat request as the simulator reads it, and what is wrong with it.
 
-use super::{Model, Refusal, TextOnly, bad_request, error, unknown_model};
-use crate::answer::Answer;
-use crate::json::Json;
-use crate::state::Recorded;
+use super::{
+    model::{ImageRefusal, Model},
+    refusal::{Refusal, bad_request, error, json, unknown_model},
+};
+use crate::{answer::Answer, json::Json, recorded::Recorded};
 
 /// The part of a chat request that the simulator obeys.
 pub(crate) struct ChatRequest {
@@ -57,7 +58,7 @@ pub(crate) enum Choice {
 
 impl ChatRequest {
     /// Reads the body, or says in vLLM's form why not.
-    pub(crate) fn read(model: &Model, request: &Recorded) -> Result<ChatRequest, Refusal> {
+    pub(crate) fn read(model: &Model, request: &Recorded) -> Result<Self, Refusal> {
         let content_type = request.header("content-type").unwrap_or_default();
         if !content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
         {
@@ -98,7 +99,7 @@ impl ChatRequest {
         check_ranges(&body)?;
         let tools = read_tools(&body)?;
         let choice = read_choice(&body, &tools)?;
-        Ok(ChatRequest {
+        Ok(Self {
             messages: read_messages(model, &name, &body)?,
             model: name,
             stream,
@@ -334,7 +335,7 @@ fn read_messages(model: &Model, name: &str, body: &Json) -> Result<Vec<Message>,
             Some(_) => return Err(wrong(&format!("{place}.content"), "a valid string")),
         }
         if images > 0 {
-            if let Some(words) = model.text_only {
+            if let Some(words) = model.image_refusal {
                 return Err(no_images(words, name));
             }
         }
@@ -343,11 +344,11 @@ fn read_messages(model: &Model, name: &str, body: &Json) -> Result<Vec<Message>,
     Ok(read)
 }
 
-fn no_images(words: TextOnly, model: &str) -> Refusal {
+fn no_images(words: ImageRefusal, model: &str) -> Refusal {
     match words {
-        TextOnly::Vllm => bad_request(format!("{model} is not a multimodal model"), None),
-        TextOnly::LlamaCpp => Box::new(
-            super::json(
+        ImageRefusal::Vllm => bad_request(format!("{model} is not a multimodal model"), None),
+        ImageRefusal::LlamaCpp => Box::new(
+            json(
                 500,
                 &Json::object([(
                     "error",

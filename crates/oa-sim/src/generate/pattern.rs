@@ -1,4 +1,4 @@
-//! Which text matches a regular expression, as they are common in the `pattern` of a schema?
+//! A text that matches a regular expression, as they are common in the `pattern` of a schema.
 
 /// Deeper groups are refused.
 const MAX_DEPTH: usize = 32;
@@ -15,11 +15,11 @@ pub(crate) fn sample(pattern: &str, least: usize, most: usize, variant: usize) -
     }
     // Every repetition as often as it must, then once more, and so on until the text is long enough.
     for more in 0..=least.min(1000) {
-        let mut maker = Maker { text: String::new(), more, variant };
-        maker.branches(&branches)?;
-        let length = maker.text.chars().count();
+        let mut builder = TextBuilder { text: String::new(), more, variant };
+        builder.branches(&branches)?;
+        let length = builder.text.chars().count();
         if (least..=most).contains(&length) {
-            return Ok(maker.text);
+            return Ok(builder.text);
         }
     }
     Err(format!("pattern {pattern:?}: no text of {least} to {most} characters found"))
@@ -224,13 +224,13 @@ impl Parser {
     }
 }
 
-struct Maker {
+struct TextBuilder {
     text: String,
     more: usize,
     variant: usize,
 }
 
-impl Maker {
+impl TextBuilder {
     fn branches(&mut self, branches: &Branches) -> Result<(), String> {
         for item in &branches[self.variant % branches.len()] {
             let times = item.least.saturating_add(self.more).min(item.most);

@@ -1,18 +1,24 @@
-//! What does the simulated model say or call, token by token, and why does it end?
+//! What the simulated model says or calls, token by token, and why it ends.
 
-use super::chat::{ChatRequest, Choice, Format, Tool};
-use super::{Model, Refusal, Reply, bad_request, schema, text};
+#[cfg(feature = "generate")]
+use super::schema::value_for;
+use super::{
+    chat::{ChatRequest, Choice, Format, Tool},
+    model::{Model, Reply},
+    refusal::{Refusal, bad_request},
+    text,
+};
 use crate::json::Json;
 
 /// The whole answer, before it is written as one body or as a stream.
 pub(crate) struct Plan {
     pub(crate) id: u64,
     pub(crate) prompt_tokens: usize,
-    pub(crate) choices: Vec<Said>,
+    pub(crate) choices: Vec<PlannedChoice>,
 }
 
 /// One choice.
-pub(crate) struct Said {
+pub(crate) struct PlannedChoice {
     pub(crate) reasoning: Vec<String>,
     pub(crate) content: Vec<String>,
     pub(crate) calls: Vec<Call>,
@@ -27,7 +33,13 @@ pub(crate) struct Call {
     pub(crate) arguments: Vec<String>,
 }
 
-impl Said {
+/// Without the feature `generate`, no values are made: it says so where one is needed.
+#[cfg(not(feature = "generate"))]
+fn value_for(_: &Json) -> Result<Json, String> {
+    Err("this simulator was built without its feature `generate`".to_owned())
+}
+
+impl PlannedChoice {
     pub(crate) fn tokens(&self) -> usize {
         let arguments: usize = self.calls.iter().map(|call| 1 + call.arguments.len()).sum();
         self.reasoning.len() + self.content.len() + arguments
@@ -50,22 +62,22 @@ pub(crate) fn plan(model: &Model, chat: &ChatRequest) -> Result<Plan, Refusal> {
     }
     let mut choices = Vec::with_capacity(chat.n);
     for index in 0..chat.n {
-        choices.push(say(model, chat, id, index)?);
+        choices.push(plan_choice(model, chat, id, index)?);
     }
     Ok(Plan { id, prompt_tokens, choices })
 }
 
-fn say(model: &Model, chat: &ChatRequest, id: u64, index: usize) -> Result<Said, Refusal> {
+fn plan_choice(model: &Model, chat: &ChatRequest, id: u64, index: usize) -> Result<PlannedChoice, Refusal> {
     let mut budget = Budget { left: chat.max_tokens.unwrap_or(usize::MAX), spent: false };
     let thought = model.reasoning.as_ref().map_or(Vec::new(), |(_, thought)| text::words(thought));
     let reasoning = budget.take(thought);
-    let mut said =
-        Said { reasoning, content: Vec::new(), calls: Vec::new(), finish: "stop", stopped_by: None };
+    let mut choice =
+        PlannedChoice { reasoning, content: Vec::new(), calls: Vec::new(), finish: "stop", stopped_by: None };
     let called = called_tools(chat);
     if called.is_empty() {
         let (content, stopped_by) = content(model, chat, index)?;
-        said.content = budget.take(content);
-        said.stopped_by = stopped_by.filter(|_| !budget.spent);
+        choice.content = budget.take(content);
+        choice.stopped_by = stopped_by.filter(|_| !budget.spent);
     }
     for (position, tool) in called.into_iter().enumerate() {
         if budget.left == 0 {
@@ -73,23 +85,23 @@ fn say(model: &Model, chat: &ChatRequest, id: u64, index: usize) -> Result<Said,
             break;
         }
         budget.left -= 1;
-        let arguments = schema::value_for(&tool.parameters).map_err(|problem| {
+        let arguments = value_for(&tool.parameters).map_err(|problem| {
             bad_request(
                 format!("Grammar error in the parameters of tool {}: {problem}", tool.name),
                 Some("tools"),
             )
         })?;
-        said.calls.push(Call {
+        choice.calls.push(Call {
             id: format!("chatcmpl-tool-{id:08x}{index:04x}{position:04x}"),
             name: tool.name.clone(),
             arguments: budget.take(text::json_tokens(&arguments.to_string())),
         });
-        said.finish = "tool_calls";
+        choice.finish = "tool_calls";
     }
     if budget.spent {
-        said.finish = "length";
+        choice.finish = "length";
     }
-    Ok(said)
+    Ok(choice)
 }
 
 /// `max_tokens`, while it is used up.
@@ -147,7 +159,7 @@ fn content(
             (object.to_string(), true)
         }
         Format::Schema(schema) => {
-            let value = schema::value_for(schema).map_err(|problem| {
+            let value = value_for(schema).map_err(|problem| {
                 bad_request(format!("Grammar error: {problem}"), Some("response_format"))
             })?;
             (value.to_string(), true)

@@ -1,10 +1,12 @@
-//! How is what the model says written: as one body, or as a stream?
+//! The planned answer, written as one body or as a stream.
 
-use super::chat::{ChatRequest, StreamOptions};
-use super::plan::{Plan, Said};
-use super::{CREATED, Model, Reasoning};
-use crate::answer::{Answer, Piece};
-use crate::json::Json;
+use super::{
+    chat::{ChatRequest, StreamOptions},
+    model::{CREATED, Model, Reasoning},
+    plan::{Plan, PlannedChoice},
+    refusal::json,
+};
+use crate::{answer::Answer, json::Json, piece::Piece};
 
 pub(crate) fn render(model: &Model, chat: &ChatRequest, plan: &Plan) -> Answer {
     match chat.stream {
@@ -14,7 +16,8 @@ pub(crate) fn render(model: &Model, chat: &ChatRequest, plan: &Plan) -> Answer {
 }
 
 fn unary(model: &Model, chat: &ChatRequest, plan: &Plan) -> Answer {
-    let choices = plan.choices.iter().enumerate().map(|(index, said)| choice(model, index, said)).collect();
+    let choices =
+        plan.choices.iter().enumerate().map(|(index, choice)| choice_json(model, index, choice)).collect();
     let body = Json::object([
         ("id", Json::text(id(chat, plan))),
         ("object", Json::text("chat.completion")),
@@ -24,7 +27,7 @@ fn unary(model: &Model, chat: &ChatRequest, plan: &Plan) -> Answer {
         ("system_fingerprint", fingerprint()),
         ("usage", usage(model, plan, completion_tokens(plan), true)),
     ]);
-    let answer = super::json(200, &body);
+    let answer = json(200, &body);
     let tokens = u32::try_from(completion_tokens(plan)).unwrap_or(u32::MAX);
     match model.token_delay.saturating_mul(tokens) {
         delay if delay.is_zero() => answer,
@@ -32,18 +35,18 @@ fn unary(model: &Model, chat: &ChatRequest, plan: &Plan) -> Answer {
     }
 }
 
-fn choice(model: &Model, index: usize, said: &Said) -> Json {
-    let content = if said.content.is_empty() && !said.calls.is_empty() {
+fn choice_json(model: &Model, index: usize, choice: &PlannedChoice) -> Json {
+    let content = if choice.content.is_empty() && !choice.calls.is_empty() {
         Json::Null
     } else {
-        Json::text(said.content.concat())
+        Json::text(choice.content.concat())
     };
     let mut message = vec![("role".to_owned(), Json::text("assistant")), ("content".to_owned(), content)];
-    if !said.reasoning.is_empty() {
-        reasoning(model, &said.reasoning.concat(), &mut message);
+    if !choice.reasoning.is_empty() {
+        reasoning(model, &choice.reasoning.concat(), &mut message);
     }
-    if !said.calls.is_empty() {
-        let calls = said.calls.iter().map(|call| {
+    if !choice.calls.is_empty() {
+        let calls = choice.calls.iter().map(|call| {
             Json::object([
                 ("id", Json::text(call.id.as_str())),
                 ("type", Json::text("function")),
@@ -62,8 +65,8 @@ fn choice(model: &Model, index: usize, said: &Said) -> Json {
         ("index", Json::count(index)),
         ("message", Json::Object(message)),
         ("logprobs", Json::Null),
-        ("finish_reason", Json::text(said.finish)),
-        ("stop_reason", said.stopped_by.as_deref().map_or(Json::Null, Json::text)),
+        ("finish_reason", Json::text(choice.finish)),
+        ("stop_reason", choice.stopped_by.as_deref().map_or(Json::Null, Json::text)),
     ])
 }
 
@@ -89,7 +92,7 @@ fn fingerprint() -> Json {
 }
 
 fn completion_tokens(plan: &Plan) -> usize {
-    plan.choices.iter().map(Said::tokens).sum()
+    plan.choices.iter().map(PlannedChoice::tokens).sum()
 }
 
 fn usage(model: &Model, plan: &Plan, completion: usize, details: bool) -> Json {
@@ -103,7 +106,7 @@ fn usage(model: &Model, plan: &Plan, completion: usize, details: bool) -> Json {
         members.push(("prompt_tokens_details".to_owned(), Json::object([("cached_tokens", cached)])));
     }
     if model.reasoning.is_some() && details {
-        let thought = plan.choices.iter().map(|said| said.reasoning.len()).sum();
+        let thought = plan.choices.iter().map(|choice| choice.reasoning.len()).sum();
         let details = Json::object([("reasoning_tokens", Json::count(thought))]);
         members.push(("completion_tokens_details".to_owned(), details));
     }
@@ -125,7 +128,8 @@ impl Stream<'_> {
             let first = Json::object([("role", Json::text("assistant")), ("content", Json::text(""))]);
             self.chunk(index, first, None, 0);
         }
-        let steps: Vec<Vec<Json>> = self.plan.choices.iter().map(|said| deltas(self.model, said)).collect();
+        let steps: Vec<Vec<Json>> =
+            self.plan.choices.iter().map(|choice| deltas(self.model, choice)).collect();
         let longest = steps.iter().map(Vec::len).max().unwrap_or(0);
         let mut tokens = 0;
         for step in 0..longest {
@@ -139,8 +143,8 @@ impl Stream<'_> {
                 }
             }
         }
-        for (index, said) in self.plan.choices.iter().enumerate() {
-            self.chunk(index, Json::Object(Vec::new()), Some(said), tokens);
+        for (index, choice) in self.plan.choices.iter().enumerate() {
+            self.chunk(index, Json::Object(Vec::new()), Some(choice), tokens);
         }
         if self.options.usage_last {
             let usage = usage(self.model, self.plan, completion_tokens(self.plan), true);
@@ -150,19 +154,19 @@ impl Stream<'_> {
         Answer::stream(self.pieces)
     }
 
-    fn chunk(&mut self, index: usize, delta: Json, end: Option<&Said>, tokens: usize) {
-        let mut choice = vec![
+    fn chunk(&mut self, index: usize, delta: Json, end: Option<&PlannedChoice>, tokens: usize) {
+        let mut members = vec![
             ("index".to_owned(), Json::count(index)),
             ("delta".to_owned(), delta),
             ("logprobs".to_owned(), Json::Null),
-            ("finish_reason".to_owned(), end.map_or(Json::Null, |said| Json::text(said.finish))),
+            ("finish_reason".to_owned(), end.map_or(Json::Null, |choice| Json::text(choice.finish))),
         ];
-        if let Some(said) = end {
-            let stop = said.stopped_by.as_deref().map_or(Json::Null, Json::text);
-            choice.push(("stop_reason".to_owned(), stop));
+        if let Some(choice) = end {
+            let stop = choice.stopped_by.as_deref().map_or(Json::Null, Json::text);
+            members.push(("stop_reason".to_owned(), stop));
         }
         let usage = self.options.usage_each.then(|| usage(self.model, self.plan, tokens, false));
-        self.event(vec![Json::Object(choice)], usage);
+        self.event(vec![Json::Object(members)], usage);
     }
 
     fn event(&mut self, choices: Vec<Json>, usage: Option<Json>) {
@@ -181,15 +185,15 @@ impl Stream<'_> {
 }
 
 /// One delta for each token of a choice.
-fn deltas(model: &Model, said: &Said) -> Vec<Json> {
+fn deltas(model: &Model, choice: &PlannedChoice) -> Vec<Json> {
     let mut deltas = Vec::new();
-    for token in &said.reasoning {
+    for token in &choice.reasoning {
         let mut members = Vec::new();
         reasoning(model, token, &mut members);
         deltas.push(Json::Object(members));
     }
-    deltas.extend(said.content.iter().map(|token| Json::object([("content", Json::text(token.as_str()))])));
-    for (index, call) in said.calls.iter().enumerate() {
+    deltas.extend(choice.content.iter().map(|token| Json::object([("content", Json::text(token.as_str()))])));
+    for (index, call) in choice.calls.iter().enumerate() {
         let fragment = |members: Vec<(String, Json)>| {
             Json::object([("tool_calls", Json::List(vec![Json::Object(members)]))])
         };

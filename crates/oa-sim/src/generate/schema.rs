@@ -1,13 +1,12 @@
-//! Which value satisfies a JSON Schema?
+//! A value that satisfies a JSON Schema.
 //!
 //! Members come in the order of the schema's `properties`. What cannot be obeyed (`not`, `if`, a pattern with
 //! look-around) is an error that names it, not a value that might be wrong. Of `oneOf` the first branch that
 //! has a value is taken; that no other branch allows the same value is not checked.
 
-use serde_json::Number;
-
 use super::pattern;
 use crate::json::Json;
+use serde_json::Number;
 
 /// Optional members, and items that nothing asks for, are made down to this nesting.
 const GENEROUS: usize = 3;
@@ -22,11 +21,11 @@ const MAX_LENGTH: usize = 100_000;
 
 /// A value for `schema`, always the same one; the error says what stands in the way.
 pub(crate) fn value_for(schema: &Json) -> Result<Json, String> {
-    let mut maker = Maker { root: schema, values: 0 };
-    maker.make(schema, At { name: "value", nesting: 0, calls: 0, variant: 0 })
+    let mut builder = ValueBuilder { root: schema, values: 0 };
+    builder.make(schema, At { name: "value", nesting: 0, calls: 0, variant: 0 })
 }
 
-struct Maker<'a> {
+struct ValueBuilder<'a> {
     root: &'a Json,
     values: usize,
 }
@@ -48,7 +47,7 @@ impl At<'_> {
     }
 }
 
-impl Maker<'_> {
+impl ValueBuilder<'_> {
     fn make(&mut self, schema: &Json, at: At<'_>) -> Result<Json, String> {
         self.values += 1;
         if at.nesting > MAX_NESTING || at.calls > MAX_CALLS || self.values > MAX_VALUES {

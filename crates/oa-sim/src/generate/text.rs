@@ -1,4 +1,4 @@
-//! Which text is made, and where does a token end?
+//! Made-up text, and where its tokens end.
 
 use std::fmt::Write as _;
 

@@ -1,10 +1,12 @@
-//! How may a stream end, or fail to?
+//! How a stream ends, or fails to.
 
-use super::Expected;
-use super::parts::{
-    DONE, event, finish, hello, hello_broken, hello_contents, hello_ending, hello_events, role, usage,
+use super::{
+    parts::{
+        DONE, event, finish, hello, hello_broken, hello_contents, hello_ending, hello_events, role, usage,
+    },
+    script::Expected,
 };
-use crate::answer::{Answer, Piece};
+use crate::{answer::Answer, piece::Piece};
 
 catalogue! {
     /// A finish reason, and then the end without `[DONE]`.
@@ -34,7 +36,7 @@ catalogue! {
     /// The connection is closed after the head, before the first event.
     cut_after_head: Answer::stream([Piece::Cut]) => Expected::refused("provider_unavailable", "");
     /// The connection is closed before a status line.
-    hang_up: Answer::hang_up() => Expected::refused("provider_unavailable", "");
+    hang_up: Answer::disconnect() => Expected::refused("provider_unavailable", "");
     /// The connection is reset before a status line.
     reset_before_head: Answer::reset() => Expected::refused("provider_unavailable", "");
     /// The connection is closed after `[DONE]`, but without the last HTTP chunk: nothing is missing.

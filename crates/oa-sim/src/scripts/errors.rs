@@ -1,10 +1,11 @@
-//! In which forms does an error come inside of a 200?
+//! Errors inside of a 200.
 
+use super::{
+    parts::{DONE, TEXT, USAGE, chunk, event, hello_as, hello_broken},
+    script::Expected,
+};
+use crate::{answer::Answer, piece::Piece};
 use serde_json::{Value, json};
-
-use super::Expected;
-use super::parts::{DONE, TEXT, USAGE, chunk, event, hello_as, hello_broken};
-use crate::answer::{Answer, Piece};
 
 catalogue! {
     /// vLLM with a full queue: 200, and the error is the first event.

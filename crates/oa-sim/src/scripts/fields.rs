@@ -1,12 +1,11 @@
-//! Which members of a chunk may be missing, doubled, null, of another type or in another order?
+//! Members of a chunk that are missing, doubled, null, of another type or in another order.
 
-use serde_json::json;
-
-use super::parts::{
-    USAGE, choice, chunk, content, delta, finish, hello, hello_contents, hello_ending, role, usage,
+use super::{
+    parts::{USAGE, choice, chunk, content, delta, finish, hello, hello_contents, hello_ending, role, usage},
+    script::{Expected, ExpectedUsage},
 };
-use super::{Expected, ExpectedUsage};
 use crate::answer::Answer;
+use serde_json::json;
 
 catalogue! {
     /// Usage in every chunk, counting up (vLLM with `continuous_usage_stats`): the last counts.

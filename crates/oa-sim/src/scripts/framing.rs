@@ -1,7 +1,9 @@
-//! How may the same events be written: keep-alives, line ends, fields, cuts?
+//! The same events written differently: keep-alives, line ends, fields, cuts.
 
-use super::Expected;
-use super::parts::{DONE, content, event, finish, hello, hello_as, hello_events, role};
+use super::{
+    parts::{DONE, content, event, finish, hello, hello_as, hello_events, role},
+    script::Expected,
+};
 use crate::answer::Answer;
 
 catalogue! {
@@ -87,7 +89,7 @@ catalogue! {
     /// A `content-length` on the stream, as some gateways make that buffer it.
     content_length: Answer::bytes(200, "text/event-stream", hello_events().concat()) => Expected::hello();
     /// The connection is closed right after the stream, without having been announced (llama.cpp).
-    then_closed: Answer::stream(hello_events()).then_hang_up() => Expected::hello();
+    then_closed: Answer::stream(hello_events()).then_disconnect() => Expected::hello();
     /// `content-type: text/event-stream` in another letter case and without a character set.
     content_type_case: Answer::stream(hello_events()).header("content-type", "Text/Event-Stream")
         => Expected::hello();

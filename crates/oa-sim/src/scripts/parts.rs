@@ -1,11 +1,9 @@
-//! What are scripts put together from?
+//! What scripts are put together from.
 
-use std::fmt::Display;
-
+use super::script::{Expected, ExpectedCall, ExpectedError, ExpectedUsage};
+use crate::{answer::Answer, piece::Piece};
 use serde_json::{Value, json};
-
-use super::{Expected, ExpectedCall, ExpectedError, ExpectedUsage};
-use crate::answer::{Answer, Piece};
+use std::fmt::Display;
 
 /// The text of most scripts: with a letter of two bytes and one of four.
 pub(super) const TEXT: &str = "Hello, wörld 😀";
@@ -93,7 +91,7 @@ pub(super) fn hello_broken(pieces: impl IntoIterator<Item = Piece>) -> Answer {
 impl Expected {
     /// What [`hello`] is.
     pub(super) fn hello() -> Self {
-        Expected {
+        Self {
             text: TEXT.to_owned(),
             finish_reason: "stop",
             usage: ExpectedUsage {
@@ -102,25 +100,25 @@ impl Expected {
                 total_tokens: Some(9),
                 cached_tokens: None,
             },
-            ..Expected::default()
+            ..Self::default()
         }
     }
 
     /// [`hello`] without usage and with this finish reason.
     pub(super) fn hello_finished(finish_reason: &'static str) -> Self {
-        Expected { finish_reason, usage: ExpectedUsage::default(), ..Expected::hello() }
+        Self { finish_reason, usage: ExpectedUsage::default(), ..Self::hello() }
     }
 
     /// What came of [`hello_broken`], and then this error.
     pub(super) fn broken(category: &'static str, mentions: &'static str) -> Self {
-        Expected { text: "Hello, wör".to_owned(), ..Expected::refused(category, mentions) }
+        Self { text: "Hello, wör".to_owned(), ..Self::refused(category, mentions) }
     }
 
     /// Nothing but this error.
     pub(super) fn refused(category: &'static str, mentions: &'static str) -> Self {
         let transient = ["provider_unavailable", "provider_rate_limit", "provider_model_not_loaded"];
         let transient = transient.contains(&category);
-        Expected { error: Some(ExpectedError { category, mentions, transient }), ..Expected::default() }
+        Self { error: Some(ExpectedError { category, mentions, transient }), ..Self::default() }
     }
 
     /// The same, but it is of no use to try again.
@@ -137,7 +135,7 @@ impl Expected {
             let arguments = arguments.is_object().then_some(arguments);
             ExpectedCall { id, name, arguments }
         });
-        Expected { tool_calls: calls.to_vec(), finish_reason: "tool_calls", ..Expected::default() }
+        Self { tool_calls: calls.to_vec(), finish_reason: "tool_calls", ..Self::default() }
     }
 
     pub(super) fn finished(mut self, finish_reason: &'static str) -> Self {

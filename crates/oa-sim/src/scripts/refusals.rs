@@ -1,9 +1,8 @@
-//! In which forms do servers refuse a request before they answer it?
+//! Requests that are refused before they are answered.
 
-use serde_json::{Value, json};
-
-use super::Expected;
+use super::script::Expected;
 use crate::answer::Answer;
+use serde_json::{Value, json};
 
 catalogue! {
     /// vLLM and SGLang without a key: the error is a text.
@@ -52,7 +51,7 @@ catalogue! {
         => Expected::refused("provider_invalid_request", "Method Not Allowed");
 
     /// llama.cpp while it loads.
-    loading: crate::generate::loading() => Expected::refused("provider_model_not_loaded", "Loading model");
+    loading: Answer::loading() => Expected::refused("provider_model_not_loaded", "Loading model");
     /// vLLM with a full queue.
     overloaded: openai(
         503, "The engine is currently busy and cannot accept new requests.", "Service Unavailable", 503,

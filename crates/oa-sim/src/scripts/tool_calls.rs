@@ -1,10 +1,11 @@
-//! In which fragments do tool calls come?
+//! The fragments in which tool calls come.
 
-use serde_json::{Value, json};
-
-use super::Expected;
-use super::parts::{choice, content, delta, finish, role};
+use super::{
+    parts::{choice, content, delta, finish, role},
+    script::Expected,
+};
 use crate::answer::Answer;
+use serde_json::{Value, json};
 
 catalogue! {
     /// vLLM: first id and name without arguments, then pieces by index.

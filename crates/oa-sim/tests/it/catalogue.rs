@@ -1,14 +1,12 @@
-//! Is the catalogue of scripts right in itself? A plain client must get what each script promises.
-#![allow(clippy::unwrap_used)]
+//! The catalogue of scripts: a plain client gets what each script promises.
 
-mod common;
-
-use std::collections::HashSet;
-
-use common::{Client, request};
-use oa_sim::scripts::{self, Expected, ExpectedUsage, Script};
-use oa_sim::{Piece, Sim};
+use crate::client::{Client, request};
+use oa_sim::{
+    Piece, Sim,
+    scripts::{self, Expected, ExpectedUsage, Script},
+};
 use serde_json::{Value, json};
+use std::collections::HashSet;
 
 /// What the plain client made of a body.
 #[derive(Debug, Default)]

@@ -1,14 +1,9 @@
-//! Does the generative mode obey a request that is not streamed, and refuse what is wrong with it?
-#![allow(clippy::unwrap_used)]
+//! The generative mode, not streamed.
 
-mod common;
-
-use std::borrow::Borrow;
-use std::time::Duration;
-
-use common::{Client, Reply};
-use oa_sim::{Reasoning, Reply as Says, Sim, SimBuilder, TextOnly};
+use crate::client::{Client, Reply, request};
+use oa_sim::{ImageRefusal, Reasoning, Reply as Says, Sim, SimBuilder};
 use serde_json::{Value, json};
+use std::{borrow::Borrow, time::Duration};
 use tokio::time::Instant;
 
 async fn ask(builder: SimBuilder, body: Value) -> Reply {
@@ -139,7 +134,7 @@ async fn json_is_made_for_the_schema_in_its_order() {
         "required":["zeta","alpha"],"additionalProperties":false}}}}"#;
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
-    client.send(common::request(schema)).await;
+    client.send(request(schema)).await;
     let reply = client.reply().await.unwrap().json();
     assert_eq!(reply["choices"][0]["message"]["content"], r#"{"zeta":1,"alpha":"b"}"#);
 
@@ -222,12 +217,12 @@ async fn images_are_taken_or_refused() {
         json!({"messages": [{"role": "user", "content": [{"type": "text", "text": "what?"}, url, url]}]});
     let reply = ask(Sim::builder(), body.clone()).await.json();
     assert_eq!(reply["choices"][0]["message"]["content"], "You said: what? (and 2 images)");
-    let vllm = ask(Sim::builder().text_only(TextOnly::Vllm), body.clone()).await;
+    let vllm = ask(Sim::builder().refuse_images(ImageRefusal::Vllm), body.clone()).await;
     assert_eq!(
         (vllm.status, &vllm.json()["error"]["message"]),
         (400, &json!("oa-sim is not a multimodal model"))
     );
-    let llama = ask(Sim::builder().text_only(TextOnly::LlamaCpp), body).await;
+    let llama = ask(Sim::builder().refuse_images(ImageRefusal::LlamaCpp), body).await;
     assert_eq!(llama.status, 500);
     assert!(llama.json()["error"]["message"].as_str().unwrap().starts_with("image input is not supported"));
 }
@@ -250,7 +245,7 @@ async fn a_request_id_becomes_the_id() {
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     let body = user("x", json!({})).to_string();
-    client.send(common::request(&body).replacen("Host", "X-Request-Id: 77\r\nHost", 1)).await;
+    client.send(request(&body).replacen("Host", "X-Request-Id: 77\r\nHost", 1)).await;
     assert_eq!(client.reply().await.unwrap().json()["id"], "chatcmpl-77");
 }
 
@@ -385,14 +380,14 @@ async fn bodies_that_are_no_json_object_are_refused() {
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     for body in ["", "{", "[]", "nonsense", "{\"messages\": [}"] {
-        client.send(common::request(body)).await;
+        client.send(request(body)).await;
         let reply = client.reply().await.unwrap();
         assert_eq!((reply.status, &reply.json()["error"]["type"]), (400, &json!("Bad Request")), "{body}");
     }
-    client.send(common::request("??").replace("??", "")).await;
+    client.send(request("??").replace("??", "")).await;
     client.send(b"\xff\xfe").await;
     assert_eq!(client.reply().await.unwrap().json()["detail"], "There was an error parsing the body");
-    client.send(common::request("{}").replace("application/json", "text/plain")).await;
+    client.send(request("{}").replace("application/json", "text/plain")).await;
     let reply = client.reply().await.unwrap().json();
     assert!(reply["error"]["message"].as_str().unwrap().contains("Unsupported Media Type"));
 }

@@ -1,51 +1,51 @@
-//! How do the tests speak HTTP without any client library?
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
-
-use std::io;
+//! A client over a bare socket, without any HTTP library.
 
 use oa_sim::Sim;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use std::io;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// One connection, and the bytes that were read ahead.
-pub struct Client {
-    pub stream: TcpStream,
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
     ahead: Vec<u8>,
 }
 
 /// An answer; `chunks` holds the body as the HTTP chunks came, or as one piece.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub chunks: Vec<Vec<u8>>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) chunks: Vec<Vec<u8>>,
     /// Whether the body reached the end that its framing announced.
-    pub complete: bool,
+    pub(crate) complete: bool,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_str())
     }
 
-    pub fn bytes(&self) -> Vec<u8> {
+    pub(crate) fn bytes(&self) -> Vec<u8> {
         self.chunks.concat()
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.bytes()).unwrap()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.bytes()).unwrap_or_else(|problem| panic!("{problem}: {self:?}"))
     }
 
     /// The payloads of a plain event stream, without `[DONE]`, which must be the last.
-    pub fn events(&self) -> Vec<Value> {
+    pub(crate) fn events(&self) -> Vec<Value> {
         let text = self.text();
         let mut events: Vec<&str> = text.split("\n\n").collect();
         assert_eq!(events.pop(), Some(""), "{text}");
@@ -58,20 +58,20 @@ impl Reply {
 }
 
 impl Client {
-    pub async fn connect(sim: &Sim) -> Client {
-        Client { stream: TcpStream::connect(sim.addr()).await.unwrap(), ahead: Vec::new() }
+    pub(crate) async fn connect(sim: &Sim) -> Self {
+        Self { stream: TcpStream::connect(sim.addr()).await.unwrap(), ahead: Vec::new() }
     }
 
-    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
     }
 
-    pub async fn get(&mut self, path: &str) -> Reply {
+    pub(crate) async fn get(&mut self, path: &str) -> Reply {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: sim\r\n\r\n")).await;
         self.reply().await.unwrap()
     }
 
-    pub async fn post(&mut self, body: &Value) -> Reply {
+    pub(crate) async fn post(&mut self, body: &Value) -> Reply {
         self.send(request(&body.to_string())).await;
         self.reply().await.unwrap()
     }
@@ -80,7 +80,7 @@ impl Client {
         self.stream.read_buf(&mut self.ahead).await
     }
 
-    pub async fn line(&mut self) -> io::Result<String> {
+    pub(crate) async fn line(&mut self) -> io::Result<String> {
         loop {
             if let Some(at) = self.ahead.windows(2).position(|two| two == b"\r\n") {
                 let line = String::from_utf8(self.ahead[..at].to_vec()).unwrap();
@@ -103,13 +103,13 @@ impl Client {
     }
 
     /// Everything until the server closes; `Err` where it resets.
-    pub async fn rest(&mut self) -> io::Result<Vec<u8>> {
+    pub(crate) async fn rest(&mut self) -> io::Result<Vec<u8>> {
         while self.more().await? > 0 {}
         Ok(std::mem::take(&mut self.ahead))
     }
 
     /// The head of the next answer.
-    pub async fn head(&mut self) -> io::Result<Reply> {
+    pub(crate) async fn head(&mut self) -> io::Result<Reply> {
         let status = self.line().await?;
         let status = status.strip_prefix("HTTP/1.1 ").unwrap()[..3].parse().unwrap();
         let mut headers = Vec::new();
@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// The next chunk of a chunked body; `None` is the last.
-    pub async fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
+    pub(crate) async fn chunk(&mut self) -> io::Result<Option<Vec<u8>>> {
         let size = usize::from_str_radix(&self.line().await?, 16).unwrap();
         let bytes = self.exactly(size).await?;
         assert_eq!(self.line().await?, "");
@@ -133,7 +133,7 @@ impl Client {
     }
 
     /// The next answer; `Err` where there is no head. A body that ends early is marked as not complete.
-    pub async fn reply(&mut self) -> io::Result<Reply> {
+    pub(crate) async fn reply(&mut self) -> io::Result<Reply> {
         let mut reply = self.head().await?;
         let length: Option<usize> = reply.header("content-length").map(|value| value.parse().unwrap());
         if reply.header("transfer-encoding") == Some("chunked") {
@@ -163,7 +163,7 @@ impl Client {
 }
 
 /// A chat request with this body.
-pub fn request(body: &str) -> String {
+pub(crate) fn request(body: &str) -> String {
     format!(
         "POST /v1/chat/completions HTTP/1.1\r\nHost: sim\r\nContent-Type: application/json\r\n\
          Content-Length: {}\r\n\r\n{body}",

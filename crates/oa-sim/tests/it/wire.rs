@@ -1,9 +1,6 @@
-//! Does the server read HTTP/1.1 as it should, and answer what breaks its rules?
-#![allow(clippy::unwrap_used)]
+//! HTTP/1.1 as it is read, and what is answered to what breaks its rules.
 
-mod common;
-
-use common::{Client, request};
+use crate::client::{Client, request};
 use oa_sim::{Answer, Sim};
 use serde_json::json;
 

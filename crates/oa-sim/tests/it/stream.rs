@@ -1,13 +1,9 @@
-//! Does the generative mode stream what it would have answered at once?
-#![allow(clippy::unwrap_used)]
+//! The generative mode streams what it would have answered at once.
 
-mod common;
-
-use std::time::Duration;
-
-use common::{Client, Reply};
+use crate::client::{Client, Reply, request};
 use oa_sim::{Reasoning, Sim, SimBuilder};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::time::Instant;
 
 async fn ask(builder: SimBuilder, more: Value) -> Reply {
@@ -80,6 +76,7 @@ async fn reasoning_comes_before_the_text() {
     assert_eq!(deltas[3], &json!({"content": "You"}));
 }
 
+#[cfg(feature = "generate")]
 #[tokio::test]
 async fn calls_come_name_first_and_then_in_pieces() {
     let tool = |name: &str| {
@@ -110,6 +107,7 @@ async fn calls_come_name_first_and_then_in_pieces() {
     assert_eq!(events.last().unwrap()["choices"][0]["finish_reason"], "tool_calls");
 }
 
+#[cfg(feature = "generate")]
 #[tokio::test]
 async fn a_streamed_answer_is_the_one_that_is_not_streamed() {
     let schema = json!({"type": "json_schema", "json_schema": {"name": "x", "schema": {
@@ -143,7 +141,7 @@ async fn tokens_are_paced() {
     let sim = Sim::builder().token_delay(Duration::from_secs(1)).start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     let body = json!({"messages": [{"role": "user", "content": "a b"}], "stream": true});
-    client.send(common::request(&body.to_string())).await;
+    client.send(request(&body.to_string())).await;
     client.head().await.unwrap();
     let start = Instant::now();
     let mut times = Vec::new();
@@ -158,7 +156,7 @@ async fn a_client_that_leaves_stops_the_generation() {
     let sim = Sim::builder().token_delay(Duration::from_secs(3600)).start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     let body = json!({"messages": [{"role": "user", "content": "a b"}], "stream": true});
-    client.send(common::request(&body.to_string())).await;
+    client.send(request(&body.to_string())).await;
     client.head().await.unwrap();
     client.chunk().await.unwrap();
     drop(client);

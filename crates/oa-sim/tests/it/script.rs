@@ -1,16 +1,10 @@
-//! Does the server play what the test says, fault by fault?
-#![allow(clippy::unwrap_used)]
+//! The server plays what a test scripted, fault by fault.
 
-mod common;
-
-use std::io::ErrorKind;
-use std::time::Duration;
-
-use common::{Client, request};
+use crate::client::{Client, request};
 use oa_sim::{Answer, Gate, Piece, Sim};
 use serde_json::json;
-use tokio::net::TcpStream;
-use tokio::time::Instant;
+use std::{io::ErrorKind, time::Duration};
+use tokio::{net::TcpStream, time::Instant};
 
 async fn serve(answers: impl IntoIterator<Item = Answer>) -> (Sim, Client) {
     let sim = Sim::builder().script(answers).start().await.unwrap();
@@ -146,7 +140,7 @@ async fn a_reset_is_a_reset() {
 #[tokio::test]
 async fn a_hang_up_on_a_kept_connection_is_the_keep_alive_race() {
     let (sim, mut client) =
-        serve([Answer::text(200, "ok"), Answer::hang_up(), Answer::text(200, "again")]).await;
+        serve([Answer::text(200, "ok"), Answer::disconnect(), Answer::text(200, "again")]).await;
     assert_eq!(client.get("/").await.text(), "ok");
     client.send(request("{}")).await;
     assert_eq!(client.rest().await.unwrap(), b"");
@@ -196,11 +190,11 @@ async fn a_gate_holds_an_answer_until_it_is_opened() {
     let (sim, mut client) = serve([Answer::stream(body).wait(&gate)]).await;
     client.send(request("{}")).await;
     sim.wait_for(|stats| stats.requests == 1).await;
-    gate.pass_one();
+    gate.release();
     client.head().await.unwrap();
     assert_eq!(client.chunk().await.unwrap().unwrap(), b"1");
     assert_eq!(sim.stats().answered, 0);
-    gate.pass_one();
+    gate.release();
     assert_eq!(client.chunk().await.unwrap().unwrap(), b"2");
     gate.open();
     assert_eq!(client.chunk().await.unwrap().unwrap(), b"3");
@@ -233,7 +227,7 @@ async fn a_connection_closes_with_and_without_a_word() {
     let (_sim, mut client) = serve([Answer::text(200, "a").close()]).await;
     assert_eq!(client.get("/").await.header("connection"), Some("close"));
     assert_eq!(client.rest().await.unwrap(), b"");
-    let (_sim, mut client) = serve([Answer::stream(["a"]).then_hang_up()]).await;
+    let (_sim, mut client) = serve([Answer::stream(["a"]).then_disconnect()]).await;
     let reply = client.get("/").await;
     assert_eq!((reply.header("connection"), reply.complete), (None, true));
     assert_eq!(client.rest().await.unwrap(), b"");

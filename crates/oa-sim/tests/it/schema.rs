@@ -1,9 +1,6 @@
-//! Do the values made for a schema satisfy it, in the eyes of a validator that is not ours?
-#![allow(clippy::unwrap_used)]
+//! The values made for a schema satisfy it, in the eyes of a validator that is not ours.
 
-mod common;
-
-use common::{Client, request};
+use crate::client::{Client, request};
 use oa_sim::Sim;
 use serde_json::{Value, json};
 

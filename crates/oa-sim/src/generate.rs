@@ -1,0 +1,102 @@
+//! The generative mode: requests are answered as a small model behind vLLM's API would.
+
+mod chat;
+mod model;
+#[cfg(feature = "generate")]
+mod pattern;
+mod plan;
+mod refusal;
+mod render;
+#[cfg(feature = "generate")]
+mod schema;
+mod text;
+
+pub(crate) use model::Model;
+pub use model::{ImageRefusal, Reasoning, Reply};
+
+use crate::{answer::Answer, json::Json, recorded::Recorded, version::VERSION};
+use model::CREATED;
+use refusal::{Refusal, json, unknown_model};
+
+/// Answers `request` as a small model behind vLLM's API would.
+pub(crate) fn answer(model: &Model, request: &Recorded) -> Answer {
+    let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
+    let allowed = match request.path.as_str() {
+        "/v1/chat/completions" => "POST",
+        "/v1/models" | "/health" | "/version" | "/" => "GET",
+        path if path.starts_with("/v1/models/") => "GET",
+        _ => "",
+    };
+    if let Some(refusal) = unauthorized(model, request) {
+        return refusal;
+    }
+    if allowed.is_empty() {
+        return Answer::json(404, serde_json::json!({"detail": "Not Found"}));
+    }
+    if method == "OPTIONS" {
+        return Answer::bytes(204, "text/plain", "").header("allow", allowed);
+    }
+    if method != allowed || (request.method == "HEAD" && allowed == "POST") {
+        return Answer::json(405, serde_json::json!({"detail": "Method Not Allowed"}))
+            .header("allow", allowed);
+    }
+    match request.path.as_str() {
+        "/v1/chat/completions" => complete(model, request).unwrap_or_else(|refusal| *refusal),
+        "/v1/models" => models(model),
+        "/version" => Answer::json(200, serde_json::json!({"version": VERSION})),
+        "/health" => Answer::text(200, ""),
+        "/" => Answer::text(200, "This is a simulator: nothing here was thought by a model.\n"),
+        path => one_model(model, path.trim_start_matches("/v1/models/")),
+    }
+}
+
+fn complete(model: &Model, request: &Recorded) -> Result<Answer, Refusal> {
+    let chat = chat::ChatRequest::read(model, request)?;
+    let plan = plan::plan(model, &chat)?;
+    Ok(render::render(model, &chat, &plan))
+}
+
+fn unauthorized(model: &Model, request: &Recorded) -> Option<Answer> {
+    let key = model.api_key.as_deref()?;
+    if !request.path.starts_with("/v1") {
+        return None;
+    }
+    let sent = request.header("authorization").and_then(|value| {
+        let (scheme, sent) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(sent.trim())
+    });
+    match sent {
+        Some(sent) if sent == key => None,
+        _ => Some(Answer::json(401, serde_json::json!({"error": "Unauthorized"}))),
+    }
+}
+
+fn models(model: &Model) -> Answer {
+    let data = model.names.iter().map(|name| entry(model, name)).collect();
+    json(200, &Json::object([("object", Json::text("list")), ("data", Json::List(data))]))
+}
+
+fn one_model(model: &Model, name: &str) -> Answer {
+    match model.names.iter().find(|known| *known == name) {
+        Some(known) => json(200, &entry(model, known)),
+        None => *unknown_model(model, name),
+    }
+}
+
+fn entry(model: &Model, name: &str) -> Json {
+    let Json::Object(mut members) = Json::object([
+        ("id", Json::text(name)),
+        ("object", Json::text("model")),
+        ("created", Json::count(CREATED)),
+        ("owned_by", Json::text("oa-sim")),
+    ]) else {
+        return Json::Null;
+    };
+    if let Some(length) = model.context_length {
+        members.push(("max_model_len".to_owned(), Json::count(length)));
+    }
+    if let Some(status) = &model.status {
+        members.push(("status".to_owned(), Json::text(status.as_str())));
+    }
+    Json::Object(members)
+}
