@@ -5,9 +5,9 @@
 mod server;
 
 use bytes::Bytes;
-use oa_wire::openai::{ChatCall, Endpoint, Profile};
-use oa_wire::{Category, CompletionRequest, Error, Event, Message, Response};
-use std::io::Read;
+use oa_wire::openai::{ChatCall, Endpoint};
+use oa_wire::{Category, CompletionRequest, Error, Event, Message, Profile, Response};
+use std::{io::Read, time::SystemTime};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server = server::named()?;
@@ -17,16 +17,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let agent = ureq::Agent::from(ureq::Agent::config_builder().http_status_as_error(false).build());
 
     let request = CompletionRequest::new([Message::user("The capital of France?")]).with_stream(true);
-    let response = exchange(&agent, &endpoint, ChatCall::new(&profile, &request)?)?;
+    let response = exchange(&agent, ChatCall::new(&endpoint, &profile, &request)?)?;
     println!("({})", response.finish_reason);
     Ok(())
 }
 
 /// Sends a call, prints the pieces of its text as they come, and returns the response.
-fn exchange(agent: &ureq::Agent, endpoint: &Endpoint, call: ChatCall) -> Result<Response, Error> {
-    let request = call.http_request(endpoint).map(|body| body.to_vec());
+fn exchange(agent: &ureq::Agent, call: ChatCall) -> Result<Response, Error> {
+    let request = call.http_request().map(|body| body.to_vec());
     let (head, body) = agent.run(request).map_err(failed)?.into_parts();
-    let mut decoder = call.on_response(head.status, &head.headers).from_endpoint(endpoint);
+    let mut decoder = call.on_response(head.status, &head.headers, SystemTime::now());
     let mut body = body.into_reader();
     let mut buffer = [0; 8192];
     loop {

@@ -4,9 +4,9 @@
 
 mod server;
 
-use oa_wire::openai::{ChatCall, Endpoint, Profile};
-use oa_wire::{Category, CompletionRequest, Error, Event, Message, Response};
-use std::error::Error as StdError;
+use oa_wire::openai::{ChatCall, Endpoint};
+use oa_wire::{Category, CompletionRequest, Error, Event, Message, Profile, Response};
+use std::{error::Error as StdError, time::SystemTime};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn StdError>> {
@@ -18,12 +18,12 @@ async fn main() -> Result<(), Box<dyn StdError>> {
     let profile = Profile::new(server.model);
 
     let request = CompletionRequest::new([Message::user("The capital of France?")]);
-    let response = exchange(&client, &endpoint, ChatCall::new(&profile, &request)?, |_| {}).await?;
+    let response = exchange(&client, ChatCall::new(&endpoint, &profile, &request)?, |_| {}).await?;
     println!("{}", response.text());
 
     // The same loop reads a stream: only the request asks for another form.
-    let call = ChatCall::new(&profile, &request.with_stream(true))?;
-    let response = exchange(&client, &endpoint, call, |event| {
+    let call = ChatCall::new(&endpoint, &profile, &request.with_stream(true))?;
+    let response = exchange(&client, call, |event| {
         if let Event::Content(text) = event {
             println!("{text:?}");
         }
@@ -36,13 +36,12 @@ async fn main() -> Result<(), Box<dyn StdError>> {
 /// Sends a call, shows its events, and returns the response.
 async fn exchange(
     client: &reqwest::Client,
-    endpoint: &Endpoint,
     call: ChatCall,
     mut show: impl FnMut(&Event),
 ) -> Result<Response, Error> {
-    let request = call.http_request(endpoint).try_into().map_err(failed)?;
+    let request = call.http_request().try_into().map_err(failed)?;
     let mut http = client.execute(request).await.map_err(failed)?;
-    let mut decoder = call.on_response(http.status(), http.headers()).from_endpoint(endpoint);
+    let mut decoder = call.on_response(http.status(), http.headers(), SystemTime::now());
     loop {
         // `abort` gives the error what had come before it.
         match http.chunk().await.map_err(|error| decoder.abort(failed(error)))? {

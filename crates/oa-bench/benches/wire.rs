@@ -6,7 +6,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oa_wire::openai::{ChatCall, Profile};
+use oa_wire::Profile;
+use oa_wire::openai::{ChatCall, Endpoint};
 use oa_wire::{CompletionRequest, Event, JsonSchema, Message, RuntimeConfig, Tool, Tools};
 use serde_json::json;
 use std::{hint::black_box, time::Instant};
@@ -105,11 +106,16 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+fn endpoint() -> Endpoint {
+    Endpoint::new("http://localhost:8000", None).expect("a valid base URL")
+}
+
 fn encode(name: &'static str, request: CompletionRequest) -> Case {
+    let endpoint = endpoint();
     let profile = Profile::new("m");
-    let bytes = ChatCall::new(&profile, &request).map_or(0, |call| call.body().len());
+    let bytes = ChatCall::new(&endpoint, &profile, &request).map_or(0, |call| call.body().len());
     let run = move || {
-        black_box(ChatCall::new(&profile, &request).is_ok());
+        black_box(ChatCall::new(&endpoint, &profile, &request).is_ok());
     };
     Case { name, bytes, run: Box::new(run) }
 }
@@ -120,11 +126,11 @@ fn decode(name: &'static str, request: &CompletionRequest, body: String, stream:
     let mut headers = HeaderMap::new();
     let kind = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-    let profile = Profile::new("m").surface_invalid_tool_calls(true);
-    let call = ChatCall::new(&profile, request);
+    let profile = Profile::new("m").with_surface_invalid_tool_calls(true);
+    let call = ChatCall::new(&endpoint(), &profile, request);
     let run = move || {
         let Ok(call) = call.clone() else { return };
-        let mut decoder = call.on_response(StatusCode::OK, &headers);
+        let mut decoder = call.on_response(StatusCode::OK, &headers, None);
         // As a socket gives it.
         for from in (0..body.len()).step_by(16 * 1024) {
             decoder.push(body.slice(from..body.len().min(from + 16 * 1024)));

@@ -10,8 +10,8 @@ use crate::{
     trouble::{Asked, Trouble, is_cooldown},
 };
 use oa_wire::{
-    Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, RuntimeConfig, Tool, ToolChoice,
-    Tools, Usage, openai::Profile,
+    Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, Profile, RuntimeConfig, Tool,
+    ToolChoice, Tools, Usage,
 };
 use serde_json::json;
 use std::time::Duration;

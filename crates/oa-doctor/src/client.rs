@@ -5,8 +5,8 @@ use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body::Body;
 use oa_transport::{Diagnosis, HyperTransport, TransportError};
 use oa_wire::{
-    Category, CompletionRequest, Error, ErrorKind, Event, Response,
-    openai::{Catalogue, ChatCall, Endpoint, ErrorContext, Profile, Received, classify},
+    Category, CompletionRequest, Error, ErrorKind, Event, ModelList, Profile, Response,
+    openai::{ChatCall, Endpoint, ModelsCall},
 };
 use std::{
     future::poll_fn,
@@ -35,7 +35,7 @@ pub(crate) struct Page {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
-    uri: String,
+    endpoint: Endpoint,
 }
 
 /// An answer to a completion, and how it came.
@@ -78,9 +78,8 @@ impl Client {
     }
 
     /// The list of models.
-    pub(crate) async fn models(&self) -> Result<Catalogue, Error> {
-        let page = self.get("/v1/models").await.map_err(from_transport)?;
-        page.catalogue(self.endpoint.key())
+    pub(crate) async fn models(&self) -> Result<ModelList, Error> {
+        self.get("/v1/models").await.map_err(from_transport)?.models()
     }
 
     /// A completion, streamed if the request says so.
@@ -89,15 +88,12 @@ impl Client {
         profile: &Profile,
         request: &CompletionRequest,
     ) -> Result<Answer, Error> {
-        let call = ChatCall::new(profile, request)?;
+        let call = ChatCall::new(&self.endpoint, profile, request)?;
         let sent = Instant::now();
-        let response = self.send(call.http_request(&self.endpoint)).await.map_err(from_transport)?;
+        let response = self.send(call.http_request()).await.map_err(from_transport)?;
         let (head, body) = response.into_parts();
         let mut timing = Timing { head: sent.elapsed(), ..Timing::default() };
-        let mut decoder = call
-            .on_response(head.status, &head.headers)
-            .from_endpoint(&self.endpoint)
-            .received_at(SystemTime::now());
+        let mut decoder = call.on_response(head.status, &head.headers, SystemTime::now());
         let mut body = pin!(body);
         let mut frame_before: Option<Instant> = None;
         loop {
@@ -141,7 +137,7 @@ impl Client {
 
     async fn page(&self, path: &str, with_key: bool) -> Result<Page, TransportError> {
         let uri = format!("{}{path}", self.root);
-        let mut request = self.endpoint.models_request();
+        let mut request = ModelsCall::new(&self.endpoint).http_request();
         // The root is a valid URI and the paths are ours.
         *request.uri_mut() = uri.parse::<Uri>().unwrap_or_else(|_| self.endpoint.models_uri().clone());
         if !with_key {
@@ -160,7 +156,7 @@ impl Client {
                 break;
             }
         }
-        Ok(Page { status: head.status, headers: head.headers, body: bytes, uri })
+        Ok(Page { status: head.status, headers: head.headers, body: bytes, endpoint: self.endpoint.clone() })
     }
 
     async fn send(
@@ -175,15 +171,11 @@ impl Client {
 
 impl Page {
     /// The page as a list of models, or why it is none.
-    pub(crate) fn catalogue(&self, key: Option<&str>) -> Result<Catalogue, Error> {
-        if self.status.is_success() {
-            return Catalogue::parse(&self.body);
-        }
-        let mut received =
-            Received::new(ErrorContext::Http, self.status, &self.headers, &self.body, &self.uri);
-        received.now = Some(SystemTime::now());
-        received.key = key;
-        Err(classify(&received))
+    pub(crate) fn models(&self) -> Result<ModelList, Error> {
+        let call = ModelsCall::new(&self.endpoint);
+        let mut decoder = call.on_response(self.status, &self.headers, SystemTime::now());
+        decoder.push(self.body.clone().into());
+        decoder.finish()
     }
 
     /// The page as JSON, if it is a success.

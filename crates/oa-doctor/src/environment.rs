@@ -2,10 +2,7 @@
 
 use crate::{finding::Finding, proxy, redact::Secrets, text};
 use oa_provider::Environment;
-use oa_wire::{
-    Category,
-    openai::{ApiKey, CorrectedBaseUrl, Endpoint},
-};
+use oa_wire::{ApiKey, Category, CorrectedBaseUrl, openai::Endpoint};
 use std::collections::BTreeMap;
 
 /// All variables, as they were when they were read.

@@ -5,7 +5,7 @@ use crate::{
     finding::Finding,
     text,
 };
-use oa_wire::openai::Catalogue;
+use oa_wire::ModelList;
 
 /// A server as it declares itself.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ pub(crate) async fn ask(client: &Client, hello: &Page) -> (Finding, Identity) {
         declared.push(format!("/ says {}", text::one_line(title(&root), 60)));
     }
     let page = client.get("/v1/models").await.ok();
-    let catalogue = page.as_ref().and_then(|page| page.catalogue(None).ok());
+    let catalogue = page.as_ref().and_then(|page| page.models().ok());
     let owners = owners(catalogue.as_ref());
     if !owners.is_empty() {
         declared.push(format!("models owned by {}", text::list(&owners, 4)));
@@ -129,7 +129,7 @@ fn title(page: &str) -> &str {
     }
 }
 
-fn owners(catalogue: Option<&Catalogue>) -> Vec<String> {
+fn owners(catalogue: Option<&ModelList>) -> Vec<String> {
     let mut owners: Vec<String> = Vec::new();
     for owner in catalogue.iter().flat_map(|list| list.entries()).filter_map(|entry| entry.owned_by.as_ref())
     {

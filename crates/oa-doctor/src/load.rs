@@ -72,7 +72,7 @@ async fn health(client: &Client, trouble: &Trouble<'_>, path: &str, good: &str) 
 }
 
 fn sick(trouble: &Trouble<'_>, path: &str, page: &Page) -> Finding {
-    let Err(error) = page.catalogue(None) else { return Finding::ok(format!("{path} answers")) };
+    let Err(error) = page.models() else { return Finding::ok(format!("{path} answers")) };
     if error.category() == Category::ModelNotLoaded {
         return trouble.finding(&error, Asked::Models);
     }

@@ -6,12 +6,12 @@ use crate::{
     text,
     trouble::{Asked, Trouble},
 };
-use oa_wire::{Category, Error, openai::Catalogue};
+use oa_wire::{Category, Error, ModelList};
 
 /// What is known of the models.
 pub(crate) struct Models {
     /// The list, where there is one.
-    pub(crate) catalogue: Option<Catalogue>,
+    pub(crate) catalogue: Option<ModelList>,
     /// The model to ask for.
     pub(crate) model: Option<String>,
     /// The server refused the key: nothing else will work.
@@ -28,7 +28,7 @@ impl Models {
 pub(crate) fn judge(
     subject: &Subject,
     trouble: &Trouble<'_>,
-    listed: Result<Catalogue, Error>,
+    listed: Result<ModelList, Error>,
 ) -> (Finding, Models) {
     let catalogue = match listed {
         Ok(catalogue) => catalogue,
@@ -45,7 +45,7 @@ pub(crate) fn judge(
     (finding, Models { catalogue: Some(catalogue), model, refused: false })
 }
 
-fn named(subject: &Subject, catalogue: &Catalogue, model: &str) -> Finding {
+fn named(subject: &Subject, catalogue: &ModelList, model: &str) -> Finding {
     if let Some(entry) = catalogue.find(model) {
         let context = entry.max_model_len.map(|length| format!(", a context of {length} tokens"));
         let others = match catalogue.entries().len() {
@@ -67,13 +67,13 @@ fn named(subject: &Subject, catalogue: &Catalogue, model: &str) -> Finding {
 }
 
 /// The id that the message names first, which is the nearest.
-fn nearest<'a>(catalogue: &'a Catalogue, message: &str) -> Option<&'a str> {
+fn nearest<'a>(catalogue: &'a ModelList, message: &str) -> Option<&'a str> {
     let (_, named) = message.split_once("; it lists ")?.1.split_once(": ")?;
     let is_first = |id: &&str| named.strip_prefix(*id).is_some_and(|rest| rest.starts_with([',', '.']));
     catalogue.ids().filter(is_first).max_by_key(|id| id.len()).filter(|id| !id.ends_with('*'))
 }
 
-fn unnamed(subject: &Subject, catalogue: &Catalogue) -> (Finding, Option<String>) {
+fn unnamed(subject: &Subject, catalogue: &ModelList) -> (Finding, Option<String>) {
     let mut names: Vec<&str> = Vec::new();
     for id in catalogue.ids().filter(|id| !id.ends_with('*')) {
         if !names.contains(&id) {

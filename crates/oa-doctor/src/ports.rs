@@ -58,7 +58,7 @@ async fn ask(url: &str) -> Option<(String, bool)> {
     let transport = HyperTransport::builder().no_proxy().connect_timeout(PATIENCE).build().ok()?;
     let client = Client::new(transport, Endpoint::new(url, None).ok()?);
     let page = client.get("/v1/models").await.ok()?;
-    Some(match page.catalogue(None) {
+    Some(match page.models() {
         Ok(catalogue) => {
             let owner = catalogue.entries().iter().find_map(|entry| entry.owned_by.as_deref());
             let owner = owner.map(|owner| format!(" (owned by {})", text::one_line(owner, 40)));

@@ -6,7 +6,7 @@
 //! in one call; built by hand it is:
 //!
 //! ```
-//! # use oa_wire::{Completion, CompletionRequest, Error, openai::Profile};
+//! # use oa_wire::{Completion, CompletionRequest, Error, Profile};
 //! # use oa_middleware::*;
 //! # use std::time::Duration;
 //! # fn example<S>(profile: &Profile, provider: S)

@@ -1,7 +1,7 @@
 //! Token usage and durations as OpenTelemetry histograms.
 
 use crate::{CallObserver, Observe, Observer};
-use oa_wire::{CompletionRequest, Error, Response, Usage, openai::Profile};
+use oa_wire::{CompletionRequest, Error, Profile, Response, Usage};
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, Meter},
@@ -26,7 +26,7 @@ use tower_layer::Layer;
 ///
 /// ```
 /// use oa_middleware::MetricsLayer;
-/// use oa_wire::openai::Profile;
+/// use oa_wire::Profile;
 ///
 /// let meter = opentelemetry::global::meter("my-program");
 /// let layer = MetricsLayer::new(&Profile::new("my-model"), &meter);
@@ -52,7 +52,7 @@ impl MetricsLayer {
         let dimensions = [
             KeyValue::new("openarmature.gen_ai.operation", "chat"),
             KeyValue::new("gen_ai.request.model", profile.model().to_owned()),
-            KeyValue::new("gen_ai.system", profile.system().to_owned()),
+            KeyValue::new("gen_ai.system", profile.genai_system().to_owned()),
         ];
         let tokens_of = |kind: &'static str| {
             let [operation, model, system] = dimensions.clone();
@@ -153,7 +153,7 @@ mod tests {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
-        let profile = Profile::new("my-model").genai_system("vllm");
+        let profile = Profile::new("my-model").with_genai_system("vllm");
         let layer = MetricsLayer::new(&profile, &provider.meter("test"));
         if let Ok(answer) = layer.layer(Script::new([step])).oneshot(request()).await {
             drop(answer.into_response().await);

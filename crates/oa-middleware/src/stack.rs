@@ -4,7 +4,7 @@ use crate::{
     Collect, CollectLayer, Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, IdleTimeout,
     IdleTimeoutLayer, Retry, RetryLayer, RetryPolicy, Trace, TraceLayer,
 };
-use oa_wire::openai::Profile;
+use oa_wire::Profile;
 use std::time::Duration;
 use tower_layer::Layer;
 
@@ -29,7 +29,7 @@ use tower_layer::Layer;
 /// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error> + Clone,
 /// # {
 /// use oa_middleware::{RetryPolicy, Stack};
-/// use oa_wire::openai::Profile;
+/// use oa_wire::Profile;
 /// use std::time::Duration;
 ///
 /// let service = Stack::new(&Profile::new("my-model"))

@@ -2,8 +2,8 @@
 
 use oa_wire::{
     AssistantMessage, Completion, CompletionRequest, CompletionStream, Error, Event, EventSource,
-    FinishReason, JsonSchema, Message, Response, Usage,
-    openai::{ChatCall, Profile},
+    FinishReason, JsonSchema, Message, Profile, Response, Usage,
+    openai::{ChatCall, Endpoint},
 };
 use serde_json::json;
 use std::{
@@ -44,12 +44,13 @@ pub(crate) fn structured_failure(output: &str) -> Error {
 /// The same, with this finish reason.
 pub(crate) fn structured_failure_after(output: &str, finish_reason: &str) -> Error {
     let schema = JsonSchema::new(json!({"type": "object", "properties": {}})).unwrap();
-    let call = ChatCall::new(&Profile::new("m"), &request().with_response_schema(schema)).unwrap();
+    let endpoint = Endpoint::new("http://h", None).unwrap();
+    let call = ChatCall::new(&endpoint, &Profile::new("m"), &request().with_response_schema(schema)).unwrap();
     let body = json!({
         "choices": [{"message": {"content": output}, "finish_reason": finish_reason}],
         "usage": {"prompt_tokens": 20, "completion_tokens": 16, "total_tokens": 36},
     });
-    let mut answer = call.on_response("200".parse().unwrap(), &http::HeaderMap::default());
+    let mut answer = call.on_response("200".parse().unwrap(), &http::HeaderMap::default(), None);
     answer.push(body.to_string().into_bytes().into());
     answer.finish().unwrap_err()
 }

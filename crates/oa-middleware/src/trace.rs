@@ -3,7 +3,7 @@
 mod payload;
 
 use crate::{CallContext, CallObserver, Observe, Observer, RetryReason};
-use oa_wire::{Category, CompletionRequest, Error, FinishReason, Response, Usage, openai::Profile};
+use oa_wire::{Category, CompletionRequest, Error, FinishReason, Profile, Response, Usage};
 use std::sync::Arc;
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -57,9 +57,9 @@ use tracing::{Level, Span, field::Empty};
 ///
 /// ```
 /// use oa_middleware::TraceLayer;
-/// use oa_wire::openai::Profile;
+/// use oa_wire::Profile;
 ///
-/// let profile = Profile::new("my-model").genai_system("vllm");
+/// let profile = Profile::new("my-model").with_genai_system("vllm");
 /// let layer = TraceLayer::new(&profile).payload(true);
 /// ```
 #[derive(Clone, Debug)]
@@ -84,7 +84,7 @@ impl TraceLayer {
         Self {
             config: Arc::new(Config {
                 model: profile.model().to_owned(),
-                system: profile.system().to_owned(),
+                system: profile.genai_system().to_owned(),
                 spans: true,
                 payload: false,
                 gen_ai: true,

@@ -3,7 +3,7 @@
 
 use oa_middleware::TraceLayer;
 use oa_wire::{
-    Completion, CompletionRequest, CompletionStream, Error, Event, EventSource, Response, openai::Profile,
+    Completion, CompletionRequest, CompletionStream, Error, Event, EventSource, Profile, Response,
 };
 use std::{
     pin::Pin,

@@ -3,10 +3,7 @@
 use crate::{OpenAiProvider, Probe};
 use http::{HeaderName, HeaderValue};
 use oa_transport::HyperTransport;
-use oa_wire::{
-    Error,
-    openai::{ApiKey, Endpoint, Limits, Profile},
-};
+use oa_wire::{ApiKey, Error, Limits, Profile, openai::Endpoint};
 use std::{fmt, time::Duration};
 
 /// Settings of an [`OpenAiProvider`]. All but the base URL and the model have defaults.
@@ -69,26 +66,26 @@ impl<T> Builder<T> {
 
     /// Labels telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`, `ollama`, `litellm`.
     pub fn genai_system(mut self, system: impl Into<String>) -> Self {
-        self.profile = self.profile.genai_system(system);
+        self.profile = self.profile.with_genai_system(system);
         self
     }
 
     /// Asks for structured output by prompt, for servers that ignore or refuse `response_format`. Default: off.
     pub fn force_prompt_augmentation_fallback(mut self, on: bool) -> Self {
-        self.profile = self.profile.force_prompt_augmentation_fallback(on);
+        self.profile = self.profile.with_force_prompt_augmentation_fallback(on);
         self
     }
 
     /// Surfaces tool calls that do not hold up, with what is wrong with them, instead of failing the call.
     /// Default: off.
     pub fn surface_invalid_tool_calls(mut self, on: bool) -> Self {
-        self.profile = self.profile.surface_invalid_tool_calls(on);
+        self.profile = self.profile.with_surface_invalid_tool_calls(on);
         self
     }
 
     /// How much of an answer is read.
     pub fn limits(mut self, limits: Limits) -> Self {
-        self.profile = self.profile.limits(limits);
+        self.profile = self.profile.with_limits(limits);
         self
     }
 

@@ -7,10 +7,11 @@ use crate::{
     source::BodySource,
 };
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::Body;
 use oa_wire::{
-    Completion, CompletionRequest, CompletionStream, Error, Event, Response,
-    openai::{Catalogue, ChatCall, Endpoint, Profile, ResponseDecoder},
+    Completion, CompletionRequest, CompletionStream, Error, Event, ModelList, Profile, Response,
+    openai::{ChatCall, Endpoint, ResponseDecoder},
 };
 use std::{
     fmt,
@@ -92,7 +93,7 @@ impl<T: Transport> OpenAiProvider<T> {
     /// # Errors
     ///
     /// What the server says, or [`InvalidResponse`](oa_wire::Category::InvalidResponse) for what is no list.
-    pub async fn models(&self) -> Result<Catalogue, Error> {
+    pub async fn models(&self) -> Result<ModelList, Error> {
         readiness::models(self).await
     }
 
@@ -107,17 +108,13 @@ impl<T: Transport> OpenAiProvider<T> {
     }
 
     async fn exchange(&self, call: ChatCall) -> Result<(ResponseDecoder, <T as Transport>::Body), Error> {
-        let response = self.send(call.http_request(&self.shared.endpoint)).await?;
+        let response = self.send(call.http_request()).await?;
         let (head, body) = response.into_parts();
-        let mut decoder = call.on_response(head.status, &head.headers).from_endpoint(&self.shared.endpoint);
-        if !head.status.is_success() {
-            decoder = decoder.received_at(SystemTime::now());
-        }
-        Ok((decoder, body))
+        Ok((call.on_response(head.status, &head.headers, received_at(head.status)), body))
     }
 
     async fn whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
-        let call = ChatCall::new(&self.shared.profile, request)?;
+        let call = ChatCall::new(&self.shared.endpoint, &self.shared.profile, request)?;
         let started = Instant::now();
         self.read(call).await.map_err(|error| timed(error, started))
     }
@@ -140,7 +137,7 @@ impl<T: Transport> OpenAiProvider<T> {
     }
 
     async fn streamed(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
-        let call = ChatCall::new(&self.shared.profile, request)?;
+        let call = ChatCall::new(&self.shared.endpoint, &self.shared.profile, request)?;
         let started = Instant::now();
         let begun = async {
             let (decoder, body) = self.exchange(call).await?;
@@ -148,6 +145,11 @@ impl<T: Transport> OpenAiProvider<T> {
         };
         begun.await.map_err(|error| timed(error, started))
     }
+}
+
+/// The time of receipt, which only the delay of an error needs.
+pub(crate) fn received_at(status: StatusCode) -> Option<SystemTime> {
+    (!status.is_success()).then(SystemTime::now)
 }
 
 impl<T: Transport> Provider for OpenAiProvider<T> {

@@ -1,20 +1,16 @@
 //! Whether the next completion is expected to work, and waiting until it is.
 
-use crate::{OpenAiProvider, Provider, Transport, failure::from_transport};
+use crate::{OpenAiProvider, Provider, Transport, failure::from_transport, openai::received_at};
 use http_body::Body;
 use oa_wire::{
-    Category, CompletionRequest, Error, ErrorKind, Message, RuntimeConfig,
-    openai::{Catalogue, ErrorContext, Received, classify},
+    Category, CompletionRequest, Error, ErrorKind, Message, ModelList, RuntimeConfig, openai::ModelsCall,
 };
 use std::{
     future::{Future, poll_fn},
     pin::pin,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 use tokio::time::{Instant, sleep, timeout};
-
-/// The longest list of models that is read.
-const MAX_CATALOGUE: usize = 16 << 20;
 
 /// What [`ready`](Provider::ready) asks a server.
 ///
@@ -109,32 +105,20 @@ pub(crate) async fn ready<T: Transport>(provider: &OpenAiProvider<T>) -> Result<
     Ok(())
 }
 
-pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result<Catalogue, Error> {
+pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result<ModelList, Error> {
     within(provider.probe_timeout(), async {
-        let endpoint = provider.endpoint();
-        let response = provider.send(endpoint.models_request()).await?;
-        let (head, body) = response.into_parts();
+        let call = ModelsCall::new(provider.endpoint());
+        let (head, body) = provider.send(call.http_request()).await?.into_parts();
+        let mut decoder = call.on_response(head.status, &head.headers, received_at(head.status));
         let mut body = pin!(body);
-        let mut bytes = Vec::new();
-        while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-            let frame = frame.map_err(|error| from_transport(error.into()))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if bytes.len() + data.len() > MAX_CATALOGUE {
-                let text = format!("the list of models is longer than {MAX_CATALOGUE} bytes");
-                return Err(Error::invalid_response(text).with_kind(ErrorKind::TooLarge));
+        while !decoder.is_done() {
+            match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+                Some(Ok(frame)) => drop(frame.into_data().map(|bytes| decoder.push(bytes))),
+                Some(Err(error)) => return Err(decoder.abort(from_transport(error.into()))),
+                None => break,
             }
-            bytes.extend_from_slice(&data);
         }
-        if head.status.is_success() {
-            let status = head.status.as_u16();
-            return Catalogue::parse(&bytes)
-                .map_err(|error| endpoint.strike_secrets(error.with_status(status)));
-        }
-        let url = endpoint.models_uri().to_string();
-        let mut received = Received::new(ErrorContext::Http, head.status, &head.headers, &bytes, &url);
-        received.now = Some(SystemTime::now());
-        received.key = endpoint.key();
-        Err(endpoint.strike_secrets(classify(&received)))
+        decoder.finish()
     })
     .await
 }

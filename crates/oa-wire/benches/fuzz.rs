@@ -14,7 +14,8 @@ mod common;
 use bytes::Bytes;
 use common::{Random, Step, cut, exchange::Exchange, exchange::load, finish, singles, steps};
 use http::{HeaderMap, StatusCode};
-use oa_wire::openai::{ApiKey, Catalogue, ChatCall, Endpoint, Limits, Profile, ResponseDecoder};
+use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
+use oa_wire::{ApiKey, Limits, ModelList, Profile};
 use oa_wire::{CompletionRequest, JsonSchema, Message, RuntimeConfig, ToolArguments, sse};
 use std::{path::Path, time::Instant};
 
@@ -159,15 +160,20 @@ struct Seed {
 impl Seed {
     fn new(exchange: Exchange) -> Self {
         let request = exchange.request();
-        let small = Limits { body: 900, stream: sse::Limits { line: 250, event: 300, total: 1_500 } };
+        let small =
+            Limits::new().with_body(900).with_stream(sse::Limits { line: 250, event: 300, total: 1_500 });
         let schema = JsonSchema::from_text_in_order(SCHEMAS[0]).unwrap();
         let profile = Profile::new("m");
         let calls = [
-            ChatCall::new(&profile, &request),
-            ChatCall::new(&profile, &common::request(true)),
-            ChatCall::new(&profile.clone().surface_invalid_tool_calls(true), &request),
-            ChatCall::new(&profile, &request.clone().with_response_schema(schema)),
-            ChatCall::new(&profile.limits(small), &request),
+            ChatCall::new(&common::endpoint(), &profile, &request),
+            ChatCall::new(&common::endpoint(), &profile, &common::request(true)),
+            ChatCall::new(
+                &common::endpoint(),
+                &profile.clone().with_surface_invalid_tool_calls(true),
+                &request,
+            ),
+            ChatCall::new(&common::endpoint(), &profile, &request.clone().with_response_schema(schema)),
+            ChatCall::new(&common::endpoint(), &profile.with_limits(small), &request),
         ];
         Self { exchange, calls: calls.map(Result::unwrap).to_vec() }
     }
@@ -262,7 +268,7 @@ fn answer(random: &mut Random, chosen: &Seed, body: &Bytes) {
         2 => HeaderMap::new(),
         _ => chosen.exchange.headers.clone(),
     };
-    let decoder = || -> ResponseDecoder { call.clone().on_response(status, &headers) };
+    let decoder = || -> ResponseDecoder { call.clone().on_response(status, &headers, None) };
     let whole = steps(decoder(), [body.clone()]);
     let last = whole.iter().position(|step| matches!(step, Step::Done(_) | Step::Failed(_)));
     assert_eq!(last, Some(whole.len() - 1), "one end, and nothing after it: {whole:?}");
@@ -308,7 +314,7 @@ fn history(random: &mut Random) {
     let Ok(messages) = serde_json::from_str::<Vec<Message>>(&messages) else { return };
     let config: RuntimeConfig = serde_json::from_str(&config).unwrap_or_default();
     let request = CompletionRequest::new(messages).with_config(config).with_stream(random.below(2) == 0);
-    match ChatCall::new(&Profile::new("m"), &request) {
+    match ChatCall::new(&common::endpoint(), &Profile::new("m"), &request) {
         Ok(call) => drop(serde_json::from_slice::<serde_json::Value>(call.body()).expect("the body is JSON")),
         Err(error) => assert!(!error.message().is_empty()),
     }
@@ -328,7 +334,7 @@ fn url(random: &mut Random) {
 /// The parts that may be used by themselves.
 fn alone(random: &mut Random, chosen: &Seed) {
     let bytes = changed(random, chosen.exchange.body.to_vec(), HISTORY.as_bytes());
-    if let Ok(catalogue) = Catalogue::parse(&bytes) {
+    if let Ok(catalogue) = ModelList::parse(&bytes) {
         assert!(catalogue.ids().all(|id| catalogue.find(id).is_some()));
     }
     let arguments = ToolArguments::parse(&String::from_utf8_lossy(&bytes));

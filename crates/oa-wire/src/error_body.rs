@@ -30,32 +30,31 @@ use verdict::Verdict;
 
 pub(crate) use headers::request_id;
 pub(crate) use redact::{excerpt, redact_error};
-pub use verdict::ErrorContext;
+pub(crate) use verdict::ErrorContext;
 
 /// An error response as it was received.
 #[derive(Clone, Copy)]
-#[non_exhaustive]
-pub struct ErrorResponse<'a> {
+pub(crate) struct ErrorResponse<'a> {
     /// Where the body was found.
-    pub context: ErrorContext,
+    pub(crate) context: ErrorContext,
     /// The HTTP status of the response.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Its headers.
-    pub headers: &'a HeaderMap,
+    pub(crate) headers: &'a HeaderMap,
     /// The body, or the part of it that is the error: an envelope as JSON text, or any text.
-    pub body: &'a [u8],
+    pub(crate) body: &'a [u8],
     /// The URL that was called. User-info and query are left out of the error.
-    pub url: &'a str,
+    pub(crate) url: &'a str,
     /// The time of receipt, for a `Retry-After` that is a date when the response has no `Date` of its own.
-    pub now: Option<SystemTime>,
+    pub(crate) now: Option<SystemTime>,
     /// The API key that was sent, if one was: wherever the server echoes it, it is redacted. Without it only what
     /// looks like a key is.
-    pub key: Option<&'a str>,
+    pub(crate) key: Option<&'a str>,
 }
 
 impl<'a> ErrorResponse<'a> {
     /// A response with no time of receipt and no key.
-    pub fn new(
+    pub(crate) fn new(
         context: ErrorContext,
         status: StatusCode,
         headers: &'a HeaderMap,
@@ -80,7 +79,7 @@ impl fmt::Debug for ErrorResponse<'_> {
 /// gateways, and whatever answers with text or HTML in their place.
 ///
 /// Never fails: what cannot be read is judged by its status alone, and its start becomes the message.
-pub fn classify(response: &ErrorResponse<'_>) -> Error {
+pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
     let secrets = Secrets { key: response.key };
     let body = redact::redact(parse::parse(response.body), &secrets);
     let text = ErrorText::of(&body);

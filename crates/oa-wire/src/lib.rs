@@ -4,20 +4,20 @@
 //! another runtime, uses this crate alone:
 //!
 //! ```
-//! use oa_wire::openai::{ChatCall, Endpoint, Profile};
-//! use oa_wire::{CompletionRequest, Message};
+//! use oa_wire::openai::{ChatCall, Endpoint};
+//! use oa_wire::{CompletionRequest, Message, Profile};
 //!
 //! let endpoint = Endpoint::new("http://localhost:8000", None)?;
 //! let profile = Profile::new("my-model");
 //! let request = CompletionRequest::new([Message::user("Hello!")]);
 //!
 //! // Validates and encodes; nothing was sent.
-//! let call = ChatCall::new(&profile, &request)?;
-//! let http: http::Request<bytes::Bytes> = call.http_request(&endpoint);
+//! let call = ChatCall::new(&endpoint, &profile, &request)?;
+//! let http: http::Request<bytes::Bytes> = call.http_request();
 //! assert_eq!(http.uri(), "http://localhost:8000/v1/chat/completions");
 //!
 //! // Send it as you like, then hand over what comes back, in any split.
-//! let mut answer = call.on_response(http::StatusCode::OK, &http::HeaderMap::new());
+//! let mut answer = call.on_response(http::StatusCode::OK, &http::HeaderMap::new(), None);
 //! answer.push(bytes::Bytes::from_static(br#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop"}]}"#));
 //! let response = answer.finish()?;
 //! assert_eq!(response.text(), "Hi!");
@@ -28,23 +28,33 @@
 //! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into bytes
 //! and back. [`sse`] is the event-stream decoder, usable by itself.
 
+mod api_key;
+mod base_url;
 mod completion;
 mod config;
 mod error;
 mod error_body;
 mod event;
 mod json;
+mod limits;
 mod message;
+mod models;
+mod models_decoder;
 pub mod openai;
+mod profile;
 mod request;
 mod response;
+mod response_head;
 mod schema;
+mod server;
 pub mod sse;
 mod text;
 mod tool;
 mod validate;
 mod value_check;
 
+pub use api_key::ApiKey;
+pub use base_url::CorrectedBaseUrl;
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
 pub use error::{
@@ -52,10 +62,14 @@ pub use error::{
     RetryAfter, RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
 };
 pub use event::{Event, TextDelta, ToolCallDelta};
+pub use limits::Limits;
 pub use message::{
     AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message,
     ToolArguments, ToolCall, UserBlock, UserContent,
 };
+pub use models::{Model, ModelList};
+pub use models_decoder::ModelsDecoder;
+pub use profile::Profile;
 pub use request::CompletionRequest;
 pub use response::{FinishReason, Raw, Response, Usage};
 pub use schema::{JsonSchema, SchemaViolation};

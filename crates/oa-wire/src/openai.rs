@@ -1,6 +1,5 @@
-//! The OpenAI Chat Completions mapping: one file per question.
+//! The OpenAI Chat Completions mapping.
 
-mod base_url;
 mod call;
 mod decode;
 mod encode;
@@ -10,8 +9,6 @@ mod models;
 mod stream;
 mod tool_calls;
 
-pub use crate::error_body::{ErrorContext, ErrorResponse as Received, classify};
-pub use base_url::CorrectedBaseUrl;
 pub use call::{ChatCall, ResponseDecoder};
-pub use endpoint::{ApiKey, Endpoint, Limits, Profile};
-pub use models::{Catalogue, ModelEntry};
+pub use endpoint::Endpoint;
+pub use models::ModelsCall;

@@ -14,7 +14,7 @@ use common::{
     reading::{Call, Reading},
     render_error, seed, singles, steps,
 };
-use oa_wire::openai::Catalogue;
+use oa_wire::ModelList;
 use oa_wire::{Category, CompletionRequest, Error, Response, Usage};
 use serde_json::{Value, json};
 use std::{
@@ -227,8 +227,9 @@ fn split(exchange: &Exchange, seed: u64) {
     let request = exchange.request();
     let call = exchange.caller(&request);
     let body = &exchange.body;
-    let decode =
-        |pieces: Vec<Bytes>| steps(call.clone().on_response(exchange.status, &exchange.headers), pieces);
+    let decode = |pieces: Vec<Bytes>| {
+        steps(call.clone().on_response(exchange.status, &exchange.headers, None), pieces)
+    };
     let whole = decode(vec![body.clone()]);
     let length = body.len();
     if length <= EVERY_CUT {
@@ -354,7 +355,7 @@ fn every_list_of_models_names_its_models() {
         let want: Vec<_> =
             body["data"].as_array().unwrap().iter().map(|entry| entry["id"].as_str().unwrap()).collect();
         let catalogue =
-            Catalogue::parse(&exchange.body).unwrap_or_else(|error| panic!("{}: {error}", exchange.name));
+            ModelList::parse(&exchange.body).unwrap_or_else(|error| panic!("{}: {error}", exchange.name));
         assert_eq!(catalogue.ids().collect::<Vec<_>>(), want, "{}", exchange.name);
         let not_loaded: Vec<_> = exchange.expect["not_loaded"].as_array().into_iter().flatten().collect();
         for id in want {

@@ -6,16 +6,19 @@ mod common;
 use bytes::Bytes;
 use common::{Step, call, cut, drain, finish, request, singles, steps, stream, typed, unary};
 use http::{HeaderMap, StatusCode};
-use oa_wire::openai::{Catalogue, ChatCall, Limits, Profile, ResponseDecoder};
+use oa_wire::openai::{ChatCall, ResponseDecoder};
 use oa_wire::{BODY_LIMIT, Category, Error, ErrorKind, Event, sse};
+use oa_wire::{Limits, ModelList, Profile};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const SMALL: Limits = Limits { body: 300, stream: sse::Limits { line: 120, event: 120, total: 400 } };
+fn small() -> Limits {
+    Limits::new().with_body(300).with_stream(sse::Limits { line: 120, event: 120, total: 400 })
+}
 
 fn limited(status: StatusCode, headers: &HeaderMap) -> ResponseDecoder {
-    let profile = Profile::new("m").limits(SMALL);
-    ChatCall::new(&profile, &request(true)).unwrap().on_response(status, headers)
+    let profile = Profile::new("m").with_limits(small());
+    ChatCall::new(&common::endpoint(), &profile, &request(true)).unwrap().on_response(status, headers, None)
 }
 
 /// Pieces of answers, good and bad, and bytes of no sense.
@@ -98,7 +101,7 @@ proptest! {
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
     ) {
         let body = Bytes::from(body);
-        let decoder = || call(asked_for_a_stream).on_response(status, &headers);
+        let decoder = || call(asked_for_a_stream).on_response(status, &headers, None);
         let whole = steps(decoder(), [body.clone()]);
         prop_assert_eq!(whole.iter().position(is_last), Some(whole.len() - 1), "{:?}", whole);
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
@@ -125,7 +128,7 @@ proptest! {
             _ => 0,
         }).sum();
         // What is not UTF-8 grows to three bytes when it is replaced.
-        prop_assert!(read <= 3 * (SMALL.body + 400).max(size), "{}", read);
+        prop_assert!(read <= 3 * (small().body + 400).max(size), "{}", read);
     }
 
     #[test]
@@ -135,7 +138,7 @@ proptest! {
         calls in prop::collection::vec((0..6u8, any::<prop::sample::Index>()), 0..24),
     ) {
         let body = Bytes::from(body);
-        let mut decoder = call(true).on_response(StatusCode::OK, &headers);
+        let mut decoder = call(true).on_response(StatusCode::OK, &headers, None);
         let mut was_done = false;
         let mut ends = 0;
         for (which, at) in calls {
@@ -158,7 +161,7 @@ proptest! {
 
     #[test]
     fn any_list_of_models_that_is_read_can_be_asked_for_each_of_its_models(list in models()) {
-        if let Ok(catalogue) = Catalogue::parse(&list) {
+        if let Ok(catalogue) = ModelList::parse(&list) {
             let ids: Vec<&str> = catalogue.ids().collect();
             prop_assert_eq!(ids.len(), catalogue.entries().len());
             for id in ids {
@@ -234,7 +237,7 @@ fn an_endless_success_is_refused_as_soon_as_its_limit_is_passed() {
     for (name, headers, start, again) in cases {
         let mut decoder = limited(StatusCode::OK, headers);
         let (pushed, error) = flood(&mut decoder, start, again);
-        let limit = SMALL.body.max(SMALL.stream.total as usize) + start.len().max(again.len());
+        let limit = small().body.max(small().stream.total as usize) + start.len().max(again.len());
         assert!(pushed <= limit, "{name}: {pushed} bytes were read");
         let error = error.unwrap_or_else(|| panic!("{name}: no error"));
         assert_eq!(

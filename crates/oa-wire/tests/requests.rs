@@ -6,7 +6,8 @@
 //! serde_json/preserve_order,serde_json/arbitrary_precision`.
 #![allow(clippy::unwrap_used)]
 
-use oa_wire::openai::{ChatCall, Profile};
+use oa_wire::Profile;
+use oa_wire::openai::{ChatCall, Endpoint};
 use oa_wire::{
     AssistantBlock, AssistantContent, AssistantMessage, Category, CompletionRequest, Image, ImageDetail,
     JsonSchema, Message, RuntimeConfig, Tool, ToolCall, ToolChoice, Tools, UserBlock,
@@ -15,6 +16,10 @@ use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt};
+
+fn endpoint() -> Endpoint {
+    Endpoint::new("http://localhost:8000", None).unwrap()
+}
 
 /// A value whose maps can be built in two orders.
 #[derive(Clone, Debug)]
@@ -231,8 +236,8 @@ impl Parts {
     }
 
     fn body(&self, backwards: bool) -> Vec<u8> {
-        let profile = Profile::new("a \"model\"").force_prompt_augmentation_fallback(self.fallback);
-        ChatCall::new(&profile, &self.request(backwards)).unwrap().body().to_vec()
+        let profile = Profile::new("a \"model\"").with_force_prompt_augmentation_fallback(self.fallback);
+        ChatCall::new(&endpoint(), &profile, &self.request(backwards)).unwrap().body().to_vec()
     }
 
     /// The members that the body must have, and no other.
@@ -394,12 +399,12 @@ proptest! {
         same in any::<bool>(),
     ) {
         let mut request = parts.request(false);
-        let profile = Profile::new("m").force_prompt_augmentation_fallback(parts.fallback);
-        let plain = ChatCall::new(&profile, &request).unwrap();
+        let profile = Profile::new("m").with_force_prompt_augmentation_fallback(parts.fallback);
+        let plain = ChatCall::new(&endpoint(), &profile, &request).unwrap();
         let body: Value = serde_json::from_slice(plain.body()).unwrap();
         let said = body.get(name).filter(|_| same);
         request.config.extras.insert(name.to_owned(), said.cloned().unwrap_or_else(|| value.build(false)));
-        match ChatCall::new(&profile, &request) {
+        match ChatCall::new(&endpoint(), &profile, &request) {
             Ok(call) if said.is_some() => prop_assert_eq!(call.body(), plain.body()),
             Ok(call) => {
                 let unique = serde_json::from_slice::<Unique>(call.body());

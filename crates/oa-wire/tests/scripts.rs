@@ -13,7 +13,8 @@ use oa_sim::{
     Piece,
     scripts::{self, Expected, Script, endings, errors, fields, framing, tool_calls},
 };
-use oa_wire::openai::{ChatCall, Profile, ResponseDecoder};
+use oa_wire::Profile;
+use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
 use oa_wire::{
     AssistantMessage, Category, CompletionRequest, Error, Event, FinishReason, Message, Response, Tool, Tools,
 };
@@ -36,14 +37,15 @@ fn call() -> ChatCall {
     let request = CompletionRequest::new([Message::user("hi")])
         .with_tools(Tools::new(tools).unwrap())
         .with_stream(true);
-    ChatCall::new(&Profile::new("oa-sim"), &request).unwrap()
+    let endpoint = Endpoint::new("http://localhost:8000", None).unwrap();
+    ChatCall::new(&endpoint, &Profile::new("oa-sim"), &request).unwrap()
 }
 
 /// The outcome of a script's body in these pieces.
 fn outcome(script: &Script, pieces: Vec<Bytes>) -> Result<Response, Error> {
     let is_page = script.answer.body_bytes().starts_with(b"<");
     let headers = typed(if is_page { "text/html" } else { "text/event-stream; charset=utf-8" });
-    let mut decoder = call().on_response(StatusCode::OK, &headers);
+    let mut decoder = call().on_response(StatusCode::OK, &headers, None);
     for piece in pieces {
         decoder.push(piece);
         while let Some(event) = decoder.poll_event() {

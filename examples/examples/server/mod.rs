@@ -7,7 +7,7 @@
 
 use oa_provider::{Environment, OpenAiProvider};
 use oa_sim::Sim;
-use oa_wire::openai::ApiKey;
+use oa_wire::ApiKey;
 use std::error::Error;
 
 /// A provider of `OA_BASE_URL`, `OA_MODEL` and `OA_API_KEY`, or of a simulator, which ends when dropped.

@@ -1,7 +1,7 @@
 //! `oa models`: what the server lists.
 
 use crate::{failure::Failure, process, screen::Screen, server::ServerArgs};
-use oa_wire::openai::{Catalogue, ModelEntry};
+use oa_wire::{Model, ModelList};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -41,7 +41,7 @@ struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    fn of(entry: &'a ModelEntry) -> Self {
+    fn of(entry: &'a Model) -> Self {
         Self {
             id: &entry.id,
             aliases: &entry.aliases,
@@ -52,7 +52,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn table(catalogue: &Catalogue) -> String {
+fn table(catalogue: &ModelList) -> String {
     let cell = |text: Option<&str>| match text {
         // A line break in an id would make two rows of one.
         Some(text) if !text.trim().is_empty() => text.replace(char::is_control, "?"),
@@ -83,7 +83,7 @@ mod tests {
     fn the_columns_line_up() {
         let body = br#"{"data":[{"id":"a","owned_by":"vllm","max_model_len":40960},
             {"id":"longer\nid","status":"loading"}]}"#;
-        let text = table(&Catalogue::parse(body).unwrap());
+        let text = table(&ModelList::parse(body).unwrap());
         let want = "\
 ID         STATUS   CONTEXT  OWNER
 a          -          40960  vllm

@@ -102,7 +102,7 @@ impl Visit for Fields<'_> {
 }
 
 fn layer() -> TraceLayer {
-    TraceLayer::new(&Profile::new("my-model").genai_system("vllm"))
+    TraceLayer::new(&Profile::new("my-model").with_genai_system("vllm"))
 }
 
 /// The one span of a call that is made and read to its end.

@@ -2,8 +2,7 @@
 
 use oa_middleware::{Stack, TraceLayer};
 use oa_wire::{
-    Category, Completion, CompletionRequest, Error, FinishReason, Message, Response, RuntimeConfig,
-    openai::Profile,
+    Category, Completion, CompletionRequest, Error, FinishReason, Message, Profile, Response, RuntimeConfig,
 };
 use opentelemetry::{
     Array, Value,

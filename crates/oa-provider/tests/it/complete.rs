@@ -2,7 +2,7 @@
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::{Answer, Piece, Sim, scripts};
-use oa_wire::openai::Limits;
+use oa_wire::Limits;
 use oa_wire::{
     Category, CompletionRequest, ErrorKind, FinishReason, JsonSchema, Message, RuntimeConfig, ToolChoice,
 };
@@ -280,10 +280,8 @@ async fn a_body_over_the_limit_is_refused_before_it_is_read_to_its_end() {
     let sim =
         Sim::builder().script([Answer::pieces(200, "application/json", frames).chunked()]).start().await;
     let sim = sim.unwrap();
-    let provider = OpenAiProvider::builder(sim.base_url(), "m")
-        .limits(Limits { body: 1000, ..Limits::default() })
-        .build()
-        .unwrap();
+    let provider =
+        OpenAiProvider::builder(sim.base_url(), "m").limits(Limits::new().with_body(1000)).build().unwrap();
     let error = soon(provider.complete(&hello())).await.unwrap_err();
     assert_eq!((error.category(), error.kind()), (Category::InvalidResponse, Some(ErrorKind::TooLarge)));
     soon(sim.closed_by_client()).await;

@@ -18,7 +18,8 @@ fn a_malformed_key_is_an_error_and_never_shown() {
 #[test]
 fn white_space_around_a_key_is_cut_off() {
     let provider = OpenAiProvider::builder("http://h", "m").api_key(" sk-1\n").build().unwrap();
-    assert_eq!(provider.endpoint().key(), Some("sk-1"));
+    let request = oa_wire::openai::ModelsCall::new(provider.endpoint()).http_request();
+    assert_eq!(request.headers()[http::header::AUTHORIZATION], "Bearer sk-1");
 }
 
 #[test]
@@ -74,5 +75,5 @@ fn a_transport_is_needed_to_build_over_one() {
 fn a_provider_says_what_it_is_bound_to() {
     let provider = OpenAiProvider::builder("http://h/p/", "m").genai_system("vllm").build().unwrap();
     assert_eq!((provider.model(), provider.endpoint().base_url()), ("m", "http://h/p"));
-    assert_eq!(provider.profile().system(), "vllm");
+    assert_eq!(provider.profile().genai_system(), "vllm");
 }

@@ -2,7 +2,7 @@
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::{Answer, Gate, Piece, Sim};
-use oa_wire::openai::Limits;
+use oa_wire::Limits;
 use oa_wire::{Category, CompletionStream, Error, ErrorKind, Event, FinishReason, sse};
 use serde_json::json;
 
@@ -101,7 +101,7 @@ async fn an_error_frame() {
 #[tokio::test]
 async fn an_event_over_the_limit() {
     let stream = sse::Limits { event: 2000, ..sse::Limits::default() };
-    let limits = Limits { stream, ..Limits::default() };
+    let limits = Limits::new().with_stream(stream);
     let error = broken_by([Piece::from(text(&"x".repeat(3000))), Piece::Stall], limits).await;
     assert_eq!((error.category(), error.kind()), (Category::InvalidResponse, Some(ErrorKind::TooLarge)));
     assert_kept(&error);
@@ -110,7 +110,7 @@ async fn an_event_over_the_limit() {
 #[tokio::test]
 async fn a_stream_over_the_limit() {
     let total = begun().len() as u64 + 100;
-    let limits = Limits { stream: sse::Limits { total, ..sse::Limits::default() }, ..Limits::default() };
+    let limits = Limits::new().with_stream(sse::Limits { total, ..sse::Limits::default() });
     let error = broken_by([Piece::from(": x\n\n".repeat(100)), Piece::Stall], limits).await;
     assert_eq!((error.category(), error.kind()), (Category::InvalidResponse, Some(ErrorKind::TooLarge)));
     assert_kept(&error);
@@ -137,7 +137,7 @@ async fn a_limit_that_is_broken_closes_the_connection() {
     let pieces = [Piece::from(text("a")), Piece::from(text(&"x".repeat(3000))), Piece::Stall];
     let sim = Sim::builder().script([Answer::stream(pieces)]).start().await.unwrap();
     let provider = OpenAiProvider::builder(sim.base_url(), "m")
-        .limits(Limits { stream, ..Limits::default() })
+        .limits(Limits::new().with_stream(stream))
         .build()
         .unwrap();
     let error = soon(provider.complete(&hello().with_stream(true))).await.unwrap_err();

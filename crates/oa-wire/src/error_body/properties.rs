@@ -97,6 +97,6 @@ proptest! {
             prop_assert!(wait.delay.as_secs() <= 24 * 60 * 60);
         }
         is_error_envelope(&body);
-        drop(crate::openai::Catalogue::parse(&body));
+        drop(crate::ModelList::parse(&body));
     }
 }

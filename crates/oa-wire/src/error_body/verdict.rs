@@ -6,8 +6,7 @@ use http::StatusCode;
 
 /// Where an error body was found, which decides what it is when it names nothing itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorContext {
+pub(crate) enum ErrorContext {
     /// The whole body of a response whose status says that it failed.
     Http,
     /// The whole body of a success. Without a code or type that says more it is

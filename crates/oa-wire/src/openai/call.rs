@@ -3,18 +3,16 @@
 use super::{
     decode::{Asked, Body, Parts, read_body, start_of},
     encode::encode,
-    endpoint::{Endpoint, Limits, Profile},
+    endpoint::Endpoint,
     stream::{ChatStream, Failure},
 };
 use crate::{
-    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Raw,
-    Response, TextDelta,
-    error_body::{ErrorContext, ErrorResponse, classify, request_id},
-    text::lossy,
-    validate::validate,
+    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Limits,
+    Profile, Raw, Response, TextDelta, error_body::ErrorContext, response_head::ResponseHead, server::Route,
+    text::lossy, validate::validate,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::{collections::VecDeque, time::SystemTime};
 
 /// The most of an error's body that is read. What matters stands at its start.
@@ -22,7 +20,9 @@ const ERROR_BODY: usize = 1 << 20;
 
 /// A validated and encoded request. Nothing was sent.
 #[derive(Clone, Debug)]
+#[must_use = "a call does nothing until its request is sent"]
 pub struct ChatCall {
+    endpoint: Endpoint,
     body: Bytes,
     stream: bool,
     asked: Asked,
@@ -30,58 +30,57 @@ pub struct ChatCall {
 }
 
 impl ChatCall {
-    /// Validates and encodes a request.
+    /// Validates and encodes a request to this endpoint.
     ///
     /// # Errors
     ///
     /// [`InvalidRequest`](crate::Category::InvalidRequest), naming the place.
-    pub fn new(profile: &Profile, request: &CompletionRequest) -> Result<Self, Error> {
+    pub fn new(endpoint: &Endpoint, profile: &Profile, request: &CompletionRequest) -> Result<Self, Error> {
         validate(request)?;
         let body = encode(profile, request)?;
         let asked = Asked {
             tools: request.tools.clone(),
             schema: request.response_schema.clone(),
-            surface: profile.surfaces_invalid_tool_calls(),
+            surface: profile.surface_invalid_tool_calls(),
         };
-        Ok(Self { body: body.into(), stream: request.stream, asked, limits: profile.reading() })
+        Ok(Self {
+            endpoint: endpoint.clone(),
+            body: body.into(),
+            stream: request.stream,
+            asked,
+            limits: profile.limits(),
+        })
     }
 
-    /// The request's body.
+    /// The request's body. Equal requests have equal bodies, byte for byte.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
 
     /// The request, ready to be sent.
-    pub fn http_request(&self, endpoint: &Endpoint) -> http::Request<Bytes> {
-        let mut request = http::Request::new(self.body.clone());
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = endpoint.chat_uri().clone();
-        *request.headers_mut() = endpoint.headers(self.stream).clone();
-        request
+    pub fn http_request(&self) -> http::Request<Bytes> {
+        self.endpoint.server().chat_request(self.body.clone(), self.stream)
     }
 
-    /// A decoder for the response with this status and these headers. Hand it the body.
-    pub fn on_response(self, status: StatusCode, headers: &HeaderMap) -> ResponseDecoder {
-        let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(|value| {
-            value.as_bytes().get(..17).is_some_and(|start| start.eq_ignore_ascii_case(b"text/event-stream"))
-        });
+    /// A decoder for the response with this status and these headers. `received_at` is when the response came, for a
+    /// `Retry-After` that is a date; without it the response's own `Date` is used.
+    pub fn on_response(
+        self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        received_at: impl Into<Option<SystemTime>>,
+    ) -> ResponseDecoder {
+        let origin = Some((self.endpoint.server().clone(), Route::Chat));
+        let head = ResponseHead::new(origin, status, headers, received_at.into());
+        let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream_type);
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let limits = self.limits;
         let state = if status.is_success() {
-            let expected = length.unwrap_or(0).min(limits.body);
+            let expected = length.unwrap_or(0).min(self.limits.body);
             State::Undecided { is_stream, head: Buffer::new(expected), is_blank: true }
         } else {
             State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
         };
-        ResponseDecoder {
-            asked: self.asked,
-            limits,
-            status,
-            request_id: request_id(headers),
-            endpoint: None,
-            now: None,
-            state,
-        }
+        ResponseDecoder { asked: self.asked, limits: self.limits, head, state }
     }
 }
 
@@ -94,10 +93,7 @@ impl ChatCall {
 pub struct ResponseDecoder {
     asked: Asked,
     limits: Limits,
-    status: StatusCode,
-    request_id: Option<String>,
-    endpoint: Option<Endpoint>,
-    now: Option<SystemTime>,
+    head: ResponseHead,
     state: State,
 }
 
@@ -116,20 +112,6 @@ enum State {
 }
 
 impl ResponseDecoder {
-    /// Says where the request went, so that errors can: which URL was called, and that the key is cut out of what
-    /// servers echo.
-    pub fn from_endpoint(mut self, endpoint: &Endpoint) -> Self {
-        self.endpoint = Some(endpoint.clone());
-        self
-    }
-
-    /// Says when the response came, for a `Retry-After` that is a date. Without it, the response's own `Date` header
-    /// is used.
-    pub fn received_at(mut self, now: SystemTime) -> Self {
-        self.now = Some(now);
-        self
-    }
-
     /// Adds a piece of the body. Ask for its events before the next.
     #[inline]
     pub fn push(&mut self, bytes: Bytes) {
@@ -207,7 +189,7 @@ impl ResponseDecoder {
             State::Whole(body) | State::Refused { body, .. } => body.as_slice(),
             _ => &[],
         };
-        let cause = self.found(cause, body);
+        let cause = self.head.with_context(cause, body);
         let error = match &self.state {
             State::Stream(stream) if stream.has_begun() => cause.with_partial(stream.snapshot(&self.asked)),
             _ => cause,
@@ -241,7 +223,7 @@ impl ResponseDecoder {
         head.push(bytes);
         match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
             Some(true) => {
-                let mut stream = ChatStream::new(self.limits.stream, self.request_id.clone());
+                let mut stream = ChatStream::new(self.limits.stream, self.head.request_id().cloned());
                 stream.push(std::mem::take(head).into_bytes());
                 self.state = State::Stream(Box::new(stream));
             }
@@ -257,7 +239,7 @@ impl ResponseDecoder {
             State::Undecided { head, .. } => self.read(&head.into_bytes()),
             State::Whole(body) => self.read(&body.into_bytes()),
             State::Refused { body, headers } => {
-                Err(self.classify(ErrorContext::Http, &headers, &body.into_bytes()))
+                Err(self.head.read_error(ErrorContext::Http, &headers, &body.into_bytes()))
             }
             State::Stream(_) | State::Ended(_) => {
                 Err(Error::invalid_response("the answer was read to its end before"))
@@ -270,12 +252,12 @@ impl ResponseDecoder {
         let mut parts = Parts::default();
         let wrong = match read_body(&text, &mut parts) {
             Ok(Body::Completion) => {
-                parts.request_id.clone_from(&self.request_id);
+                parts.request_id = self.head.request_id().cloned();
                 let kept = Raw::from(body.clone());
-                return parts.respond(&self.asked, kept).map_err(|error| self.found(error, body));
+                return parts.respond(&self.asked, kept).map_err(|error| self.head.with_context(error, body));
             }
             Ok(Body::ErrorEnvelope) => {
-                return Err(self.classify(ErrorContext::SuccessBody, &HeaderMap::new(), body));
+                return Err(self.head.read_error(ErrorContext::SuccessBody, &HeaderMap::new(), body));
             }
             Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
@@ -283,7 +265,7 @@ impl ResponseDecoder {
         };
         let start = start_of(&text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
-        Err(self.found(Error::invalid_response(message), body))
+        Err(self.head.with_context(Error::invalid_response(message), body))
     }
 
     fn failed(&mut self, failure: Failure) -> Error {
@@ -292,9 +274,9 @@ impl ResponseDecoder {
             _ => None,
         };
         let error = match failure {
-            Failure::Final(error) => return self.found(error, &[]),
-            Failure::Frame(data) => self.classify(ErrorContext::Stream, &HeaderMap::new(), &data),
-            Failure::Error(error) => self.found(error, &[]),
+            Failure::Final(error) => return self.head.with_context(error, &[]),
+            Failure::Frame(data) => self.head.read_error(ErrorContext::Stream, &HeaderMap::new(), &data),
+            Failure::Error(error) => self.head.with_context(error, &[]),
         };
         self.state = State::Ended(VecDeque::new());
         match partial {
@@ -303,37 +285,17 @@ impl ResponseDecoder {
         }
     }
 
-    fn classify(&self, context: ErrorContext, headers: &HeaderMap, body: &[u8]) -> Error {
-        let url = self.endpoint.as_ref().map(|endpoint| endpoint.chat_uri().to_string());
-        let mut received =
-            ErrorResponse::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
-        received.now = self.now;
-        received.key = self.endpoint.as_ref().and_then(Endpoint::key);
-        let error = self.struck(classify(&received));
-        match &self.request_id {
-            Some(id) if error.request_id().is_none() => error.with_request_id(Some(id.clone())),
-            _ => error,
-        }
-    }
-
-    fn found(&self, error: Error, body: &[u8]) -> Error {
-        let error = error.with_status(self.status.as_u16()).with_request_id(self.request_id.clone());
-        let error = if body.is_empty() { error } else { error.with_body(body) };
-        self.struck(error)
-    }
-
-    fn struck(&self, error: Error) -> Error {
-        match &self.endpoint {
-            Some(endpoint) => endpoint.strike_secrets(error),
-            None => error,
-        }
-    }
-
     fn fail_too_large(&mut self) {
         let text = format!("the body is longer than the limit of {} bytes", self.limits.body);
-        let error = self.found(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]);
+        let error = self.head.with_context(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]);
         self.state = State::Ended(VecDeque::from([Err(error)]));
     }
+}
+
+fn is_event_stream_type(value: &HeaderValue) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    let start = value.as_bytes().get(..EVENT_STREAM.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
 }
 
 /// Whether a body that starts like this is an event stream; none when more is needed to tell.

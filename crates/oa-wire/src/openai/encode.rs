@@ -1,9 +1,9 @@
 //! Request to bytes: written straight to the body, the same bytes for equal inputs.
 
-use super::{endpoint::Profile, fallback};
+use super::fallback;
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
-    RuntimeConfig, Tool, ToolChoice, UserBlock, UserContent,
+    Profile, RuntimeConfig, Tool, ToolChoice, UserBlock, UserContent,
     json::{equal, push_sorted, push_text},
 };
 use serde_json::Value;
@@ -15,7 +15,11 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     body.member("model", |out| push_text(out, profile.model()));
     let schema = request.response_schema.as_ref();
     body.member("messages", |out| {
-        push_messages(out, request.messages(), schema.filter(|_| profile.uses_fallback()));
+        push_messages(
+            out,
+            request.messages(),
+            schema.filter(|_| profile.force_prompt_augmentation_fallback()),
+        );
     });
     if !request.tools.is_empty() {
         body.member("tools", |out| push_list(out, request.tools.as_slice(), push_tool));
@@ -23,7 +27,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     if let Some(choice) = &request.tool_choice {
         body.member("tool_choice", |out| push_tool_choice(out, choice));
     }
-    if let Some(schema) = schema.filter(|_| !profile.uses_fallback()) {
+    if let Some(schema) = schema.filter(|_| !profile.force_prompt_augmentation_fallback()) {
         body.member("response_format", |out| push_response_format(out, schema));
     }
     if request.stream {
@@ -380,7 +384,7 @@ mod tests {
     #[test]
     fn the_fallback_extends_or_adds_a_system_message() {
         let schema = JsonSchema::new(json!({"type": "object"})).unwrap();
-        let profile = Profile::new("m").force_prompt_augmentation_fallback(true);
+        let profile = Profile::new("m").with_force_prompt_augmentation_fallback(true);
         let request = CompletionRequest::new([Message::user("a")]).with_response_schema(schema.clone());
         let added = body(&profile, &request).unwrap();
         assert_eq!(added["messages"].as_array().unwrap().len(), 2);
@@ -435,7 +439,7 @@ mod tests {
         let schema = JsonSchema::new(json!({"type": "object"})).unwrap();
         let request = hi(RuntimeConfig::new().extra("response_format", json!({"type": "json_object"})));
         assert!(body(&Profile::new("m"), &request.clone().with_response_schema(schema.clone())).is_err());
-        let fallback = Profile::new("m").force_prompt_augmentation_fallback(true);
+        let fallback = Profile::new("m").with_force_prompt_augmentation_fallback(true);
         assert!(body(&fallback, &request.with_response_schema(schema)).is_ok());
         let request = hi(RuntimeConfig::new().extra("stream_options", json!({}))).with_stream(true);
         assert!(body(&Profile::new("m"), &request).is_err());

@@ -1,37 +1,29 @@
-//! Where to: the base URL, the key, the headers, and what is bound to them.
+//! The endpoint of an OpenAI-compatible server: its base URL, key and headers.
 
-use super::base_url::{parse, refused};
-use crate::{Error, Setting, error_body::redact_error};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri, header, uri};
-use std::{fmt, sync::Arc};
+use crate::{
+    ApiKey, Error,
+    server::{Route, Server},
+};
+use http::{HeaderName, HeaderValue, Uri, header};
+use std::fmt;
 
-/// The host root of a server, checked, with the key and headers of its requests. Cloning costs a reference count.
+/// The root of a server, checked, with the key and headers of its requests. Cloning costs a reference count.
 ///
 /// The mapping appends `/v1/chat/completions` and `/v1/models` itself, so a base URL that ends in `/v1` is
-/// refused: `/v1/v1/...` would 404 or, worse, half work.
+/// refused: `/v1/v1/...` would be answered by 404 or, worse, half work.
 ///
 /// ```
-/// use oa_wire::openai::{ApiKey, Endpoint};
+/// use oa_wire::{ApiKey, openai::Endpoint};
 ///
-/// let behind_a_gateway = Endpoint::new("https://gw.example/api/openai-proxy/", Some(ApiKey::new("sk-1")?))?;
-/// assert_eq!(behind_a_gateway.chat_uri(), "https://gw.example/api/openai-proxy/v1/chat/completions");
+/// let endpoint = Endpoint::new("https://gw.example/api/openai-proxy/", Some(ApiKey::new("sk-1")?))?;
+/// assert_eq!(endpoint.chat_uri(), "https://gw.example/api/openai-proxy/v1/chat/completions");
 ///
 /// let error = Endpoint::new("http://localhost:8000/v1", None).unwrap_err();
 /// assert!(error.message().contains("use `http://localhost:8000`"));
 /// # Ok::<(), oa_wire::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct Endpoint(Arc<Inner>);
-
-#[derive(Clone)]
-struct Inner {
-    base: String,
-    chat: Uri,
-    models: Uri,
-    /// The headers of a request that wants JSON, and of one that wants a stream: a request clones them whole.
-    json: HeaderMap,
-    stream: HeaderMap,
-}
+pub struct Endpoint(Server);
 
 impl Endpoint {
     /// An endpoint at this base URL: `http`, `https`, or `unix:///path/of/the/socket`.
@@ -39,219 +31,42 @@ impl Endpoint {
     /// # Errors
     ///
     /// [`InvalidRequest`](crate::Category::InvalidRequest) for a last path segment `v1` in any case, no scheme or
-    /// another one, no host, user-info, a query, a fragment, or what is no URL. The message quotes the value and,
+    /// another one, no host, user-info, a query, a fragment, or text that is no URL. The message quotes the value and,
     /// where there is one, the correction.
     pub fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error> {
-        let (base, prefix) = parse(base_url)?;
-        let at = |path: &str| -> Result<Uri, Error> {
-            format!("{prefix}{path}")
-                .parse()
-                .map_err(|error: uri::InvalidUri| refused(base_url, &format!("is not a URL: {error}")))
-        };
-        let chat = at("/v1/chat/completions")?;
-        let mut headers = HeaderMap::with_capacity(8);
-        // Clients make this header for each request where it is missing. A Unix socket has no name to give.
-        let host = match chat.authority() {
-            Some(authority) if chat.scheme_str() != Some("unix") => authority.as_str(),
-            _ => "localhost",
-        };
-        let host = HeaderValue::from_str(host.trim_end_matches(':'))
-            .map_err(|_| refused(base_url, "has a host that no header can have"))?;
-        headers.insert(header::HOST, host);
-        headers.insert(
-            header::USER_AGENT,
-            HeaderValue::from_static(concat!("oa-wire/", env!("CARGO_PKG_VERSION"))),
-        );
-        if let Some(key) = api_key {
-            headers.insert(header::AUTHORIZATION, key.bearer);
-        }
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let mut stream = headers.clone();
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        stream.insert(header::ACCEPT, HeaderValue::from_static("text/event-stream"));
-        Ok(Self(Arc::new(Inner { base, chat, models: at("/v1/models")?, json: headers, stream })))
+        let auth = api_key.map(|key| (header::AUTHORIZATION, key.bearer()));
+        Ok(Self(Server::new(base_url, "/v1/chat/completions", auth)?))
     }
 
-    /// Adds a header to every request; one of the same name is replaced.
-    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        let inner = Arc::make_mut(&mut self.0);
-        inner.json.insert(name.clone(), value.clone());
-        inner.stream.insert(name, value);
-        self
+    /// Adds a header to every request; one of the same name is replaced. Mark the value sensitive
+    /// ([`HeaderValue::set_sensitive`]) where it is a secret: then it is redacted wherever a server echoes it.
+    pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self(self.0.with_header(name, value))
     }
 
     /// The base URL, without trailing slashes.
     pub fn base_url(&self) -> &str {
-        &self.0.base
+        self.0.base_url()
     }
 
-    /// Where completions are asked for.
+    /// The URI of completions.
     pub fn chat_uri(&self) -> &Uri {
-        &self.0.chat
+        self.0.uri(Route::Chat)
     }
 
-    /// Where the models are listed.
+    /// The URI of the list of models.
     pub fn models_uri(&self) -> &Uri {
-        &self.0.models
+        self.0.uri(Route::Models)
     }
 
-    /// The request for the list of models.
-    pub fn models_request(&self) -> http::Request<bytes::Bytes> {
-        let mut request = http::Request::new(bytes::Bytes::new());
-        *request.uri_mut() = self.0.models.clone();
-        *request.headers_mut() = self.0.json.clone();
-        request.headers_mut().remove(header::CONTENT_TYPE);
-        request
-    }
-
-    pub(super) fn headers(&self, stream: bool) -> &HeaderMap {
-        if stream { &self.0.stream } else { &self.0.json }
-    }
-
-    /// Cuts the key, and the values of other headers that are marked sensitive, out of the message, the server's words
-    /// and the body of an error: a server may echo them anywhere.
-    pub fn strike_secrets(&self, error: Error) -> Error {
-        let headers = self.0.json.values().filter(|value| value.is_sensitive());
-        let secrets = headers.filter_map(|value| value.to_str().ok());
-        secrets.fold(redact_error(error, self.key()), |error, secret| redact_error(error, Some(secret)))
-    }
-
-    /// The key, to be cut out of what servers echo. Do not show it.
-    pub fn key(&self) -> Option<&str> {
-        self.0.json.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+    pub(super) fn server(&self) -> &Server {
+        &self.0
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Headers may hold secrets under any name: only their names are shown.
-        let names: Vec<_> = self.0.json.keys().map(HeaderName::as_str).collect();
-        f.debug_struct("Endpoint").field("base_url", &self.0.base).field("headers", &names).finish()
-    }
-}
-
-/// A key, known to fit into a header, never shown.
-#[derive(Clone)]
-pub struct ApiKey {
-    bearer: HeaderValue,
-}
-
-impl ApiKey {
-    /// A key. White space around it is cut off, as a file or a shell may have added it.
-    ///
-    /// # Errors
-    ///
-    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is visibly no key (see [`Setting::check`]), or
-    /// holds what no header can hold: a line break, a control character, a character outside ASCII.
-    pub fn new(key: &str) -> Result<Self, Error> {
-        let key = key.trim();
-        Setting::ApiKey.check(key).map_err(|flaw| Error::invalid_request(format!("the API key {flaw}")))?;
-        let visible = key.bytes().all(|byte| (0x21..0x7f).contains(&byte) || byte == b' ');
-        let bearer = visible.then(|| HeaderValue::from_str(&format!("Bearer {key}")).ok()).flatten();
-        let mut bearer = bearer.ok_or_else(|| {
-            Error::invalid_request(
-                "the API key cannot be sent: it holds a line break, a control character or a character outside ASCII",
-            )
-        })?;
-        bearer.set_sensitive(true);
-        Ok(Self { bearer })
-    }
-}
-
-impl fmt::Debug for ApiKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ApiKey(***)")
-    }
-}
-
-/// What calls of one provider have in common: the model it is bound to, and how it is to be spoken to. Cloning
-/// costs a reference count.
-#[derive(Clone, Debug)]
-pub struct Profile(Arc<ProfileInner>);
-
-#[derive(Clone, Debug)]
-struct ProfileInner {
-    model: String,
-    genai_system: String,
-    fallback: bool,
-    surface: bool,
-    limits: Limits,
-}
-
-/// How much of an answer is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest body that is not a stream, in bytes. 64 MiB by default.
-    pub body: usize,
-    /// The limits of a stream.
-    pub stream: crate::sse::Limits,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { body: 64 << 20, stream: crate::sse::Limits::default() }
-    }
-}
-
-impl Profile {
-    /// A profile bound to this model.
-    pub fn new(model: impl Into<String>) -> Self {
-        Self(Arc::new(ProfileInner {
-            model: model.into(),
-            genai_system: "openai".to_owned(),
-            fallback: false,
-            surface: false,
-            limits: Limits::default(),
-        }))
-    }
-
-    /// Labels telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`, `ollama`, `litellm`. It
-    /// changes nothing else, and nothing is guessed from the URL.
-    pub fn genai_system(mut self, system: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).genai_system = system.into();
-        self
-    }
-
-    /// Asks for structured output by a directive in the messages, for servers that ignore or refuse
-    /// `response_format`. Off by default.
-    pub fn force_prompt_augmentation_fallback(mut self, on: bool) -> Self {
-        Arc::make_mut(&mut self.0).fallback = on;
-        self
-    }
-
-    /// Surfaces tool calls that do not hold up, instead of failing the call: arguments that do not parse or
-    /// break the tool's schema, and names that were not offered. Off by default.
-    pub fn surface_invalid_tool_calls(mut self, on: bool) -> Self {
-        Arc::make_mut(&mut self.0).surface = on;
-        self
-    }
-
-    /// Sets how much of an answer is read.
-    pub fn limits(mut self, limits: Limits) -> Self {
-        Arc::make_mut(&mut self.0).limits = limits;
-        self
-    }
-
-    /// The model.
-    pub fn model(&self) -> &str {
-        &self.0.model
-    }
-
-    /// The label for telemetry.
-    pub fn system(&self) -> &str {
-        &self.0.genai_system
-    }
-
-    pub(super) fn uses_fallback(&self) -> bool {
-        self.0.fallback
-    }
-
-    pub(super) fn surfaces_invalid_tool_calls(&self) -> bool {
-        self.0.surface
-    }
-
-    pub(super) fn reading(&self) -> Limits {
-        self.0.limits
+        self.0.fmt(f)
     }
 }
 
@@ -328,34 +143,6 @@ mod tests {
             assert!(error.message().contains("user-info") && !error.message().contains("secret"), "{error}");
         }
         assert!(Endpoint::new("http://h:8000/@team", None).is_ok());
-    }
-
-    #[test]
-    fn an_echoed_secret_is_cut_out() {
-        let mut secret = HeaderValue::from_static("team-canary-2");
-        secret.set_sensitive(true);
-        let endpoint = Endpoint::new("http://h", Some(ApiKey::new("sk-canary-1").unwrap())).unwrap();
-        let endpoint = endpoint.with_header(HeaderName::from_static("x-api-key"), secret);
-        let echo = "bad keys sk-canary-1 and team-canary-2";
-        let error = endpoint.strike_secrets(Error::invalid_response(echo).with_body(echo.as_bytes()));
-        assert_eq!(error.message(), "bad keys *** and ***");
-        assert_eq!(error.body().unwrap().as_ref(), b"bad keys *** and ***");
-    }
-
-    #[test]
-    fn a_key_is_checked_and_never_shown() {
-        for key in ["", "  ", "\n"] {
-            assert!(ApiKey::new(key).unwrap_err().message().contains("blank"), "{key:?}");
-        }
-        for key in ["a\nb", "sch\u{f6}n", "a\u{0}b"] {
-            let error = ApiKey::new(key).unwrap_err();
-            assert!(!error.message().contains(key), "{error}");
-        }
-        let key = ApiKey::new(" sk-canary\n").unwrap();
-        let endpoint = Endpoint::new("http://h", Some(key.clone())).unwrap();
-        assert_eq!(endpoint.headers(false)[header::AUTHORIZATION], "Bearer sk-canary");
-        let shown = format!("{key:?} {endpoint:?} {:?}", endpoint.models_request());
-        assert!(!shown.contains("canary"), "{shown}");
     }
 
     proptest! {

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use oa_wire::openai::{ChatCall, Profile, ResponseDecoder};
+use oa_wire::Profile;
+use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
 use oa_wire::{CompletionRequest, JsonSchema, Message, Tool, ToolChoice, Tools};
 use serde_json::Value;
 use std::path::Path;
@@ -115,10 +116,12 @@ impl Exchange {
 
     /// The decoder of the response.
     pub(crate) fn decoder(&self, request: &CompletionRequest) -> ResponseDecoder {
-        self.caller(request).on_response(self.status, &self.headers)
+        self.caller(request).on_response(self.status, &self.headers, None)
     }
 
     pub(crate) fn caller(&self, request: &CompletionRequest) -> ChatCall {
-        ChatCall::new(&Profile::new("tiny"), request).unwrap_or_else(|error| panic!("{}: {error}", self.name))
+        let endpoint = Endpoint::new("http://localhost:8000", None).unwrap();
+        ChatCall::new(&endpoint, &Profile::new("tiny"), request)
+            .unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }

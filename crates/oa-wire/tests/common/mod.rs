@@ -6,7 +6,8 @@ pub(crate) mod reading;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oa_wire::openai::{ChatCall, Profile, ResponseDecoder};
+use oa_wire::Profile;
+use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
 use oa_wire::{CompletionRequest, Error, Event, Message, Response, Tool, Tools};
 use serde_json::json;
 
@@ -150,8 +151,12 @@ pub(crate) fn request(stream: bool) -> CompletionRequest {
 }
 
 /// A call of [`request`].
+pub(crate) fn endpoint() -> Endpoint {
+    Endpoint::new("http://localhost:8000", None).unwrap()
+}
+
 pub(crate) fn call(stream: bool) -> ChatCall {
-    ChatCall::new(&Profile::new("m"), &request(stream)).unwrap()
+    ChatCall::new(&endpoint(), &Profile::new("m"), &request(stream)).unwrap()
 }
 
 /// The headers of a response with this content type.
@@ -163,10 +168,10 @@ pub(crate) fn typed(content_type: &str) -> HeaderMap {
 
 /// The decoder of a stream that answers [`call`].
 pub(crate) fn stream() -> ResponseDecoder {
-    call(true).on_response(StatusCode::OK, &typed("text/event-stream; charset=utf-8"))
+    call(true).on_response(StatusCode::OK, &typed("text/event-stream; charset=utf-8"), None)
 }
 
 /// The decoder of a JSON body that answers [`call`].
 pub(crate) fn unary() -> ResponseDecoder {
-    call(false).on_response(StatusCode::OK, &typed("application/json"))
+    call(false).on_response(StatusCode::OK, &typed("application/json"), None)
 }

@@ -4,14 +4,14 @@ use crate::{
     Category, Error, Setting,
     value_check::{is_invisible, is_quote, without_assignment},
 };
-use http::Uri;
+use http::{HeaderValue, Uri, uri};
 use std::net::Ipv6Addr;
 
 /// A base URL as it was probably meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CorrectedBaseUrl {
-    /// One that [`Endpoint`](super::Endpoint) takes.
+    /// One that an endpoint takes.
     pub url: String,
     /// What was wrong, each the rest of a sentence that starts with "the base URL"; empty if nothing was.
     pub flaws: Vec<String>,
@@ -23,7 +23,7 @@ impl CorrectedBaseUrl {
     /// where the URL holds a user and password.
     ///
     /// ```
-    /// use oa_wire::openai::CorrectedBaseUrl;
+    /// use oa_wire::CorrectedBaseUrl;
     ///
     /// let corrected = CorrectedBaseUrl::new("localhost:8000/v1").unwrap();
     /// assert_eq!(corrected.url, "http://localhost:8000");
@@ -48,8 +48,43 @@ impl CorrectedBaseUrl {
     }
 }
 
+/// The base URL of a server, checked. A mapping appends its paths.
+#[derive(Clone, Debug)]
+pub(crate) struct BaseUrl {
+    /// The URL as it is shown, without trailing slashes.
+    shown: String,
+    /// The text to which paths are appended.
+    prefix: String,
+}
+
+impl BaseUrl {
+    /// Checks a base URL: `http`, `https`, or `unix:///path/of/the/socket`.
+    pub(crate) fn parse(given: &str) -> Result<Self, Error> {
+        let (shown, prefix) = parse(given)?;
+        Ok(Self { shown, prefix })
+    }
+
+    /// The URL, without trailing slashes.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.shown
+    }
+
+    /// The URI of a path below the base URL.
+    pub(crate) fn join(&self, path: &str) -> Result<Uri, Error> {
+        let invalid = |error: uri::InvalidUri| refused(&self.shown, &format!("is not a URL: {error}"));
+        format!("{}{path}", self.prefix).parse().map_err(invalid)
+    }
+
+    /// The value of the header `Host`. A Unix socket has no name to give.
+    pub(crate) fn host(&self) -> Result<HeaderValue, Error> {
+        let (scheme, rest) = self.prefix.split_once("://").unwrap_or_default();
+        let host = if scheme == "unix" { "localhost" } else { rest.split('/').next().unwrap_or_default() };
+        HeaderValue::from_str(host).map_err(|_| refused(&self.shown, "has a host that no header can have"))
+    }
+}
+
 /// The base URL as it is shown, and the text to which paths are appended.
-pub(super) fn parse(given: &str) -> Result<(String, String), Error> {
+fn parse(given: &str) -> Result<(String, String), Error> {
     if holds_user_info(given) {
         // The value holds a secret: it is not quoted.
         return Err(Error::invalid_request(
@@ -72,7 +107,7 @@ pub(super) fn parse(given: &str) -> Result<(String, String), Error> {
 const NO_SCHEME: &str = "has no scheme";
 
 /// An error about a base URL, which it quotes.
-pub(super) fn refused(given: &str, why: &str) -> Error {
+fn refused(given: &str, why: &str) -> Error {
     Error::new(Category::InvalidRequest, format!("the base URL `{given}` {why}"))
 }
 
@@ -142,9 +177,9 @@ fn check_host(authority: &str) -> Result<(), String> {
 fn refuse_v1(rest: &str) -> Result<(), String> {
     let path = rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     match path.rsplit_once('/') {
-        Some((_, last)) if last.eq_ignore_ascii_case("v1") => Err(format!(
-            "ends in `/{last}`, but `/v1/chat/completions` is appended to it, and `/v1/v1/...` would fail"
-        )),
+        Some((_, last)) if last.eq_ignore_ascii_case("v1") => {
+            Err(format!("ends in `/{last}`, but calls append `/v1/...` to it, and `/v1/v1/...` would fail"))
+        }
         _ => Ok(()),
     }
 }
@@ -441,6 +476,17 @@ mod tests {
         {
             let error = parse(given).unwrap_err();
             assert!(!error.to_string().contains("canary"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_host_header_has_the_port_and_no_path() {
+        for (base, host) in [
+            ("http://h:8000/p", "h:8000"),
+            ("http://[::1]:8000", "[::1]:8000"),
+            ("unix:///run/a.sock", "localhost"),
+        ] {
+            assert_eq!(BaseUrl::parse(base).unwrap().host().unwrap(), host, "{base}");
         }
     }
 

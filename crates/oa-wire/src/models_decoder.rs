@@ -1,0 +1,71 @@
+//! The body of a response to a list of models, read to a [`ModelList`].
+
+use crate::{
+    Error, ErrorKind, ModelList,
+    error_body::ErrorContext,
+    response_head::ResponseHead,
+    server::{Route, Server},
+};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use std::time::SystemTime;
+
+/// The longest list of models that is read, in bytes.
+const MAX_BODY: usize = 16 << 20;
+
+/// Reads the response to a list of models: [`push`](Self::push) the body in any split, then [`finish`](Self::finish).
+#[derive(Debug)]
+pub struct ModelsDecoder {
+    head: ResponseHead,
+    headers: HeaderMap,
+    body: Vec<u8>,
+    is_too_long: bool,
+}
+
+impl ModelsDecoder {
+    pub(crate) fn new(
+        server: Server,
+        status: StatusCode,
+        headers: &HeaderMap,
+        received_at: Option<SystemTime>,
+    ) -> Self {
+        let head = ResponseHead::new(Some((server, Route::Models)), status, headers, received_at);
+        Self { head, headers: headers.clone(), body: Vec::new(), is_too_long: false }
+    }
+
+    /// Adds a piece of the body.
+    pub fn push(&mut self, bytes: Bytes) {
+        let left = MAX_BODY - self.body.len();
+        self.is_too_long |= bytes.len() > left;
+        self.body.extend_from_slice(&bytes[..bytes.len().min(left)]);
+    }
+
+    /// True when nothing more of the body is needed: it is longer than 16 MiB.
+    pub fn is_done(&self) -> bool {
+        self.is_too_long
+    }
+
+    /// Ends the body, and gives the list.
+    ///
+    /// # Errors
+    ///
+    /// The error that the server answered with, or [`InvalidResponse`](crate::Category::InvalidResponse) for a body that
+    /// is no list of models or longer than 16 MiB.
+    pub fn finish(self) -> Result<ModelList, Error> {
+        if !self.head.status().is_success() {
+            return Err(self.head.read_error(ErrorContext::Http, &self.headers, &self.body));
+        }
+        if self.is_too_long {
+            let text = format!("the list of models is longer than {MAX_BODY} bytes");
+            return Err(self
+                .head
+                .with_context(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]));
+        }
+        ModelList::parse(&self.body).map_err(|error| self.head.with_context(error, &[]))
+    }
+
+    /// Gives up because of `cause`, which is returned with what is known of the response.
+    pub fn abort(self, cause: Error) -> Error {
+        self.head.with_context(cause, &self.body)
+    }
+}
