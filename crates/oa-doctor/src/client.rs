@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body::Body;
-use oa_transport::{Diagnosis, HyperTransport, TransportError};
+use oa_transport::{HyperTransport, TransportError, TransportErrorKind};
 use oa_wire::{
     Category, CompletionRequest, Error, ErrorKind, Event, ModelList, Profile, Response,
     openai::{ChatCall, Endpoint, ModelsCall},
@@ -195,9 +195,9 @@ impl Page {
 /// A connection's failure as an error of a call: the transport's line, and its hint.
 pub(crate) fn from_transport(error: TransportError) -> Error {
     let kind = match error.kind() {
-        Diagnosis::TimedOut => Some(ErrorKind::Timeout),
-        Diagnosis::CutOff => Some(ErrorKind::CutOff),
-        Diagnosis::TooLarge => Some(ErrorKind::TooLarge),
+        TransportErrorKind::TimedOut => Some(ErrorKind::Timeout),
+        TransportErrorKind::CutOff => Some(ErrorKind::CutOff),
+        TransportErrorKind::TooLarge => Some(ErrorKind::TooLarge),
         _ => None,
     };
     let mut failure = Error::new(Category::Unavailable, error.to_string());

@@ -8,7 +8,7 @@ use crate::{
     proxy::Way,
     text,
 };
-use oa_transport::{Diagnosis, Stage, TransportError};
+use oa_transport::{Stage, TransportError, TransportErrorKind};
 use oa_wire::{Category, Error};
 use std::{io, net::SocketAddr, time::Duration};
 use tokio::{
@@ -212,7 +212,9 @@ pub(crate) async fn unix(subject: &Subject, client: &Client) -> (Finding, Option
 pub(crate) async fn tls(subject: &Subject, hello: Option<&Hello>) -> Option<Finding> {
     let is_https = subject.endpoint.chat_uri().scheme_str() == Some("https");
     let error = match hello {
-        Some(Err(error)) if error.stage() == Stage::Tls || error.kind() == Diagnosis::TlsOnPlain => error,
+        Some(Err(error)) if error.stage() == Stage::Tls || error.kind() == TransportErrorKind::TlsOnPlain => {
+            error
+        }
         Some(Ok(_)) if is_https => return Some(Finding::ok("agreed, and the certificate is trusted")),
         _ if is_https => return Some(Finding::ok("agreed")),
         _ => return None,
@@ -223,19 +225,21 @@ pub(crate) async fn tls(subject: &Subject, hello: Option<&Hello>) -> Option<Find
         format!("oa doctor {}", text::word(&format!("{scheme}://{rest}")))
     };
     Some(match error.kind() {
-        Diagnosis::TlsOnPlain => {
+        TransportErrorKind::TlsOnPlain => {
             finding.cause("the server speaks TLS on this port").next(other_scheme("https"))
         }
-        Diagnosis::PlainHttpOnTls => {
+        TransportErrorKind::PlainHttpOnTls => {
             finding.cause("the server speaks plain HTTP on this port").next(other_scheme("http"))
         }
         // Some servers wait for more when they are greeted in TLS, or hang up.
-        Diagnosis::TimedOut | Diagnosis::Reset | Diagnosis::ClosedBeforeResponse
+        TransportErrorKind::TimedOut
+        | TransportErrorKind::Reset
+        | TransportErrorKind::ClosedBeforeResponse
             if speaks_http(subject).await =>
         {
             finding.cause("the server speaks plain HTTP on this port").next(other_scheme("http"))
         }
-        Diagnosis::CertificateUnknownIssuer => {
+        TransportErrorKind::CertificateUnknownIssuer => {
             let finding = finding.cause(
                 "its authority is private: give its certificate to the transport (add_root_pem), or name it by \
                  SSL_CERT_FILE",
@@ -259,14 +263,16 @@ async fn speaks_http(subject: &Subject) -> bool {
     !ports::look(host, &[(subject.port(), String::new())]).await.is_empty()
 }
 
-fn cause_of_tls(kind: Diagnosis) -> Option<&'static str> {
+fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
     Some(match kind {
-        Diagnosis::CertificateExpired => "the certificate was not renewed, or this machine's clock is wrong",
-        Diagnosis::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
-        Diagnosis::CertificateWrongName => {
+        TransportErrorKind::CertificateExpired => {
+            "the certificate was not renewed, or this machine's clock is wrong"
+        }
+        TransportErrorKind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
+        TransportErrorKind::CertificateWrongName => {
             "the URL names the server otherwise than its certificate does: an address, an alias, or another server"
         }
-        Diagnosis::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
+        TransportErrorKind::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
         _ => return None,
     })
 }
@@ -274,8 +280,8 @@ fn cause_of_tls(kind: Diagnosis) -> Option<&'static str> {
 /// The first exchange failed for another reason than those above.
 pub(crate) fn no_answer(subject: &Subject, error: &TransportError) -> Finding {
     let cause = match error.kind() {
-        Diagnosis::NotHttp => "something else than an HTTP server listens on this port",
-        Diagnosis::Reset | Diagnosis::ClosedBeforeResponse => {
+        TransportErrorKind::NotHttp => "something else than an HTTP server listens on this port",
+        TransportErrorKind::Reset | TransportErrorKind::ClosedBeforeResponse => {
             "the server ended just now, something else than an HTTP server listens here, or a forwarded port leads \
              nowhere"
         }

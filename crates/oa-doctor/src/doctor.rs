@@ -339,11 +339,11 @@ fn stop(after: &Kind, why: &str) -> Stop {
 }
 
 /// Connecting takes less than the steps that do it, so that it is known to be what takes long.
-fn builder() -> oa_transport::Builder {
+fn builder() -> oa_transport::HyperTransportBuilder {
     HyperTransport::builder().connect_timeout(Duration::from_secs(5))
 }
 
-fn build(builder: oa_transport::Builder) -> Result<HyperTransport, Error> {
+fn build(builder: oa_transport::HyperTransportBuilder) -> Result<HyperTransport, Error> {
     builder.build().map_err(|error| Error::invalid_request(error.to_string()))
 }
 

@@ -1,6 +1,6 @@
 //! A transport's failure as an error of the call: how far it came, which addresses were tried, what helps.
 
-use oa_transport::{BoxError, Diagnosis, Stage, TransportError};
+use oa_transport::{BoxError, Stage, TransportError, TransportErrorKind};
 use oa_wire::{Category, ConnectionFailure, Error, ErrorKind};
 use tokio::time::Instant;
 
@@ -29,14 +29,14 @@ pub(crate) fn timed(error: Error, started: Instant) -> Error {
 
 fn from_ours(error: TransportError) -> Error {
     let category = match error.kind() {
-        Diagnosis::BadRequest => Category::InvalidRequest,
-        Diagnosis::TooLarge => Category::InvalidResponse,
+        TransportErrorKind::BadRequest => Category::InvalidRequest,
+        TransportErrorKind::TooLarge | TransportErrorKind::HeadTooLarge => Category::InvalidResponse,
         _ => Category::Unavailable,
     };
     let kind = match (error.kind(), error.stage()) {
-        (Diagnosis::TooLarge, _) => Some(ErrorKind::TooLarge),
-        (Diagnosis::TimedOut, _) => Some(ErrorKind::Timeout),
-        (Diagnosis::CutOff, _) | (_, Stage::Body) => Some(ErrorKind::CutOff),
+        (TransportErrorKind::TooLarge, _) => Some(ErrorKind::TooLarge),
+        (TransportErrorKind::TimedOut, _) => Some(ErrorKind::Timeout),
+        (TransportErrorKind::CutOff, _) | (_, Stage::Body) => Some(ErrorKind::CutOff),
         _ => None,
     };
     let mut connection =
@@ -47,6 +47,10 @@ fn from_ours(error: TransportError) -> Error {
         Error::new(category, error.to_string()).with_connection(connection).with_elapsed(error.elapsed());
     if let Some(kind) = kind {
         failure = failure.with_kind(kind);
+    }
+    // What is wrong on this machine does not get better by waiting.
+    if matches!(error.kind(), TransportErrorKind::NoRoots | TransportErrorKind::ProxyInvalid) {
+        failure = failure.with_should_retry(Some(false));
     }
     if let Some(hint) = error.hint() {
         failure = failure.with_hint(hint);

@@ -1,8 +1,10 @@
-//! How does a response's body arrive? Frame by frame from hyper, counted, its errors told.
+//! The body of a response: frame by frame from hyper, counted, its errors diagnosed.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
 use http::Uri;
@@ -10,8 +12,10 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use crate::diagnose;
-use crate::error::TransportError;
+use crate::{
+    error::{TransportError, exchange},
+    proxy::Proxy,
+};
 
 /// The body of a response, as it arrives.
 ///
@@ -25,6 +29,7 @@ pub struct Body {
     received: u64,
     limit: u64,
     uri: Uri,
+    proxy: Option<Proxy>,
     started: Instant,
 }
 
@@ -33,13 +38,14 @@ impl Body {
         incoming: Incoming,
         limit: u64,
         uri: Uri,
+        proxy: Option<Proxy>,
         started: Instant,
     ) -> Result<Self, TransportError> {
         let declared = HttpBody::size_hint(&incoming).lower();
         if declared > limit {
-            return Err(diagnose::too_large(&uri, limit, started));
+            return Err(exchange::too_large(&uri, limit, started));
         }
-        Ok(Self { incoming: Some(incoming), received: 0, limit, uri, started })
+        Ok(Self { incoming: Some(incoming), received: 0, limit, uri, proxy, started })
     }
 
     /// How many bytes of the body were received so far.
@@ -47,9 +53,13 @@ impl Body {
         self.received
     }
 
-    /// Lets go of the connection, so that it cannot be used again, and says why.
+    /// Drops the connection, so that it cannot be used again.
     fn fail(&mut self, error: TransportError) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         self.incoming = None;
+        let error = match self.proxy.take() {
+            Some(proxy) => error.with_proxy(proxy, None),
+            None => error,
+        };
         Poll::Ready(Some(Err(error)))
     }
 }
@@ -69,14 +79,14 @@ impl HttpBody for Body {
             Some(Ok(frame)) => {
                 this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if this.received > this.limit {
-                    let error = diagnose::too_large(&this.uri, this.limit, this.started);
+                    let error = exchange::too_large(&this.uri, this.limit, this.started);
                     return this.fail(error);
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
                 let missing = incoming.size_hint().exact();
-                let error = diagnose::body(error, this.received, missing, &this.uri, this.started);
+                let error = exchange::body(error, this.received, missing, &this.uri, this.started);
                 this.fail(error)
             }
             None => Poll::Ready(None),
@@ -99,9 +109,9 @@ impl fmt::Debug for Body {
 }
 
 /// The request's body as hyper wants it: the bytes, in one frame.
-pub(crate) struct Once(pub(crate) Bytes);
+pub(crate) struct FullBody(pub(crate) Bytes);
 
-impl HttpBody for Once {
+impl HttpBody for FullBody {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 

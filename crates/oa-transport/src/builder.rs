@@ -1,15 +1,17 @@
-//! The settings of a transport, their defaults, and why those.
+//! The settings of a transport, their defaults, and the reasons for them.
 
-use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 
-use crate::client::{HyperTransport, Inner};
-use crate::connect::{Connector, Settings};
-use crate::proxy::Proxies;
+use crate::{
+    client::{HyperTransport, Inner},
+    connect::{Connector, Settings},
+    proxy::Proxies,
+};
 
 /// Settings for a [`HyperTransport`].
 ///
@@ -23,7 +25,7 @@ use crate::proxy::Proxies;
 /// # Ok::<(), oa_transport::BuildError>(())
 /// ```
 #[must_use = "a builder does nothing until it is built"]
-pub struct Builder {
+pub struct HyperTransportBuilder {
     connect_timeout: Duration,
     pool_idle_timeout: Duration,
     max_idle_per_host: usize,
@@ -31,7 +33,7 @@ pub struct Builder {
     response_limit: u64,
     proxies: Option<Proxies>,
     #[cfg(feature = "tls")]
-    tls: crate::tls::Tls,
+    tls: crate::tls::TlsConfig,
     error: Option<BuildError>,
 }
 
@@ -39,7 +41,7 @@ pub struct Builder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BuildError(String);
 
-impl Default for Builder {
+impl Default for HyperTransportBuilder {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(10),
@@ -49,13 +51,13 @@ impl Default for Builder {
             response_limit: 256 * 1024 * 1024,
             proxies: None,
             #[cfg(feature = "tls")]
-            tls: crate::tls::Tls::new(),
+            tls: crate::tls::TlsConfig::new(),
             error: None,
         }
     }
 }
 
-impl Builder {
+impl HyperTransportBuilder {
     /// How long opening a connection may take: name lookup, TCP, proxy and TLS together. Default: 10 s.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = limit;
@@ -93,24 +95,28 @@ impl Builder {
 
     /// Sends everything through this proxy, to this machine too, and ignores the environment's proxies.
     ///
-    /// An `http://` or `https://` URL; `user:password@` in it is sent as basic authentication.
+    /// A URL of the scheme `http`, `https`, `socks5h`, `socks5`, `socks4a` or `socks4`. `user:password@` in
+    /// it is sent as basic authentication, or as that of SOCKS 5.
     pub fn proxy(mut self, url: &str) -> Self {
-        match Proxies::explicit(url) {
-            Some(proxies) if !proxies.uses_socks() => self.proxies = Some(proxies),
-            Some(_) => self.refuse("proxy: SOCKS proxies are not supported, only http and https ones"),
-            None => self.refuse("proxy: not a proxy's URL such as http://host:3128"),
+        match Proxies::all(url) {
+            Ok(proxies) => self.proxies = Some(proxies),
+            Err(error) => self.refuse(format!("proxy: {error}")),
         }
+        self
+    }
+
+    /// Uses these proxies in place of the process's environment's.
+    pub fn proxies(mut self, proxies: Proxies) -> Self {
+        self.proxies = Some(proxies);
         self
     }
 
     /// Uses no proxy, whatever the environment says.
     ///
     /// By default `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` (in either case) are read when
-    /// the transport is built. They never apply to this machine (loopback, link-local addresses, Unix
-    /// sockets).
-    pub fn no_proxy(mut self) -> Self {
-        self.proxies = Some(Proxies::default());
-        self
+    /// the transport is built: see [`Proxies`].
+    pub fn no_proxy(self) -> Self {
+        self.proxies(Proxies::none())
     }
 
     /// Trusts these authorities too: certificates in PEM, one or more.
@@ -119,8 +125,8 @@ impl Builder {
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name others in their place.
     #[cfg(feature = "tls")]
     pub fn add_root_pem(mut self, pem: impl AsRef<[u8]>) -> Self {
-        if let Err(why) = self.tls.add_roots_pem(pem.as_ref()) {
-            self.refuse(format!("add_root_pem: {why}"));
+        if let Err(problem) = self.tls.add_roots_pem(pem.as_ref()) {
+            self.refuse(format!("add_root_pem: {problem}"));
         }
         self
     }
@@ -128,8 +134,8 @@ impl Builder {
     /// Trusts this authority too: one certificate in DER.
     #[cfg(feature = "tls")]
     pub fn add_root_der(mut self, der: impl Into<Vec<u8>>) -> Self {
-        if let Err(why) = self.tls.add_root_der(der.into()) {
-            self.refuse(format!("add_root_der: {why}"));
+        if let Err(problem) = self.tls.add_root_der(der.into()) {
+            self.refuse(format!("add_root_der: {problem}"));
         }
         self
     }
@@ -145,8 +151,8 @@ impl Builder {
     /// its private key in PEM.
     #[cfg(feature = "tls")]
     pub fn client_certificate_pem(mut self, chain: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        if let Err(why) = self.tls.set_identity_pem(chain.as_ref(), key.as_ref()) {
-            self.refuse(format!("client_certificate_pem: {why}"));
+        if let Err(problem) = self.tls.set_identity_pem(chain.as_ref(), key.as_ref()) {
+            self.refuse(format!("client_certificate_pem: {problem}"));
         }
         self
     }
@@ -164,7 +170,7 @@ impl Builder {
     }
 
     pub(crate) fn assemble(self) -> HyperTransport {
-        let proxies = self.proxies.unwrap_or_else(|| Proxies::from_env(|name| std::env::var(name).ok()));
+        let proxies = self.proxies.unwrap_or_else(Proxies::from_env);
         let settings = Arc::new(Settings {
             connect_timeout: self.connect_timeout,
             tcp_keepalive: self.tcp_keepalive,
@@ -187,14 +193,14 @@ impl Builder {
         })
     }
 
-    fn refuse(&mut self, why: impl Into<String>) {
-        self.error.get_or_insert(BuildError(why.into()));
+    fn refuse(&mut self, problem: impl Into<String>) {
+        self.error.get_or_insert(BuildError(problem.into()));
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for HyperTransportBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").finish_non_exhaustive()
+        f.debug_struct("HyperTransportBuilder").finish_non_exhaustive()
     }
 }
 

@@ -1,25 +1,31 @@
 //! The transport itself: one request through hyper's pool, sent once more only when that is safe.
 
-use std::fmt;
-use std::future::Future;
-use std::mem;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::{
+    fmt,
+    future::Future,
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
 
 use bytes::Bytes;
-use http::header::{HOST, PROXY_AUTHORIZATION};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
+    header::{HOST, PROXY_AUTHORIZATION},
+};
 use hyper_util::client::legacy::{self, Client};
 use tokio::time::Instant;
 use tower_service::Service;
 
-use crate::body::{Body, Once};
-use crate::builder::Builder;
-use crate::connect::{Connector, bad_request};
-use crate::diagnose;
-use crate::error::TransportError;
-use crate::origin::Origin;
+use crate::{
+    body::{Body, FullBody},
+    builder::HyperTransportBuilder,
+    connect::{Connector, Settings, bad_request},
+    error::{TransportError, exchange},
+    origin::Origin,
+    proxy::{Proxy, ProxyRoute},
+};
 
 /// HTTP/1.1 over hyper, with TLS by rustls, as a [`Transport`](crate::Transport).
 ///
@@ -43,36 +49,42 @@ pub struct HyperTransport {
 }
 
 pub(crate) struct Inner {
-    pub(crate) pooled: Client<Connector, Once>,
+    pub(crate) pooled: Client<Connector, FullBody>,
     /// Its connections are always fresh.
-    pub(crate) unpooled: Client<Connector, Once>,
-    pub(crate) settings: Arc<crate::connect::Settings>,
+    pub(crate) unpooled: Client<Connector, FullBody>,
+    pub(crate) settings: Arc<Settings>,
     pub(crate) response_limit: u64,
 }
 
 impl Inner {
-    /// A plain HTTP exchange through a proxy fails at the proxy's hands as often as at the server's.
-    fn name_proxy(&self, error: TransportError, uri: &Uri) -> TransportError {
-        let proxy = match Origin::of(uri) {
-            Ok(origin) if error.proxy().is_none() => self.settings.proxies.find(uri, &origin),
+    /// The proxy that a request goes through.
+    fn proxy(&self, uri: &Uri) -> Option<&Proxy> {
+        match self.settings.proxies.for_uri(uri) {
+            ProxyRoute::Through(proxy) => Some(proxy),
             _ => None,
-        };
-        match proxy {
-            Some(proxy) => error.with_proxy(Arc::clone(proxy)),
-            None => error,
+        }
+    }
+
+    /// A plain HTTP exchange through a proxy fails because of the proxy as often as because of the server.
+    fn with_proxy(&self, error: TransportError, uri: &Uri) -> TransportError {
+        match self.proxy(uri) {
+            Some(proxy) if error.proxy().is_none() => {
+                error.with_proxy(proxy.clone(), self.settings.proxies.near_miss(uri))
+            }
+            _ => error,
         }
     }
 }
 
 impl HyperTransport {
-    /// A transport with the defaults of [`Builder`].
+    /// A transport with the defaults of [`HyperTransportBuilder`].
     pub fn new() -> Self {
-        Builder::default().assemble()
+        HyperTransportBuilder::default().assemble()
     }
 
     /// Starts from the defaults.
-    pub fn builder() -> Builder {
-        Builder::default()
+    pub fn builder() -> HyperTransportBuilder {
+        HyperTransportBuilder::default()
     }
 
     pub(crate) fn from_inner(inner: Inner) -> Self {
@@ -106,11 +118,11 @@ impl Service<Request<Bytes>> for HyperTransport {
         if let Err(error) = self.prepare(&mut request) {
             return ResponseFuture(State::Failed(error));
         }
-        let (saved, request) = Saved::split(request);
+        let (replay, request) = Replay::split(request);
         let response = self.inner.pooled.request(request);
         ResponseFuture(State::Waiting {
             response,
-            saved,
+            replay,
             replayed: false,
             started,
             inner: Arc::clone(&self.inner),
@@ -128,11 +140,12 @@ impl HyperTransport {
             let origin = Origin::of(request.uri());
             #[cfg(not(feature = "tls"))]
             let origin = if is_https { Err(crate::connect::NO_TLS) } else { origin };
-            origin.map_err(|why| bad_request(Origin::of_any(request.uri()), why))?;
+            origin.map_err(|message| bad_request(Origin::of_any(request.uri()), message))?;
             // A socket has no name; every server takes this one.
             request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
         }
         if let Some(value) = self.inner.settings.proxies.authorization(request.uri()) {
+            let value = value.clone();
             request.headers_mut().insert(PROXY_AUTHORIZATION, value);
         }
         Ok(())
@@ -140,26 +153,26 @@ impl HyperTransport {
 }
 
 /// What it takes to send a request once more. Costs one allocation; names, values and body are shared.
-struct Saved {
+struct Replay {
     method: Method,
     uri: Uri,
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Bytes,
 }
 
-impl Saved {
-    fn split(request: Request<Bytes>) -> (Self, Request<Once>) {
-        let saved = Self {
+impl Replay {
+    fn split(request: Request<Bytes>) -> (Self, Request<FullBody>) {
+        let replay = Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             body: request.body().clone(),
         };
-        (saved, request.map(Once))
+        (replay, request.map(FullBody))
     }
 
-    fn take(&mut self) -> Request<Once> {
-        let mut request = Request::new(Once(mem::take(&mut self.body)));
+    fn take(&mut self) -> Request<FullBody> {
+        let mut request = Request::new(FullBody(mem::take(&mut self.body)));
         *request.method_mut() = mem::take(&mut self.method);
         *request.uri_mut() = self.uri.clone();
         let headers = mem::take(&mut self.headers);
@@ -180,7 +193,7 @@ pub struct ResponseFuture(State);
 enum State {
     Waiting {
         response: legacy::ResponseFuture,
-        saved: Saved,
+        replay: Replay,
         replayed: bool,
         started: Instant,
         inner: Arc<Inner>,
@@ -195,7 +208,7 @@ impl Future for ResponseFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let state = &mut self.0;
         loop {
-            let State::Waiting { response, saved, replayed, started, inner } = state else {
+            let State::Waiting { response, replay, replayed, started, inner } = state else {
                 return match mem::replace(state, State::Done) {
                     State::Failed(error) => Poll::Ready(Err(error)),
                     _ => panic!("polled after completion"),
@@ -203,19 +216,23 @@ impl Future for ResponseFuture {
             };
             let result = match ready!(Pin::new(&mut *response).poll(cx)) {
                 Ok(response) => {
-                    let (head, incoming) = response.into_parts();
-                    let uri = mem::take(&mut saved.uri);
-                    let body = Body::new(incoming, inner.response_limit, uri, *started);
+                    let (mut head, incoming) = response.into_parts();
+                    let uri = mem::take(&mut replay.uri);
+                    let proxy = inner.proxy(&uri).cloned();
+                    if let Some(proxy) = &proxy {
+                        head.extensions.insert(proxy.clone());
+                    }
+                    let body = Body::new(incoming, inner.response_limit, uri, proxy, *started);
                     body.map(|body| Response::from_parts(head, body))
                 }
                 Err(error) => {
-                    let (error, may_replay) = diagnose::exchange(error, &saved.uri);
+                    let (error, may_replay) = exchange::no_head(error, &replay.uri);
                     if may_replay && !*replayed {
                         *replayed = true;
-                        *response = inner.unpooled.request(saved.take());
+                        *response = inner.unpooled.request(replay.take());
                         continue;
                     }
-                    let error = inner.name_proxy(error, &saved.uri);
+                    let error = inner.with_proxy(error, &replay.uri);
                     Err(error.with_timing(started.elapsed(), *replayed))
                 }
             };

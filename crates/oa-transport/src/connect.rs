@@ -1,25 +1,37 @@
-//! How does a URI become a connection? Straight or through a proxy, over TCP or a Unix socket, with TLS or
-//! without; and every failure names its stage.
+//! Opens connections: straight or through a proxy, over TCP or a Unix socket, with TLS or without. Every
+//! failure names its stage.
 
-use std::future::Future;
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
+pub(crate) mod conn;
+mod socks;
+pub(crate) mod stream;
+mod tcp;
+mod tunnel;
+pub(crate) mod unix;
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
-use crate::conn::Conn;
-use crate::diagnose;
-use crate::error::{Diagnosis, Stage, TransportError};
-use crate::origin::{Origin, Scheme};
-use crate::proxy::{Proxies, Proxy, ProxyScheme};
-use crate::stream::Stream;
-use crate::{tcp, tunnel};
+use crate::{
+    error::{Stage, TransportError, TransportErrorKind, io::from_io, os},
+    origin::{Origin, Scheme},
+    proxy::{Proxies, Proxy, ProxyRoute, ProxyScheme},
+};
+use conn::Conn;
+use socks::SocksError;
+use stream::Stream;
+use tcp::DialError;
+use tunnel::TunnelError;
 
 /// Opens connections for hyper's pool.
 #[derive(Clone)]
@@ -30,7 +42,7 @@ pub(crate) struct Settings {
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) proxies: Proxies,
     #[cfg(feature = "tls")]
-    pub(crate) tls: crate::tls::Tls,
+    pub(crate) tls: crate::tls::TlsConfig,
 }
 
 impl Service<Uri> for Connector {
@@ -48,20 +60,27 @@ impl Service<Uri> for Connector {
     }
 }
 
+/// A longer timeout than this is none.
+const NO_TIMEOUT: Duration = Duration::from_secs(60 * 60 * 24 * 365);
+
 impl Settings {
-    async fn connect(&self, uri: &Uri) -> Result<Conn, TransportError> {
+    pub(crate) async fn connect(&self, uri: &Uri) -> Result<Conn, TransportError> {
         let origin = match Origin::of(uri) {
             Ok(origin) => origin,
-            Err(why) => return Err(bad_request(Origin::of_any(uri), why)),
+            Err(message) => return Err(bad_request(Origin::of_any(uri), message)),
         };
-        let far = Duration::from_secs(60 * 60 * 24 * 365);
-        let deadline = Instant::now() + self.connect_timeout.min(far);
-        match self.proxies.find(uri, &origin) {
-            Some(proxy) => {
-                let through = self.connect_through(proxy, &origin, deadline).await;
-                through.map_err(|error| error.with_proxy(Arc::clone(proxy)))
+        let deadline = Instant::now() + self.connect_timeout.min(NO_TIMEOUT);
+        match self.proxies.for_uri(uri) {
+            ProxyRoute::Through(proxy) => self
+                .connect_through(proxy, &origin, deadline)
+                .await
+                .map_err(|error| error.with_proxy(proxy.clone(), self.proxies.near_miss(uri))),
+            ProxyRoute::Invalid(invalid) => {
+                let kind = TransportErrorKind::ProxyInvalid;
+                let error = TransportError::new(Stage::Proxy, kind, origin, invalid.to_string());
+                Err(error.with_variable(invalid.variable()).with_cause(Arc::new(invalid.clone())))
             }
-            None => self.connect_straight(uri, &origin, deadline).await,
+            _ => self.connect_straight(uri, &origin, deadline).await,
         }
     }
 
@@ -75,7 +94,7 @@ impl Settings {
             Scheme::Unix => return self.connect_unix(uri, origin, deadline).await,
             Scheme::Http | Scheme::Https => {
                 let dialed = tcp::dial(&origin.host, origin.port, deadline, self.tcp_keepalive).await;
-                Stream::Tcp(dialed.map_err(|failure| self.dial_failed(failure, origin))?)
+                Stream::Tcp(dialed.map_err(|error| self.connect_error(error, origin))?)
             }
         };
         let stream = match origin.scheme {
@@ -87,52 +106,94 @@ impl Settings {
 
     async fn connect_through(
         &self,
-        proxy: &Arc<Proxy>,
+        proxy: &Proxy,
         origin: &Origin,
         deadline: Instant,
     ) -> Result<Conn, TransportError> {
-        let fail = |kind, why: String| TransportError::new(Stage::Proxy, kind, origin.clone(), why);
-        if proxy.scheme == ProxyScheme::Socks {
-            let why = "SOCKS proxies are not supported, only http and https ones";
-            return Err(fail(Diagnosis::ProxyUnsupported, why.to_owned()));
-        }
-        let dialed = tcp::dial(&proxy.host, proxy.port, deadline, self.tcp_keepalive).await;
-        let mut stream = Stream::Tcp(dialed.map_err(|failure| {
-            let error = self.dial_failed(failure, origin);
-            let kind =
-                if error.kind() == Diagnosis::Refused { Diagnosis::ProxyRefused } else { error.kind() };
+        let dialed = tcp::dial(proxy.host(), proxy.port(), deadline, self.tcp_keepalive).await;
+        let mut stream = Stream::Tcp(dialed.map_err(|error| {
+            let error = self.connect_error(error, origin);
+            let is_refused = error.kind() == TransportErrorKind::Refused;
+            let kind = if is_refused { TransportErrorKind::ProxyRefused } else { error.kind() };
             error.with_place(Stage::Proxy, kind)
         })?);
-        if proxy.scheme == ProxyScheme::Https {
-            stream = self.tls(stream, &proxy.host, origin, Stage::Proxy, deadline).await?;
+        if proxy.scheme().is_socks() {
+            stream = self.socks(stream, proxy, origin, deadline).await?;
+        } else {
+            if proxy.scheme() == ProxyScheme::Https {
+                stream = self.tls(stream, proxy.host(), origin, Stage::Proxy, deadline).await?;
+            }
+            if origin.scheme != Scheme::Https {
+                return Ok(Conn::new(stream, true));
+            }
+            self.tunnel(&mut stream, proxy, origin, deadline).await?;
         }
-        if origin.scheme != Scheme::Https {
-            return Ok(Conn::new(stream, true));
+        if origin.scheme == Scheme::Https {
+            stream = self.tls(stream, &origin.host, origin, Stage::Tls, deadline).await?;
         }
-        let opened = timeout_at(deadline, tunnel::open(&mut stream, proxy, &origin.host, origin.port)).await;
-        match opened {
-            Ok(Ok(())) => {}
-            Ok(Err(tunnel::Failure::Refused(status))) => {
-                return Err(fail(
-                    Diagnosis::ProxyRefused,
-                    format!("the proxy refused the tunnel with {status}"),
-                ));
-            }
-            Ok(Err(tunnel::Failure::NotHttp)) => {
-                return Err(fail(Diagnosis::NotHttp, "the proxy's answer is not HTTP/1.1".to_owned()));
-            }
-            Ok(Err(tunnel::Failure::Closed)) => {
-                let why = "the proxy closed the connection when it was asked for a tunnel";
-                return Err(fail(Diagnosis::ProxyRefused, why.to_owned()));
-            }
-            Ok(Err(tunnel::Failure::Io(cause))) => {
-                let (kind, why) = diagnose::from_io(&cause);
-                return Err(fail(kind, why.into_owned()).with_cause(Arc::new(cause)));
-            }
-            Err(_) => return Err(fail(Diagnosis::TimedOut, self.out_of_time("no tunnel"))),
-        }
-        let stream = self.tls(stream, &origin.host, origin, Stage::Tls, deadline).await?;
         Ok(Conn::new(stream, false))
+    }
+
+    async fn tunnel(
+        &self,
+        stream: &mut Stream,
+        proxy: &Proxy,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<(), TransportError> {
+        let (kind, message) =
+            match timeout_at(deadline, tunnel::open(stream, proxy, &origin.host, origin.port)).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(TunnelError::Authentication(status))) => {
+                    let message = if proxy.has_credentials() {
+                        format!("the proxy refused the user name or password with {status}")
+                    } else {
+                        format!(
+                            "the proxy wants a user name and password: it refused the tunnel with {status}"
+                        )
+                    };
+                    (TransportErrorKind::ProxyAuthentication, message)
+                }
+                Ok(Err(TunnelError::Refused(status))) => {
+                    let message = format!("the proxy refused the tunnel with {status}");
+                    (TransportErrorKind::ProxyRefused, message)
+                }
+                Ok(Err(TunnelError::NotHttp)) => {
+                    (TransportErrorKind::NotHttp, "the proxy's answer is not HTTP/1.1".to_owned())
+                }
+                Ok(Err(TunnelError::Closed)) => {
+                    let message = "the proxy closed the connection when it was asked for a tunnel";
+                    (TransportErrorKind::ProxyRefused, message.to_owned())
+                }
+                Ok(Err(TunnelError::Io(cause))) => {
+                    let (kind, message) = from_io(&cause);
+                    let error = TransportError::new(Stage::Proxy, kind, origin.clone(), message);
+                    return Err(error.with_cause(Arc::new(cause)));
+                }
+                Err(_) => (TransportErrorKind::TimedOut, self.out_of_time("no tunnel")),
+            };
+        Err(TransportError::new(Stage::Proxy, kind, origin.clone(), message))
+    }
+
+    async fn socks(
+        &self,
+        stream: Stream,
+        proxy: &Proxy,
+        origin: &Origin,
+        deadline: Instant,
+    ) -> Result<Stream, TransportError> {
+        let opened = timeout_at(deadline, socks::open(stream, proxy, &origin.host, origin.port)).await;
+        let (kind, message) = match opened {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(SocksError::Dns(cause))) => {
+                return Err(self.connect_error(DialError::Dns(cause), origin));
+            }
+            Ok(Err(SocksError::Refused(words))) => {
+                (TransportErrorKind::ProxyRefused, format!("the proxy opened no tunnel ({words})"))
+            }
+            Err(_) => (TransportErrorKind::TimedOut, self.out_of_time("no tunnel")),
+        };
+        Err(TransportError::new(Stage::Proxy, kind, origin.clone(), message))
     }
 
     #[cfg(unix)]
@@ -142,18 +203,20 @@ impl Settings {
         origin: &Origin,
         deadline: Instant,
     ) -> Result<Conn, TransportError> {
-        let path = uri.host().and_then(crate::unix::path_of).unwrap_or_default();
-        let fail = |kind, why: String| TransportError::new(Stage::Connect, kind, origin.clone(), why);
+        let path = uri.host().and_then(unix::path_of).unwrap_or_default();
+        let fail = |kind, message: String| TransportError::new(Stage::Connect, kind, origin.clone(), message);
         match timeout_at(deadline, tokio::net::UnixStream::connect(path)).await {
             Ok(Ok(socket)) => Ok(Conn::new(Stream::Unix(socket), false)),
             Ok(Err(cause)) => {
-                let (kind, why) = match cause.kind() {
-                    io::ErrorKind::NotFound => (Diagnosis::SocketNotFound, "there is no such socket".into()),
-                    _ => diagnose::from_io(&cause),
+                let (kind, message) = match cause.kind() {
+                    io::ErrorKind::NotFound => {
+                        (TransportErrorKind::SocketNotFound, "there is no such socket".into())
+                    }
+                    _ => (os::kind(&cause), os::words(&cause)),
                 };
-                Err(fail(kind, why.into_owned()).with_cause(Arc::new(cause)))
+                Err(fail(kind, message.into_owned()).with_cause(Arc::new(cause)))
             }
-            Err(_) => Err(fail(Diagnosis::TimedOut, self.out_of_time("no answer"))),
+            Err(_) => Err(fail(TransportErrorKind::TimedOut, self.out_of_time("no answer"))),
         }
     }
 
@@ -171,16 +234,24 @@ impl Settings {
         stage: Stage,
         deadline: Instant,
     ) -> Result<Stream, TransportError> {
-        match timeout_at(deadline, self.tls.handshake(stream, host)).await {
-            Ok(Ok(stream)) => Ok(stream),
-            Ok(Err(crate::tls::Failure { kind, why, cause })) => {
-                Err(TransportError::new(stage, kind, origin.clone(), why).with_cause(Arc::new(cause)))
+        use crate::tls::TlsFailure;
+        let (kind, message, cause) = match self.tls.handshake(stream, host, deadline).await {
+            Ok(stream) => return Ok(stream),
+            Err(TlsFailure::Failed { kind, message, cause }) => (kind, message, Some(cause)),
+            Err(TlsFailure::TimedOut { silent }) => {
+                let mut message = self.out_of_time("no TLS");
+                if silent {
+                    message.push_str(": the connection was accepted and not one byte came back");
+                }
+                (TransportErrorKind::TimedOut, message.into(), None)
             }
-            Err(_) => {
-                let why = self.out_of_time("no TLS");
-                Err(TransportError::new(stage, Diagnosis::TimedOut, origin.clone(), why))
-            }
-        }
+        };
+        let variable = cause.as_ref().and_then(crate::tls::variable);
+        let error = TransportError::new(stage, kind, origin.clone(), message).with_variable(variable);
+        Err(match cause {
+            Some(cause) => error.with_cause(Arc::new(cause)),
+            None => error,
+        })
     }
 
     #[cfg(not(feature = "tls"))]
@@ -196,29 +267,29 @@ impl Settings {
         std::future::ready(Err(bad_request(origin.clone(), NO_TLS)))
     }
 
-    fn dial_failed(&self, failure: tcp::Failure, origin: &Origin) -> TransportError {
-        match failure {
-            tcp::Failure::Dns(cause) => {
-                let why = format!("the host name could not be resolved ({})", diagnose::words(&cause));
-                TransportError::new(Stage::Dns, Diagnosis::HostUnknown, origin.clone(), why)
+    fn connect_error(&self, error: DialError, origin: &Origin) -> TransportError {
+        match error {
+            DialError::Dns(cause) => {
+                let message = format!("the host name could not be resolved ({})", os::words(&cause));
+                TransportError::new(Stage::Dns, TransportErrorKind::HostUnknown, origin.clone(), message)
                     .with_cause(Arc::new(cause))
             }
-            tcp::Failure::DnsTimeout => {
-                let why = self.out_of_time("the host name was not resolved");
-                TransportError::new(Stage::Dns, Diagnosis::TimedOut, origin.clone(), why)
+            DialError::DnsTimeout => {
+                let message = self.out_of_time("the host name was not resolved");
+                TransportError::new(Stage::Dns, TransportErrorKind::TimedOut, origin.clone(), message)
             }
-            tcp::Failure::Connect { attempts, timed_out } => {
-                let (kind, why) = match attempts.last() {
-                    Some(last) if !timed_out => diagnose::from_io(&last.error),
-                    _ => (Diagnosis::TimedOut, self.out_of_time("no answer").into()),
+            DialError::Connect { attempts, timed_out } => {
+                let (kind, message) = match attempts.last() {
+                    Some(last) if !timed_out => (os::kind(&last.error), os::words(&last.error)),
+                    _ => (TransportErrorKind::TimedOut, self.out_of_time("no answer").into()),
                 };
-                TransportError::new(Stage::Connect, kind, origin.clone(), why).with_attempts(attempts)
+                TransportError::new(Stage::Connect, kind, origin.clone(), message).with_attempts(attempts)
             }
         }
     }
 
     fn out_of_time(&self, what: &str) -> String {
-        format!("{what} within {:?} (connect_timeout)", self.connect_timeout)
+        format!("{what} within {:?} (the connect timeout)", self.connect_timeout)
     }
 }
 
@@ -227,8 +298,8 @@ pub(crate) const NO_TLS: &str =
     "https needs the feature `tls` of oa-transport, which this program was built without";
 
 /// A request that cannot be sent.
-pub(crate) fn bad_request(origin: Origin, why: &'static str) -> TransportError {
-    TransportError::new(Stage::Request, Diagnosis::BadRequest, origin, why)
+pub(crate) fn bad_request(origin: Origin, message: &'static str) -> TransportError {
+    TransportError::new(Stage::Request, TransportErrorKind::BadRequest, origin, message)
 }
 
 #[cfg(test)]
@@ -238,8 +309,12 @@ mod tests {
     #[tokio::test]
     async fn a_dead_proxy_of_the_environment_is_named_with_its_variable() {
         let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let get = |name: &str| (name == "HTTP_PROXY").then(|| format!("http://me:s3cret@{dead}"));
-        let settings = settings(Proxies::from_env(get));
+        let get = |name: &str| match name {
+            "HTTP_PROXY" => Some(format!("http://me:s3cret@{dead}")),
+            "NO_PROXY" => Some("llm.example:8000".to_owned()),
+            _ => None,
+        };
+        let settings = settings(Proxies::from_lookup(get));
         let error = settings.connect(&Uri::from_static("http://llm.example:8000/")).await.err().unwrap();
         assert_eq!(
             error.to_string().replace(&dead.port().to_string(), "PORT"),
@@ -247,20 +322,24 @@ mod tests {
              HTTP_PROXY): connection refused (tried 127.0.0.1:PORT)"
         );
         assert_eq!(error.proxy_variable(), Some("HTTP_PROXY"));
+        assert_eq!(error.no_proxy_near_miss().unwrap().correction(), "llm.example");
         assert!(!format!("{error:?}{error:#}").contains("s3cret"));
     }
 
     #[tokio::test]
-    async fn a_socks_proxy_of_the_environment_is_an_error_and_not_passed_over() {
-        let settings =
-            settings(Proxies::from_env(|name| (name == "ALL_PROXY").then(|| "socks5://h:1".to_owned())));
+    async fn a_proxy_of_the_environment_that_cannot_be_read_is_an_error_and_not_passed_over() {
+        let get = |name: &str| (name == "ALL_PROXY").then(|| "'http://me:s3cret@h:1'".to_owned());
+        let settings = settings(Proxies::from_lookup(get));
         let error = settings.connect(&Uri::from_static("http://llm.example:8000/")).await.err().unwrap();
         assert_eq!(
             error.to_string(),
-            "could not connect to http://llm.example:8000 through the proxy socks5://h:1 (from \
-             ALL_PROXY): SOCKS proxies are not supported, only http and https ones"
+            "could not connect to http://llm.example:8000: ALL_PROXY does not name a proxy that can be \
+             used: it is in quotes"
         );
-        assert_eq!(error.kind(), Diagnosis::ProxyUnsupported);
+        assert_eq!((error.stage(), error.kind()), (Stage::Proxy, TransportErrorKind::ProxyInvalid));
+        assert_eq!(error.variable(), Some("ALL_PROXY"));
+        assert!(error.kind().is_permanent());
+        assert!(!format!("{error:?}{error:#}").contains("s3cret"));
     }
 
     fn settings(proxies: Proxies) -> Settings {
@@ -269,7 +348,7 @@ mod tests {
             tcp_keepalive: None,
             proxies,
             #[cfg(feature = "tls")]
-            tls: crate::tls::Tls::new(),
+            tls: crate::tls::TlsConfig::new(),
         }
     }
 }

@@ -1,14 +1,20 @@
 //! What failed, where, and why: the one error of this crate.
 
-use std::borrow::Cow;
-use std::error::Error as StdError;
-use std::fmt;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+pub(crate) mod exchange;
+pub(crate) mod io;
+mod kind;
+pub(crate) mod os;
+mod remedy;
 
-use crate::origin::{Origin, Scheme};
-use crate::proxy::Proxy;
+pub use kind::{Stage, TransportErrorKind};
+pub use remedy::Remedy;
+
+use std::{borrow::Cow, error::Error as StdError, fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+use crate::{
+    origin::{Origin, Scheme},
+    proxy::{NearMiss, Proxy},
+};
 
 /// Why a request got no whole response. One word wide and cheap to clone.
 ///
@@ -23,92 +29,21 @@ pub struct TransportError(Arc<Inner>);
 #[derive(Clone, Debug)]
 struct Inner {
     stage: Stage,
-    kind: Diagnosis,
+    kind: TransportErrorKind,
     origin: Origin,
-    proxy: Option<Arc<Proxy>>,
-    why: Cow<'static, str>,
-    attempts: Arc<[Attempt]>,
+    proxy: Option<Proxy>,
+    near_miss: Option<NearMiss>,
+    variable: Option<&'static str>,
+    message: Cow<'static, str>,
+    attempts: Arc<[ConnectAttempt]>,
     cause: Option<Arc<dyn StdError + Send + Sync>>,
     elapsed: Duration,
     replayed: bool,
 }
 
-/// How far the exchange had come when it failed, in the order in which the stages pass.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Stage {
-    /// The request itself: nothing was sent, nobody was asked.
-    Request,
-    /// Looking up the host's name.
-    Dns,
-    /// Opening a connection to the server.
-    Connect,
-    /// Reaching the proxy, or asking it for a tunnel.
-    Proxy,
-    /// Agreeing on TLS with the server.
-    Tls,
-    /// Sending the request.
-    Write,
-    /// Waiting for the response's head, after the request was sent.
-    FirstByte,
-    /// Reading the response's body.
-    Body,
-}
-
-/// What went wrong, as far as the evidence goes.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Diagnosis {
-    /// The request cannot be sent as it is: its URL or what this build of the crate supports.
-    BadRequest,
-    /// The host's name could not be resolved.
-    HostUnknown,
-    /// Nobody listens on the port.
-    Refused,
-    /// There is no way to the host or its network.
-    NoRoute,
-    /// There is no Unix socket at the path.
-    SocketNotFound,
-    /// No connection within the connect timeout, or the operating system gave up.
-    TimedOut,
-    /// The proxy refused the connection or the tunnel; [`TransportError::proxy`] tells which one.
-    ProxyRefused,
-    /// The proxy is of a kind that cannot be used, such as SOCKS.
-    ProxyUnsupported,
-    /// `https` was asked of a port that answered in plain HTTP.
-    PlainHttpOnTls,
-    /// `http` was asked of a port that answered in TLS.
-    TlsOnPlain,
-    /// The server's certificate is past its time.
-    CertificateExpired,
-    /// The server's certificate is not valid yet: more often than not a clock is wrong.
-    CertificateNotYetValid,
-    /// Nobody who is trusted here vouches for the server's certificate.
-    CertificateUnknownIssuer,
-    /// The server's certificate is for other names.
-    CertificateWrongName,
-    /// The server ended TLS with this alert (its number in RFC 8446, section 6).
-    TlsAlert(u8),
-    /// Any other failure of TLS, on either side.
-    Tls,
-    /// The connection was reset.
-    Reset,
-    /// The server closed the connection without a byte of an answer.
-    ClosedBeforeResponse,
-    /// The answer ended before its end.
-    CutOff,
-    /// What was received is not HTTP/1.1, or its head is beyond the limits (100 header fields, about 400
-    /// KiB).
-    NotHttp,
-    /// The response's body is larger than the limit.
-    TooLarge,
-    /// None of the above; the [`source`](std::error::Error::source) knows more.
-    Other,
-}
-
 /// One address that was tried, and what the operating system said.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct ConnectAttempt {
     pub(crate) addr: SocketAddr,
     pub(crate) error: std::io::Error,
 }
@@ -120,7 +55,7 @@ impl TransportError {
     }
 
     /// What went wrong.
-    pub fn kind(&self) -> Diagnosis {
+    pub fn kind(&self) -> TransportErrorKind {
         self.0.kind
     }
 
@@ -135,19 +70,31 @@ impl TransportError {
     }
 
     /// Every address that was tried, with its own error. Empty unless opening the connection failed.
-    pub fn addresses(&self) -> &[Attempt] {
+    pub fn addresses(&self) -> &[ConnectAttempt] {
         &self.0.attempts
     }
 
-    /// The proxy that the connection went through or should have gone through, without its credentials.
-    pub fn proxy(&self) -> Option<&str> {
-        self.0.proxy.as_deref().map(Proxy::url)
+    /// The proxy that the connection went through or should have gone through.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.0.proxy.as_ref()
     }
 
     /// The environment variable that named the [`proxy`](Self::proxy); none if there was none or it was
     /// set in code.
     pub fn proxy_variable(&self) -> Option<&'static str> {
-        self.0.proxy.as_deref().and_then(Proxy::variable)
+        self.0.proxy.as_ref().and_then(Proxy::variable)
+    }
+
+    /// An entry of `NO_PROXY` that seems to be meant for this host and does not match it, where the
+    /// connection was made through a proxy.
+    pub fn no_proxy_near_miss(&self) -> Option<&NearMiss> {
+        self.0.near_miss.as_ref()
+    }
+
+    /// The environment variable that is to be corrected: that of a proxy that cannot be read, or
+    /// `SSL_CERT_FILE` or `SSL_CERT_DIR` where no root certificates could be loaded.
+    pub fn variable(&self) -> Option<&'static str> {
+        self.0.variable
     }
 
     /// From the call until the failure, replay included.
@@ -161,43 +108,48 @@ impl TransportError {
         self.0.replayed
     }
 
-    /// What to try, if what is known here makes one thing likely. Looks at the file system for a container's
-    /// marks when a connection to this machine was refused, and at nothing else.
+    /// What to try, in words for somebody who writes Rust, if what is known here makes one thing likely: the
+    /// text of the [`remedy`](Self::remedy).
     pub fn hint(&self) -> Option<&'static str> {
-        self.hint_where(in_container)
+        self.remedy().map(Remedy::as_str)
     }
 
-    fn hint_where(&self, in_container: impl FnOnce() -> bool) -> Option<&'static str> {
-        let https = self.0.origin.scheme == Scheme::Https;
-        match self.0.kind {
-            Diagnosis::Refused if self.0.origin.is_loopback() && in_container() => Some(
-                "this program runs in a container, whose localhost is not the host's: use the server's \
-                 service name, or host.docker.internal where that exists",
-            ),
-            Diagnosis::TimedOut if self.0.stage <= Stage::Tls && !self.is_os_error() => {
-                Some("the connect_timeout of the transport's builder raises the limit")
+    /// What to try, if what is known here makes one thing likely. Looks for a container's marks when a
+    /// connection to this machine was refused, and at nothing else.
+    pub fn remedy(&self) -> Option<Remedy> {
+        self.remedy_where(in_container)
+    }
+
+    fn remedy_where(&self, in_container: impl FnOnce() -> bool) -> Option<Remedy> {
+        use TransportErrorKind as Kind;
+        let Inner { stage, kind, origin, .. } = &*self.0;
+        let timed_out = *kind == Kind::TimedOut && *stage <= Stage::Tls && !self.is_os_error();
+        Some(match (kind, origin.scheme) {
+            (Kind::Refused, _) if origin.is_loopback() && in_container() => Remedy::LeaveContainer,
+            (Kind::TimedOut, _) if timed_out && *stage == Stage::Tls => Remedy::TryHttp,
+            (Kind::TimedOut, _) if timed_out => Remedy::RaiseConnectTimeout,
+            (Kind::NoRoute, _) => Remedy::CheckFirewall,
+            (Kind::NotPermitted, Scheme::Unix) => Remedy::CheckSocketPermissions,
+            (Kind::NotPermitted, _) => Remedy::CheckLocalPolicy,
+            (Kind::ProxyInvalid, _) => Remedy::CorrectProxy,
+            (Kind::ProxyAuthentication, _) => Remedy::AddProxyCredentials,
+            (Kind::PlainHttpOnTls, _) => Remedy::UseHttp,
+            (Kind::TlsOnPlain, _) => Remedy::UseHttps,
+            (Kind::Http2, _) => Remedy::UseHttp1Port,
+            (Kind::NoRoots, _) => Remedy::LoadRoots,
+            (Kind::ClosedBeforeResponse | Kind::Reset, Scheme::Https) if *stage == Stage::Tls => {
+                Remedy::TryHttp
             }
-            Diagnosis::PlainHttpOnTls => Some("use http:// in the URL, not https://"),
-            Diagnosis::TlsOnPlain => Some("use https:// in the URL, not http://"),
-            Diagnosis::ClosedBeforeResponse if https && self.0.stage == Stage::Tls => {
-                Some("a server that speaks plain HTTP on this port may do this: try http:// in the URL")
+            (Kind::ClosedBeforeResponse, Scheme::Http) if self.0.proxy.is_none() && !self.0.replayed => {
+                Remedy::TryHttps
             }
-            Diagnosis::CertificateUnknownIssuer if HAS_CERT_FILE => Some(
-                "add the certificate of the server's authority with add_root_pem of the transport's \
-                 builder, or to the file that SSL_CERT_FILE names",
-            ),
-            Diagnosis::CertificateUnknownIssuer => Some(
-                "add the certificate of the server's authority with add_root_pem of the transport's \
-                 builder, or to the system's certificates",
-            ),
+            (Kind::CertificateUnknownIssuer, _) => Remedy::AddRoot,
+            (Kind::CertificateIsAuthority, _) => Remedy::AddRootOrReissue,
             // certificate_required
-            Diagnosis::TlsAlert(116) => Some(
-                "the server asks for a client certificate: give one with client_certificate_pem of the \
-                 transport's builder",
-            ),
-            Diagnosis::TooLarge => Some("the response_limit of the transport's builder raises the limit"),
-            _ => None,
-        }
+            (Kind::TlsAlert(116), _) => Remedy::AddClientCertificate,
+            (Kind::TooLarge, _) => Remedy::RaiseResponseLimit,
+            _ => return None,
+        })
     }
 
     /// Whether the operating system gave up by itself, not we.
@@ -208,16 +160,18 @@ impl TransportError {
 
     pub(crate) fn new(
         stage: Stage,
-        kind: Diagnosis,
+        kind: TransportErrorKind,
         origin: Origin,
-        why: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self(Arc::new(Inner {
             stage,
             kind,
             origin,
             proxy: None,
-            why: why.into(),
+            near_miss: None,
+            variable: None,
+            message: message.into(),
             attempts: Arc::new([]),
             cause: None,
             elapsed: Duration::ZERO,
@@ -230,20 +184,29 @@ impl TransportError {
         self
     }
 
-    pub(crate) fn with_attempts(mut self, attempts: Vec<Attempt>) -> Self {
+    pub(crate) fn with_attempts(mut self, attempts: Vec<ConnectAttempt>) -> Self {
         Arc::make_mut(&mut self.0).attempts = attempts.into();
         self
     }
 
-    pub(crate) fn with_place(mut self, stage: Stage, kind: Diagnosis) -> Self {
+    pub(crate) fn with_place(mut self, stage: Stage, kind: TransportErrorKind) -> Self {
         let inner = Arc::make_mut(&mut self.0);
         inner.stage = stage;
         inner.kind = kind;
         self
     }
 
-    pub(crate) fn with_proxy(mut self, proxy: Arc<Proxy>) -> Self {
-        Arc::make_mut(&mut self.0).proxy = Some(proxy);
+    pub(crate) fn with_proxy(mut self, proxy: Proxy, near_miss: Option<NearMiss>) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.proxy = Some(proxy);
+        inner.near_miss = near_miss;
+        self
+    }
+
+    pub(crate) fn with_variable(mut self, variable: Option<&'static str>) -> Self {
+        if variable.is_some() {
+            Arc::make_mut(&mut self.0).variable = variable;
+        }
         self
     }
 
@@ -255,9 +218,9 @@ impl TransportError {
     }
 
     fn write_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { stage, origin, why, .. } = &*self.0;
+        let Inner { stage, origin, message, .. } = &*self.0;
         match stage {
-            Stage::Request => return write!(f, "could not send the request: {why}"),
+            Stage::Request => return write!(f, "could not send the request: {message}"),
             Stage::Dns | Stage::Connect | Stage::Proxy | Stage::Tls => {
                 write!(f, "could not connect to {origin}")?;
             }
@@ -267,7 +230,7 @@ impl TransportError {
         if let Some(proxy) = &self.0.proxy {
             write!(f, " through {proxy}")?;
         }
-        write!(f, ": {why}")?;
+        write!(f, ": {message}")?;
         self.write_attempts(f)?;
         if self.0.replayed {
             f.write_str(", after a reused connection had died and the request was sent once more")?;
@@ -282,7 +245,7 @@ impl TransportError {
         for (i, attempt) in attempts.iter().enumerate() {
             write!(f, "{}{}", if i == 0 { " (tried " } else { ", " }, attempt.addr)?;
             if !alike {
-                write!(f, ": {}", crate::diagnose::words(&attempt.error))?;
+                write!(f, ": {}", os::words(&attempt.error))?;
             }
         }
         if attempts.is_empty() { Ok(()) } else { f.write_str(")") }
@@ -298,7 +261,9 @@ impl fmt::Display for TransportError {
                 write!(f, "\n  caused by: {error}")?;
                 cause = error.source();
             }
-            if let Some(hint) = self.hint() {
+            if let Some(near_miss) = &self.0.near_miss {
+                write!(f, "\n  hint: {near_miss}")?;
+            } else if let Some(hint) = self.hint() {
                 write!(f, "\n  hint: {hint}")?;
             }
         }
@@ -321,66 +286,7 @@ impl StdError for TransportError {
     }
 }
 
-impl Stage {
-    /// The stage in a word, for logs and metrics: `request`, `dns`, `connect`, `proxy`, `tls`, `write`,
-    /// `first_byte`, `body`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Request => "request",
-            Self::Dns => "dns",
-            Self::Connect => "connect",
-            Self::Proxy => "proxy",
-            Self::Tls => "tls",
-            Self::Write => "write",
-            Self::FirstByte => "first_byte",
-            Self::Body => "body",
-        }
-    }
-}
-
-impl fmt::Display for Stage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Diagnosis {
-    /// The diagnosis in a word, for logs and metrics: the variant's name in snake case.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BadRequest => "bad_request",
-            Self::HostUnknown => "host_unknown",
-            Self::Refused => "refused",
-            Self::NoRoute => "no_route",
-            Self::SocketNotFound => "socket_not_found",
-            Self::TimedOut => "timed_out",
-            Self::ProxyRefused => "proxy_refused",
-            Self::ProxyUnsupported => "proxy_unsupported",
-            Self::PlainHttpOnTls => "plain_http_on_tls",
-            Self::TlsOnPlain => "tls_on_plain",
-            Self::CertificateExpired => "certificate_expired",
-            Self::CertificateNotYetValid => "certificate_not_yet_valid",
-            Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
-            Self::CertificateWrongName => "certificate_wrong_name",
-            Self::TlsAlert(_) => "tls_alert",
-            Self::Tls => "tls",
-            Self::Reset => "reset",
-            Self::ClosedBeforeResponse => "closed_before_response",
-            Self::CutOff => "cut_off",
-            Self::NotHttp => "not_http",
-            Self::TooLarge => "too_large",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for Diagnosis {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl Attempt {
+impl ConnectAttempt {
     /// The address that was tried.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -392,42 +298,67 @@ impl Attempt {
     }
 }
 
-/// Where the platform verifier reads files, not the operating system's own store.
-const HAS_CERT_FILE: bool = cfg!(all(unix, not(target_vendor = "apple"), not(target_os = "android")));
-
-/// The marks that Docker and Podman leave in every container.
+/// The marks that Docker, Podman and Kubernetes leave in every container.
 fn in_container() -> bool {
-    ["/.dockerenv", "/run/.containerenv"].iter().any(|mark| std::path::Path::new(mark).exists())
+    const MARKS: [&str; 3] =
+        ["/.dockerenv", "/run/.containerenv", "/var/run/secrets/kubernetes.io/serviceaccount"];
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        || MARKS.iter().any(|mark| std::path::Path::new(mark).exists())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn error(url: &str, stage: Stage, kind: Diagnosis) -> TransportError {
+    fn error(url: &str, stage: Stage, kind: TransportErrorKind) -> TransportError {
         TransportError::new(stage, kind, Origin::of(&url.parse().unwrap()).unwrap(), "why")
     }
 
-    fn attempt(addr: &str, kind: std::io::ErrorKind) -> Attempt {
-        Attempt { addr: addr.parse().unwrap(), error: kind.into() }
+    fn attempt(addr: &str, kind: std::io::ErrorKind) -> ConnectAttempt {
+        ConnectAttempt { addr: addr.parse().unwrap(), error: kind.into() }
     }
 
     #[test]
     fn the_container_is_hinted_at_only_in_one_and_for_its_own_localhost() {
-        let hint = |url, inside: bool| error(url, Stage::Connect, Diagnosis::Refused).hint_where(|| inside);
-        let text = "this program runs in a container, whose localhost is not the host's: use the server's \
-                    service name, or host.docker.internal where that exists";
-        assert_eq!(hint("http://localhost:8000", true), Some(text));
-        assert_eq!(hint("http://127.0.0.1:8000", true), Some(text));
-        assert_eq!(hint("http://localhost:8000", false), None);
-        assert_eq!(hint("http://vllm:8000", true), None);
+        let remedy = |url, inside: bool| {
+            error(url, Stage::Connect, TransportErrorKind::Refused).remedy_where(|| inside)
+        };
+        assert_eq!(remedy("http://localhost:8000", true), Some(Remedy::LeaveContainer));
+        assert_eq!(remedy("http://127.0.0.1:8000", true), Some(Remedy::LeaveContainer));
+        assert_eq!(remedy("http://localhost:8000", false), None);
+        assert_eq!(remedy("http://vllm:8000", true), None);
+    }
+
+    #[test]
+    fn what_the_operating_system_forbids_and_what_a_firewall_may_do_is_named() {
+        use std::io::ErrorKind::{HostUnreachable, PermissionDenied};
+        let remedy = |url, kind: std::io::ErrorKind| {
+            let cause = std::io::Error::from(kind);
+            error(url, Stage::Connect, os::kind(&cause)).remedy()
+        };
+        assert_eq!(remedy("http://h", PermissionDenied), Some(Remedy::CheckLocalPolicy));
+        assert_eq!(remedy("unix://2f78/", PermissionDenied), Some(Remedy::CheckSocketPermissions));
+        assert_eq!(remedy("http://h", HostUnreachable), Some(Remedy::CheckFirewall));
+    }
+
+    #[test]
+    fn a_closed_connection_is_blamed_on_the_other_protocol_only_where_that_is_likely() {
+        let closed = |url, stage| error(url, stage, TransportErrorKind::ClosedBeforeResponse);
+        assert_eq!(closed("http://h", Stage::FirstByte).remedy(), Some(Remedy::TryHttps));
+        assert_eq!(closed("https://h", Stage::Tls).remedy(), Some(Remedy::TryHttp));
+        assert_eq!(closed("https://h", Stage::FirstByte).remedy(), None);
+        let replayed = closed("http://h", Stage::FirstByte).with_timing(Duration::ZERO, true);
+        assert_eq!(replayed.remedy(), None);
     }
 
     #[test]
     fn an_operating_systems_timeout_is_not_blamed_on_the_setting() {
-        let os =
-            Attempt { addr: "10.0.0.1:80".parse().unwrap(), error: std::io::Error::from_raw_os_error(110) };
-        let error = error("http://10.0.0.1", Stage::Connect, Diagnosis::TimedOut).with_attempts(vec![os]);
+        let os = ConnectAttempt {
+            addr: "10.0.0.1:80".parse().unwrap(),
+            error: std::io::Error::from_raw_os_error(110),
+        };
+        let error =
+            error("http://10.0.0.1", Stage::Connect, TransportErrorKind::TimedOut).with_attempts(vec![os]);
         assert_eq!(error.hint(), None);
     }
 
@@ -436,7 +367,8 @@ mod tests {
         use std::io::ErrorKind::{ConnectionRefused, NetworkUnreachable};
         let attempts =
             vec![attempt("[::1]:80", NetworkUnreachable), attempt("127.0.0.1:80", ConnectionRefused)];
-        let error = error("http://localhost", Stage::Connect, Diagnosis::Refused).with_attempts(attempts);
+        let error =
+            error("http://localhost", Stage::Connect, TransportErrorKind::Refused).with_attempts(attempts);
         assert_eq!(
             error.to_string(),
             "could not connect to http://localhost: why (tried [::1]:80: the network is unreachable, \
@@ -449,7 +381,8 @@ mod tests {
         use std::io::ErrorKind::ConnectionRefused;
         let attempts =
             vec![attempt("[::1]:80", ConnectionRefused), attempt("127.0.0.1:80", ConnectionRefused)];
-        let error = error("http://localhost", Stage::Connect, Diagnosis::Refused).with_attempts(attempts);
+        let error =
+            error("http://localhost", Stage::Connect, TransportErrorKind::Refused).with_attempts(attempts);
         assert_eq!(
             error.to_string(),
             "could not connect to http://localhost: why (tried [::1]:80, 127.0.0.1:80)"

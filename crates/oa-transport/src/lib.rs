@@ -1,4 +1,4 @@
-//! HTTP/1.1 over hyper and rustls: one request in, one response out, and the truth about what failed.
+//! HTTP/1.1 over hyper and rustls: one request in, one response out, with diagnosed errors.
 //!
 //! - [`Transport`] is the shape of whatever carries a request: any tower service over `http::Request<Bytes>`.
 //! - [`HyperTransport`] is the one that is made here: a pool of HTTP/1.1 connections, TLS, proxies, Unix
@@ -15,25 +15,18 @@
 mod body;
 mod builder;
 mod client;
-mod conn;
 mod connect;
-mod diagnose;
 mod error;
-#[cfg(feature = "tls")]
-mod issuer;
 mod origin;
 mod proxy;
-mod stream;
-mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
-mod tunnel;
-mod unix;
 
 pub use body::Body;
-pub use builder::{BuildError, Builder};
+pub use builder::{BuildError, HyperTransportBuilder};
 pub use client::{HyperTransport, ResponseFuture};
-pub use error::{Attempt, Diagnosis, Stage, TransportError};
+pub use connect::unix::unix_authority;
+pub use error::{ConnectAttempt, Remedy, Stage, TransportError, TransportErrorKind};
+pub use proxy::{InvalidProxy, NearMiss, Proxies, Proxy, ProxyRoute, ProxyScheme};
 pub use transport::{BoxError, Transport};
-pub use unix::unix_authority;

@@ -1,7 +1,6 @@
-//! Which server a request is for: scheme, host and port, and nothing secret of its URI.
+//! The server that a request is for: scheme, host and port, and nothing secret of its URI.
 
-use std::fmt;
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use http::Uri;
 
@@ -34,8 +33,8 @@ impl Origin {
         };
         let host = uri.host().filter(|host| !host.is_empty()).ok_or("the URL names no host")?;
         if scheme == Scheme::Unix {
-            let path =
-                crate::unix::path_of(host).ok_or("the host of a unix URL must be a socket's path in hex")?;
+            let path = crate::connect::unix::path_of(host)
+                .ok_or("the host of a unix URL must be a socket's path in hex")?;
             return Ok(Self { scheme, host: path.to_string_lossy().into(), port: 0 });
         }
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);

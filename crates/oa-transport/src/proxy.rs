@@ -1,157 +1,181 @@
-//! Which proxy is a request sent through, and who said so?
+//! The proxies in force, and which of them a request goes through.
 
-use std::fmt;
-use std::sync::Arc;
+mod address;
+mod no_proxy;
+
+pub use address::{InvalidProxy, Proxy, ProxyScheme};
+pub use no_proxy::NearMiss;
 
 use http::{HeaderValue, Uri};
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 
 use crate::origin::Origin;
+use no_proxy::NoProxy;
 
-/// The proxies in force.
+/// The proxies of an environment, or those set in code.
+///
+/// The scheme's own variable takes precedence over `ALL_PROXY`, the upper-case name over the lower-case one;
+/// a blank value counts as unset. An environment's proxy is never used for this machine itself (loopback,
+/// link-local addresses, Unix sockets), nor for what `NO_PROXY` lists. In a CGI program (`REQUEST_METHOD` is
+/// set) `HTTP_PROXY` does not count: it is what a stranger sent as a header `Proxy`.
+///
+/// ```
+/// use oa_transport::{Proxies, ProxyRoute};
+///
+/// let proxies = Proxies::from_lookup(|name| match name {
+///     "HTTPS_PROXY" => Some("http://me:secret@proxy.example:3128".to_owned()),
+///     "NO_PROXY" => Some("inner.example".to_owned()),
+///     _ => None,
+/// });
+/// let uri = http::Uri::from_static("https://llm.example/");
+/// let ProxyRoute::Through(proxy) = proxies.for_uri(&uri) else { panic!("it has a proxy") };
+/// assert_eq!(proxy.url(), "http://proxy.example:3128");
+/// assert_eq!(proxy.variable(), Some("HTTPS_PROXY"));
+/// ```
 #[derive(Default)]
-pub(crate) struct Proxies {
-    http: Option<Rule>,
-    https: Option<Rule>,
+pub struct Proxies {
+    http: Setting,
+    https: Setting,
+    no_proxy: Option<NoProxy>,
     /// Set in code: then it is for every host, those of this machine too.
     explicit: bool,
 }
 
-struct Rule {
-    matcher: Matcher,
-    proxy: Arc<Proxy>,
+#[derive(Clone, Default)]
+enum Setting {
+    #[default]
+    Unset,
+    Proxy(Proxy),
+    Invalid(InvalidProxy),
 }
 
-/// One proxy. Shows itself without its credentials.
-pub(crate) struct Proxy {
-    pub(crate) scheme: ProxyScheme,
-    pub(crate) host: Box<str>,
-    pub(crate) port: u16,
-    /// The value of `proxy-authorization`.
-    pub(crate) auth: Option<HeaderValue>,
-    url: String,
-    variable: Option<&'static str>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ProxyScheme {
-    Http,
-    Https,
-    Socks,
+/// The way to a server, as far as proxies are concerned.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxyRoute<'a> {
+    /// No proxy is set for the URI's scheme.
+    Unset,
+    /// A proxy is set, and is not for this machine itself.
+    Local {
+        /// The variable that names it.
+        variable: &'static str,
+    },
+    /// A proxy is set, and the host is excepted.
+    Excepted {
+        /// The variable that names the proxy.
+        variable: &'static str,
+        /// `NO_PROXY` or `no_proxy`.
+        by: &'static str,
+        /// The entry that matches.
+        entry: &'a str,
+    },
+    /// Through this proxy.
+    Through(&'a Proxy),
+    /// A proxy is set that cannot be used: a request fails with
+    /// [`ProxyInvalid`](crate::TransportErrorKind::ProxyInvalid).
+    Invalid(&'a InvalidProxy),
 }
 
 impl Proxies {
-    /// The proxies that the environment names, read through `get`.
-    ///
-    /// The upper-case name goes before the lower-case one, the scheme's own before `ALL_PROXY`. What
-    /// cannot be read as a proxy's URL is passed over, as everybody does. In a CGI program
-    /// (`REQUEST_METHOD` is set) `HTTP_PROXY` is what a stranger sent as a header `Proxy`: it does not count.
-    pub(crate) fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
-        let no = get("NO_PROXY").or_else(|| get("no_proxy")).unwrap_or_default();
-        let is_cgi = get("REQUEST_METHOD").is_some();
-        let rule = |own: &[&'static str]| {
-            let first = |names: &[&'static str]| names.iter().find_map(|name| Some((*name, get(name)?)));
-            [first(own), first(&["ALL_PROXY", "all_proxy"])]
-                .into_iter()
-                .flatten()
-                .find_map(|(variable, url)| Rule::new(&url, &no, Some(variable)))
+    /// No proxy at all.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// The proxies of the process's environment.
+    pub fn from_env() -> Self {
+        // What is not UTF-8 must not pass for unset.
+        Self::from_lookup(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// The proxies of the environment that `get` knows.
+    pub fn from_lookup(get: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |names: &[&'static str]| {
+            let values = names.iter().filter_map(|name| Some((*name, get(name)?)));
+            values.into_iter().find(|(_, value)| !value.trim().is_empty())
         };
+        let setting = |own: &[&'static str]| match set(own).or_else(|| set(&["ALL_PROXY", "all_proxy"])) {
+            None => Setting::Unset,
+            Some((variable, value)) => match Proxy::parse(&value, Some(variable)) {
+                Ok(proxy) => Setting::Proxy(proxy),
+                Err(error) => Setting::Invalid(error),
+            },
+        };
+        let is_cgi = get("REQUEST_METHOD").is_some();
         Self {
-            http: rule(if is_cgi { &["http_proxy"] } else { &["HTTP_PROXY", "http_proxy"] }),
-            https: rule(&["HTTPS_PROXY", "https_proxy"]),
+            http: setting(if is_cgi { &["http_proxy"] } else { &["HTTP_PROXY", "http_proxy"] }),
+            https: setting(&["HTTPS_PROXY", "https_proxy"]),
+            no_proxy: set(&["NO_PROXY", "no_proxy"]).map(|(name, value)| NoProxy::new(name, &value)),
             explicit: false,
         }
     }
 
-    /// One proxy for every request, whatever the host; none if the URL cannot be read as a proxy's.
-    pub(crate) fn explicit(url: &str) -> Option<Self> {
-        let http = Rule::new(url, "", None)?;
-        let https = Rule { matcher: matcher(url, ""), proxy: Arc::clone(&http.proxy) };
-        Some(Self { http: Some(http), https: Some(https), explicit: true })
+    /// One proxy for every request, whatever the host, this machine too.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the URL, which is not shown.
+    pub fn all(url: &str) -> Result<Self, InvalidProxy> {
+        let setting = Setting::Proxy(Proxy::parse(url, None)?);
+        Ok(Self { http: setting.clone(), https: setting, no_proxy: None, explicit: true })
     }
 
-    /// The proxy for a request to `uri`, whose origin is given.
-    pub(crate) fn find(&self, uri: &Uri, origin: &Origin) -> Option<&Arc<Proxy>> {
-        let rule = match uri.scheme_str() {
-            Some("http") => self.http.as_ref(),
-            Some("https") => self.https.as_ref(),
+    /// The way that a request to `uri` takes.
+    pub fn for_uri(&self, uri: &Uri) -> ProxyRoute<'_> {
+        self.for_origin(uri, || Origin::of(uri).is_ok_and(|origin| origin.is_local()))
+    }
+
+    /// The first entry of `NO_PROXY` that seems to be meant for a URI which goes through a proxy, and does
+    /// not match it.
+    pub fn near_miss(&self, uri: &Uri) -> Option<NearMiss> {
+        match self.for_uri(uri) {
+            ProxyRoute::Through(_) | ProxyRoute::Invalid(_) => self.no_proxy.as_ref()?.near_miss(uri),
             _ => None,
-        }?;
-        if !self.explicit && origin.is_local() {
-            return None;
         }
-        rule.matcher.intercept(uri).map(|_| &rule.proxy)
     }
 
-    /// What a plain HTTP request to `uri` must carry to please its proxy. Costs nothing where no proxy has
-    /// a password.
-    pub(crate) fn authorization(&self, uri: &Uri) -> Option<HeaderValue> {
-        let rule = self.http.as_ref().filter(|rule| rule.proxy.auth.is_some())?;
+    pub(crate) fn for_origin(&self, uri: &Uri, is_local: impl FnOnce() -> bool) -> ProxyRoute<'_> {
+        let setting = match uri.scheme_str() {
+            Some("http") => &self.http,
+            Some("https") => &self.https,
+            _ => return ProxyRoute::Unset,
+        };
+        let variable = match setting {
+            Setting::Unset => return ProxyRoute::Unset,
+            Setting::Proxy(proxy) => proxy.variable(),
+            Setting::Invalid(error) => error.variable(),
+        };
+        if let (false, Some(variable)) = (self.explicit, variable) {
+            if is_local() {
+                return ProxyRoute::Local { variable };
+            }
+            if let Some(no_proxy) = &self.no_proxy {
+                if let Some(entry) = no_proxy.entry_for(uri) {
+                    return ProxyRoute::Excepted { variable, by: no_proxy.variable(), entry };
+                }
+            }
+        }
+        match setting {
+            Setting::Proxy(proxy) => ProxyRoute::Through(proxy),
+            Setting::Invalid(error) => ProxyRoute::Invalid(error),
+            Setting::Unset => ProxyRoute::Unset,
+        }
+    }
+
+    /// What a plain HTTP request to `uri` must carry for its proxy. Costs nothing where no proxy has a
+    /// password.
+    pub(crate) fn authorization(&self, uri: &Uri) -> Option<&HeaderValue> {
+        let Setting::Proxy(proxy) = &self.http else { return None };
+        let value = proxy.authorization()?;
         if uri.scheme() != Some(&http::uri::Scheme::HTTP) {
             return None;
         }
-        self.find(uri, &Origin::of(uri).ok()?).and_then(|_| rule.proxy.auth.clone())
-    }
-
-    pub(crate) fn uses_socks(&self) -> bool {
-        self.http.as_ref().is_some_and(|rule| rule.proxy.scheme == ProxyScheme::Socks)
+        matches!(self.for_uri(uri), ProxyRoute::Through(_)).then_some(value)
     }
 }
 
-impl Rule {
-    fn new(url: &str, no: &str, variable: Option<&'static str>) -> Option<Self> {
-        // Any host will do to ask for the proxy itself: nothing is excepted here.
-        let asked = Uri::from_static("http://host.invalid/");
-        let intercept = matcher(url, "").intercept(&asked)?;
-        Some(Self { matcher: matcher(url, no), proxy: Arc::new(Proxy::new(&intercept, variable)?) })
-    }
-}
-
-fn matcher(url: &str, no: &str) -> Matcher {
-    Matcher::builder().all(url).no(no).build()
-}
-
-impl Proxy {
-    fn new(intercept: &Intercept, variable: Option<&'static str>) -> Option<Self> {
-        let uri = intercept.uri();
-        let (scheme, default_port) = match uri.scheme_str()? {
-            "http" => (ProxyScheme::Http, 80),
-            "https" => (ProxyScheme::Https, 443),
-            _ => (ProxyScheme::Socks, 1080),
-        };
-        let host = uri.host()?;
-        let port = uri.port_u16().unwrap_or(default_port);
-        Some(Self {
-            scheme,
-            port,
-            auth: intercept.basic_auth().cloned(),
-            url: format!("{}://{host}:{port}", uri.scheme_str()?),
-            host: host.trim_start_matches('[').trim_end_matches(']').into(),
-            variable,
-        })
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        &self.url
-    }
-
-    pub(crate) fn variable(&self) -> Option<&'static str> {
-        self.variable
-    }
-}
-
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.variable {
-            Some(variable) => write!(f, "the proxy {} (from {variable})", self.url),
-            None => write!(f, "the proxy {}", self.url),
-        }
-    }
-}
-
-impl fmt::Debug for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
+impl std::fmt::Debug for Proxies {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxies").finish_non_exhaustive()
     }
 }
 
@@ -160,33 +184,55 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> Proxies {
-        Proxies::from_env(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        Proxies::from_lookup(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
-    fn used(proxies: &Proxies, uri: &str) -> Option<String> {
-        let uri: Uri = uri.parse().unwrap();
-        proxies.find(&uri, &Origin::of(&uri).unwrap()).map(ToString::to_string)
+    /// The proxy, or another way as it shows itself.
+    fn way(proxies: &Proxies, uri: &str) -> String {
+        match proxies.for_uri(&uri.parse().unwrap()) {
+            ProxyRoute::Through(proxy) => proxy.to_string(),
+            ProxyRoute::Invalid(error) => error.to_string(),
+            other => format!("{other:?}"),
+        }
     }
 
     #[test]
     fn each_scheme_has_its_variable_and_all_proxy_stands_in() {
         let proxies = env(&[("http_proxy", "http://h:1"), ("ALL_PROXY", "a:2")]);
-        assert_eq!(used(&proxies, "http://x/").unwrap(), "the proxy http://h:1 (from http_proxy)");
-        assert_eq!(used(&proxies, "https://x/").unwrap(), "the proxy http://a:2 (from ALL_PROXY)");
+        assert_eq!(way(&proxies, "http://x/"), "the proxy http://h:1 (from http_proxy)");
+        assert_eq!(way(&proxies, "https://x/"), "the proxy http://a:2 (from ALL_PROXY)");
+        assert_eq!(way(&env(&[]), "http://x/"), "Unset");
     }
 
     #[test]
-    fn an_unreadable_value_gives_way_to_all_proxy() {
-        let proxies = env(&[("HTTP_PROXY", "ftp://h:1"), ("all_proxy", "http://a:2")]);
-        assert_eq!(used(&proxies, "http://x/").unwrap(), "the proxy http://a:2 (from all_proxy)");
+    fn an_unreadable_value_is_not_passed_over_and_a_blank_one_is() {
+        let proxies = env(&[("HTTP_PROXY", "ftp://h:1"), ("HTTPS_PROXY", " "), ("all_proxy", "http://a:2")]);
+        assert_eq!(
+            way(&proxies, "http://x/"),
+            "HTTP_PROXY does not name a proxy that can be used: its scheme is ftp, none of http, https, \
+             socks5h, socks5, socks4a and socks4"
+        );
+        assert_eq!(way(&proxies, "http://localhost/"), r#"Local { variable: "HTTP_PROXY" }"#);
+        assert_eq!(way(&proxies, "https://x/"), "the proxy http://a:2 (from all_proxy)");
     }
 
     #[test]
     fn no_proxy_excepts_hosts() {
         let proxies = env(&[("HTTP_PROXY", "http://h:1"), ("NO_PROXY", "inner.example, 10.0.0.0/8")]);
-        assert_eq!(used(&proxies, "http://a.inner.example/"), None);
-        assert_eq!(used(&proxies, "http://10.1.2.3/"), None);
-        assert!(used(&proxies, "http://outer.example/").is_some());
+        assert_eq!(
+            way(&proxies, "http://a.inner.example/"),
+            r#"Excepted { variable: "HTTP_PROXY", by: "NO_PROXY", entry: "inner.example" }"#
+        );
+        assert!(way(&proxies, "http://10.1.2.3/").starts_with("Excepted"));
+        assert!(way(&proxies, "http://outer.example/").starts_with("the proxy"));
+    }
+
+    #[test]
+    fn an_entry_that_was_meant_to_match_is_found_only_where_a_proxy_is_used() {
+        let set = ("NO_PROXY", "llm.example:8000");
+        let uri = Uri::from_static("http://llm.example:8000/");
+        assert_eq!(env(&[("HTTP_PROXY", "h:1"), set]).near_miss(&uri).unwrap().correction(), "llm.example");
+        assert_eq!(env(&[set]).near_miss(&uri), None);
     }
 
     #[test]
@@ -195,20 +241,20 @@ mod tests {
         for uri in
             ["http://localhost:8000/", "https://127.0.0.1/", "http://[::1]/", "http://169.254.169.254/"]
         {
-            assert_eq!(used(&proxies, uri), None, "{uri}");
+            assert_eq!(way(&proxies, uri), r#"Local { variable: "ALL_PROXY" }"#, "{uri}");
         }
     }
 
     #[test]
     fn a_proxy_set_in_code_is_for_this_machine_too() {
-        let proxies = Proxies::explicit("http://me:secret@h:1").unwrap();
-        assert_eq!(used(&proxies, "http://localhost:8000/").unwrap(), "the proxy http://h:1");
+        let proxies = Proxies::all("http://me:secret@h:1").unwrap();
+        assert_eq!(way(&proxies, "http://localhost:8000/"), "the proxy http://h:1");
     }
 
     #[test]
     fn in_a_cgi_program_http_proxy_does_not_count() {
         let proxies = env(&[("HTTP_PROXY", "http://evil:1"), ("REQUEST_METHOD", "GET")]);
-        assert_eq!(used(&proxies, "http://x/"), None);
+        assert_eq!(way(&proxies, "http://x/"), "Unset");
     }
 
     #[test]
@@ -219,6 +265,8 @@ mod tests {
         assert!(auth.is_sensitive());
         assert_eq!(proxies.authorization(&Uri::from_static("https://x/")), None);
         assert_eq!(proxies.authorization(&Uri::from_static("http://127.0.0.1/")), None);
-        assert!(!format!("{:?}", proxies.http.unwrap().proxy).contains("s3cret"));
+        let ProxyRoute::Through(proxy) = proxies.for_uri(&Uri::from_static("http://x/")) else { panic!() };
+        assert!(proxy.has_credentials());
+        assert!(!format!("{proxy:?}{proxies:?}").contains("s3cret"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a transport is: the shape that a tower service must have to carry completions.
+//! The shape that a tower service must have to carry completions.
 
 use bytes::Bytes;
 use tower_service::Service;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use http_body_util::BodyExt;
-use oa_transport::{Diagnosis, HyperTransport, Stage};
+use oa_transport::{HyperTransport, Stage, TransportErrorKind};
 
 use crate::support::*;
 
@@ -16,7 +16,7 @@ async fn a_closed_port() {
         line(&error, addr),
         "could not connect to http://127.0.0.1:PORT: connection refused (tried 127.0.0.1:PORT)"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Connect, Diagnosis::Refused));
+    assert_eq!((error.stage(), error.kind()), (Stage::Connect, TransportErrorKind::Refused));
     assert_eq!((error.host(), error.port()), ("127.0.0.1", Some(addr.port())));
     assert_eq!(error.addresses()[0].addr(), addr);
     let os = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
@@ -31,7 +31,7 @@ async fn an_unknown_host() {
     let start = "could not connect to http://no-such-host.invalid:8000: the host name could not be \
     resolved (failed to lookup";
     assert!(line.starts_with(start), "{line}");
-    assert_eq!((error.stage(), error.kind()), (Stage::Dns, Diagnosis::HostUnknown));
+    assert_eq!((error.stage(), error.kind()), (Stage::Dns, TransportErrorKind::HostUnknown));
     assert!(error.source().unwrap().is::<io::Error>());
 }
 
@@ -43,10 +43,10 @@ async fn a_connect_timeout() {
     let error = failure(&direct(), &format!("http://{}/v1/chat/completions", hole.addr)).await;
     assert_eq!(
         line(&error, hole.addr),
-        "could not connect to http://127.0.0.1:PORT: no answer within 10s (connect_timeout) (tried \
+        "could not connect to http://127.0.0.1:PORT: no answer within 10s (the connect timeout) (tried \
          127.0.0.1:PORT)"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Connect, Diagnosis::TimedOut));
+    assert_eq!((error.stage(), error.kind()), (Stage::Connect, TransportErrorKind::TimedOut));
     assert_eq!(error.elapsed().as_secs(), 10);
     assert_eq!(error.hint(), Some("the connect_timeout of the transport's builder raises the limit"));
 }
@@ -86,7 +86,7 @@ async fn closed_before_the_first_byte() {
         line(&error, server.addr),
         "no answer from http://127.0.0.1:PORT: the server closed the connection without an answer"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::ClosedBeforeResponse));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::ClosedBeforeResponse));
     assert!(error.addresses().is_empty());
 }
 
@@ -102,7 +102,7 @@ async fn a_reset_before_the_first_byte() {
         line(&error, server.addr),
         "no answer from http://127.0.0.1:PORT: connection reset by the server"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::Reset));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::Reset));
     let os = error.source().unwrap().downcast_ref::<io::Error>().unwrap();
     assert_eq!(os.kind(), io::ErrorKind::ConnectionReset);
 }
@@ -117,7 +117,7 @@ async fn a_reset_while_the_request_is_written() {
     // More than the sockets' buffers can hold while nobody reads.
     let body = vec![b' '; 64 << 20];
     let error = send(&direct(), post(&server.url(), body)).await.unwrap_err();
-    assert_eq!((error.stage(), error.kind()), (Stage::Write, Diagnosis::Reset), "{error}");
+    assert_eq!((error.stage(), error.kind()), (Stage::Write, TransportErrorKind::Reset), "{error}");
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_head_that_is_cut_off() {
         "no answer from http://127.0.0.1:PORT: the server closed the connection in the middle of the \
          response's head"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::CutOff));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::CutOff));
 }
 
 #[tokio::test]
@@ -150,7 +150,31 @@ async fn an_answer_that_is_not_http() {
         "no answer from http://127.0.0.1:PORT: what came is not a valid HTTP/1.1 response (invalid HTTP \
          version parsed)"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::NotHttp));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::NotHttp));
+}
+
+#[tokio::test]
+async fn a_head_beyond_the_limits() {
+    let fields = |n: usize, len: usize| format!("x-field: {}\r\n", "v".repeat(len)).repeat(n);
+    for many in [fields(150, 1), fields(20, 40_000)] {
+        let server = Server::start(move |_, mut peer| {
+            let head = format!("HTTP/1.1 200 OK\r\n{many}content-length: 0\r\n\r\n");
+            async move {
+                peer.request().await;
+                // The client closes in the middle of it.
+                let _ = tokio::io::AsyncWriteExt::write_all(&mut peer.stream, head.as_bytes()).await;
+                peer.rest().await;
+            }
+        })
+        .await;
+        let error = failure(&direct(), &server.url()).await;
+        assert_eq!(
+            line(&error, server.addr),
+            "no answer from http://127.0.0.1:PORT: the answer's head is beyond the limits here: 100 \
+             header fields, 400 KiB in all"
+        );
+        assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::HeadTooLarge));
+    }
 }
 
 #[tokio::test]
@@ -165,7 +189,7 @@ async fn a_body_that_is_cut_off_before_its_length() {
         line(&error, server.addr),
         "no whole answer from http://127.0.0.1:PORT: the server closed the connection after 12 of 100 bytes"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::CutOff));
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::CutOff));
 }
 
 #[tokio::test]
@@ -180,7 +204,7 @@ async fn a_chunked_body_that_is_cut_off() {
         line(&error, server.addr),
         "no whole answer from http://127.0.0.1:PORT: the server closed the connection after 5 bytes"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::CutOff));
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::CutOff));
 }
 
 #[tokio::test]
@@ -205,7 +229,7 @@ async fn a_reset_in_the_body() {
         line(&error, server.addr),
         "no whole answer from http://127.0.0.1:PORT: connection reset by the server after 12 of 100 bytes"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::Reset));
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::Reset));
     assert!(body.frame().await.is_none(), "after an error the body is at its end");
 }
 
@@ -218,7 +242,7 @@ async fn broken_framing() {
     })
     .await;
     let error = failure(&direct(), &server.url()).await;
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::NotHttp), "{error}");
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::NotHttp), "{error}");
 }
 
 #[tokio::test]
@@ -233,10 +257,9 @@ async fn a_body_that_announces_too_much() {
     let error = send(&transport, post(&server.url(), "{}")).await.unwrap_err();
     assert_eq!(
         line(&error, server.addr),
-        "no whole answer from http://127.0.0.1:PORT: the body is larger than the limit of 1000 bytes \
-         (response_limit)"
+        "no whole answer from http://127.0.0.1:PORT: the body is larger than the limit of 1000 bytes"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::TooLarge));
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::TooLarge));
     assert_eq!(error.hint(), Some("the response_limit of the transport's builder raises the limit"));
 }
 
@@ -260,7 +283,7 @@ async fn a_body_that_grows_too_large() {
             break error;
         }
     };
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, Diagnosis::TooLarge), "{error}");
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::TooLarge), "{error}");
     assert_eq!(told.recv().await.unwrap(), b"", "the connection is closed while the body still lives");
     assert!(body.frame().await.is_none());
 }
@@ -288,7 +311,7 @@ async fn requests_that_cannot_be_sent() {
     ] {
         let error = send(&direct(), post(url, "")).await.unwrap_err();
         assert_eq!(error.to_string(), expected);
-        assert_eq!((error.stage(), error.kind()), (Stage::Request, Diagnosis::BadRequest));
+        assert_eq!((error.stage(), error.kind()), (Stage::Request, TransportErrorKind::BadRequest));
     }
 }
 
@@ -318,5 +341,5 @@ async fn https_without_the_feature() {
         "could not send the request: https needs the feature `tls` of oa-transport, which this program \
          was built without"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Request, Diagnosis::BadRequest));
+    assert_eq!((error.stage(), error.kind()), (Stage::Request, TransportErrorKind::BadRequest));
 }

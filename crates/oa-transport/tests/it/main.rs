@@ -5,6 +5,7 @@
 )]
 
 mod diagnoses;
+mod early;
 mod pool;
 mod proxies;
 mod replay;

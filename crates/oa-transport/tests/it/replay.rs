@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use oa_transport::{Diagnosis, HyperTransport, Stage, TransportError};
+use oa_transport::{HyperTransport, Stage, TransportError, TransportErrorKind};
 
 use crate::support::*;
 
@@ -90,7 +90,7 @@ async fn there_is_no_second_replay() {
          a reused connection had died and the request was sent once more"
     );
     assert!(error.replayed());
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::ClosedBeforeResponse));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::ClosedBeforeResponse));
     assert_eq!(scene.seen(), arrived(&[(0, "first"), (0, "second"), (1, "second")]));
 }
 
@@ -99,7 +99,7 @@ async fn after_one_byte_of_an_answer_there_is_no_replay() {
     let scene = Scene::start(End::OneByte, true).await;
     let error = scene.post("second").await.unwrap_err();
     assert!(!error.replayed());
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::CutOff));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::CutOff));
     assert_eq!(scene.seen(), arrived(&[(0, "first"), (0, "second")]));
 }
 

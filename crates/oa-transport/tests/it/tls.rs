@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use oa_transport::{Diagnosis, HyperTransport, Stage};
+use oa_transport::{HyperTransport, Remedy, Stage, TransportErrorKind};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::server::WebPkiClientVerifier;
@@ -111,7 +111,7 @@ async fn an_expired_certificate() {
         line(&error, server.addr),
         "could not connect to https://localhost:PORT: the server's certificate expired on 2020-02-29"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateExpired));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateExpired));
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn a_certificate_of_the_future() {
                  4000-01-01, and \
                  this machine's clock says 2";
     assert!(line.starts_with(start), "{line}");
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateNotYetValid));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateNotYetValid));
 }
 
 #[tokio::test]
@@ -135,9 +135,10 @@ async fn an_unknown_issuer() {
     assert_eq!(
         line(&error, server.addr),
         "could not connect to https://localhost:PORT: the server's certificate was issued by \"Test \
-         Authority\", which is not trusted here"
+         Authority\", which is not trusted here: a private authority, or an intermediate whose \
+         certificate the server does not send"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateUnknownIssuer));
     assert_eq!(
         error.hint(),
         Some(
@@ -147,43 +148,109 @@ async fn an_unknown_issuer() {
     );
 }
 
-fn self_signed(is_ca: IsCa) -> ServerConfig {
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+/// A certificate that is its own issuer, in PEM, and a server's configuration with it.
+fn self_signed(name: &str, is_ca: IsCa) -> (String, ServerConfig) {
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     params.is_ca = is_ca;
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    ServerConfig::builder_with_provider(provider())
+    let config = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![certificate.der().clone()], key)
-        .unwrap()
+        .unwrap();
+    (certificate.pem(), config)
 }
 
 #[tokio::test]
 async fn a_self_signed_certificate() {
-    let server = serve(self_signed(IsCa::NoCa)).await;
+    let server = serve(self_signed("localhost", IsCa::NoCa).1).await;
     let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
     assert_eq!(
         line(&error, server.addr),
         "could not connect to https://localhost:PORT: the server's certificate is self-signed and not \
          trusted here"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateUnknownIssuer));
 }
 
 /// What `openssl req -x509` makes.
 #[tokio::test]
 async fn an_authoritys_certificate_in_place_of_a_servers() {
-    let server = serve(self_signed(IsCa::Ca(BasicConstraints::Unconstrained))).await;
+    let server = serve(self_signed("localhost", IsCa::Ca(BasicConstraints::Unconstrained)).1).await;
     let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
     assert_eq!(
         line(&error, server.addr),
         "could not connect to https://localhost:PORT: the server's certificate is an authority's \
          (CA:TRUE), where a server needs one that is not"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::Tls));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateIsAuthority));
+    assert_eq!(error.remedy(), Some(Remedy::AddRootOrReissue));
+}
+
+/// Who gives that very certificate trusts it, for the names that it has.
+#[tokio::test]
+async fn an_authoritys_certificate_that_was_given_itself() {
+    let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+    let (pem, config) = self_signed("localhost", ca());
+    let server = serve(config).await;
+    assert_eq!(text(&trusting(&pem), &url(&server)).await.unwrap(), "fine");
+
+    let (pem, config) = self_signed("llm.example", ca());
+    let server = serve(config).await;
+    let error = failure(&trusting(&pem), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate is for llm.example, not \
+         for localhost"
+    );
+}
+
+#[tokio::test]
+async fn no_roots_at_all() {
+    let server = serve(make("localhost", |_| {}).config).await;
+    let transport = HyperTransport::builder().no_proxy().without_platform_roots().build().unwrap();
+    let error = failure(&transport, &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: no root certificate was given, and those of the \
+         platform were switched off"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::NoRoots));
+    assert_eq!((error.variable(), error.remedy()), (None, Some(Remedy::LoadRoots)));
+    assert!(error.kind().is_permanent());
+}
+
+/// As llama.cpp's plain port does: it waits for the end of what it takes for a line.
+#[tokio::test(start_paused = true)]
+async fn a_server_that_is_silent_when_it_is_greeted() {
+    let server = Server::start(|_, mut peer| async move { drop(peer.rest().await) }).await;
+    let error = failure(&trusting(&issuer().pem()), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: no TLS within 10s (the connect timeout): the \
+         connection was accepted and not one byte came back"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::TimedOut));
+    assert_eq!(error.remedy(), Some(Remedy::TryHttp));
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_http2_alone() {
+    let server = Server::start(|_, mut peer| async move {
+        tokio::io::AsyncReadExt::read(&mut peer.stream, &mut [0; 1024]).await.unwrap();
+        peer.send(b"\0\0\x12\x04\0\0\0\0\0\0\x03\0\0\0\x80\0\x04\0\x01\0\0\0\x05\0\xff\xff\xff").await;
+        peer.rest().await;
+    })
+    .await;
+    let error = failure(&direct(), &server.url()).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "no answer from http://127.0.0.1:PORT: the server speaks HTTP/2 on this port, not HTTP/1.1"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::Http2));
 }
 
 /// An authority that was made anew under its old name.
@@ -197,7 +264,7 @@ async fn an_issuer_of_the_right_name_and_the_wrong_key() {
         "could not connect to https://localhost:PORT: the server's certificate was not signed by the \
          authority of that name that is trusted here"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateUnknownIssuer));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateUnknownIssuer));
 }
 
 #[tokio::test]
@@ -210,7 +277,7 @@ async fn a_wrong_name() {
         "could not connect to https://localhost:PORT: the server's certificate is for llm.example, not \
          for localhost"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::CertificateWrongName));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateWrongName));
 }
 
 #[tokio::test]
@@ -226,7 +293,7 @@ async fn plain_http_on_the_tls_port() {
         line(&error, server.addr),
         "could not connect to https://localhost:PORT: the server speaks plain HTTP on this port, not TLS"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::PlainHttpOnTls));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::PlainHttpOnTls));
     assert_eq!(error.hint(), Some("use http:// in the URL, not https://"));
 }
 
@@ -238,7 +305,7 @@ async fn tls_on_the_plain_port() {
         line(&error, server.addr),
         "no answer from http://127.0.0.1:PORT: the server speaks TLS on this port, not plain HTTP"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, Diagnosis::TlsOnPlain));
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::TlsOnPlain));
     assert_eq!(error.hint(), Some("use https:// in the URL, not http://"));
 }
 
@@ -254,7 +321,7 @@ async fn closed_in_the_handshake() {
         "could not connect to https://localhost:PORT: the server closed the connection during the TLS \
          handshake"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::ClosedBeforeResponse));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::ClosedBeforeResponse));
 }
 
 #[tokio::test]
@@ -267,7 +334,7 @@ async fn a_missing_client_certificate() {
         "could not connect to https://localhost:PORT: the server refused TLS with the alert \
          certificate_required"
     );
-    assert_eq!((error.stage(), error.kind()), (Stage::Tls, Diagnosis::TlsAlert(116)));
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::TlsAlert(116)));
 }
 
 #[tokio::test]
@@ -326,7 +393,7 @@ async fn https_goes_through_a_tunnel() {
 
 #[test]
 fn what_is_no_certificate_is_refused_when_the_transport_is_built() {
-    let wrong = |builder: oa_transport::Builder| builder.build().unwrap_err().to_string();
+    let wrong = |builder: oa_transport::HyperTransportBuilder| builder.build().unwrap_err().to_string();
     let builder = HyperTransport::builder;
     assert_eq!(wrong(builder().add_root_pem("hello")), "add_root_pem: no certificate in the PEM text");
     let error = wrong(builder().add_root_der(*b"hello"));

@@ -1,6 +1,6 @@
 //! Requests over a Unix socket.
 
-use oa_transport::{Diagnosis, Stage, unix_authority};
+use oa_transport::{Stage, TransportErrorKind, unix_authority};
 use tokio::net::UnixListener;
 
 use crate::support::*;
@@ -50,7 +50,7 @@ async fn a_socket_that_is_not_there() {
     let error = failure(&direct(), &url(&path)).await;
     let shown = path.to_str().unwrap();
     assert_eq!(error.to_string(), format!("could not connect to unix:{shown}: there is no such socket"));
-    assert_eq!((error.stage(), error.kind()), (Stage::Connect, Diagnosis::SocketNotFound));
+    assert_eq!((error.stage(), error.kind()), (Stage::Connect, TransportErrorKind::SocketNotFound));
     assert_eq!((error.host(), error.port()), (shown, None));
 }
 
@@ -62,5 +62,5 @@ async fn a_socket_that_nobody_listens_on() {
     let error = failure(&direct(), &url(&path)).await;
     let shown = path.to_str().unwrap();
     assert_eq!(error.to_string(), format!("could not connect to unix:{shown}: connection refused"));
-    assert_eq!(error.kind(), Diagnosis::Refused);
+    assert_eq!(error.kind(), TransportErrorKind::Refused);
 }

@@ -1,11 +1,15 @@
 //! The kinds of stream that a connection can run over: TCP, a Unix socket, TLS over either.
 
-use std::io::{self, IoSlice};
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::{
+    io::{self, IoSlice},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
 /// A byte stream to a server or to a proxy.
 pub(crate) enum Stream {
@@ -13,7 +17,7 @@ pub(crate) enum Stream {
     #[cfg(unix)]
     Unix(tokio::net::UnixStream),
     #[cfg(feature = "tls")]
-    Tls(Box<tokio_rustls::client::TlsStream<crate::tls::Sniff>>),
+    Tls(Box<tokio_rustls::client::TlsStream<crate::tls::PeekedStream>>),
 }
 
 macro_rules! each {

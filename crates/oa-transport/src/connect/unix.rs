@@ -1,4 +1,4 @@
-//! How is a Unix socket written in a URI? As `unix://HEX/path`, HEX being the socket's path byte by byte.
+//! Unix sockets in URIs: `unix://HEX/path`, HEX being the socket's path byte by byte.
 
 use std::path::{Path, PathBuf};
 

@@ -1,29 +1,32 @@
-//! How is a TCP connection opened? The name looked up, its addresses tried in order, the next one started
-//! after 250 ms or as soon as the one before failed (RFC 8305, section 5, without the sorting that the
-//! resolver has done).
+//! Opens TCP connections: the name is looked up, its addresses are tried in order, the next one after 250 ms
+//! or as soon as the one before failed (RFC 8305, section 5, without the sorting that the resolver has done).
 
-use std::future::{Future, poll_fn};
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::pin::Pin;
-use std::task::Poll;
-use std::time::Duration;
+use std::{
+    future::{Future, poll_fn},
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
 
-use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 
-use crate::error::Attempt;
+use crate::error::ConnectAttempt;
 
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(250);
 
 /// Why no connection was opened.
-pub(crate) enum Failure {
+pub(crate) enum DialError {
     /// The name could not be resolved.
     Dns(io::Error),
     /// The name was not resolved in time.
     DnsTimeout,
     /// Every address failed, or time ran out: then the last ones say so.
-    Connect { attempts: Vec<Attempt>, timed_out: bool },
+    Connect { attempts: Vec<ConnectAttempt>, timed_out: bool },
 }
 
 /// Opens a connection to a host, by name or address, before `deadline`.
@@ -32,14 +35,15 @@ pub(crate) async fn dial(
     port: u16,
     deadline: Instant,
     keepalive: Option<Duration>,
-) -> Result<TcpStream, Failure> {
+) -> Result<TcpStream, DialError> {
     let tcp = if let Ok(ip) = host.parse::<IpAddr>() {
         race(&[SocketAddr::new(ip, port)], deadline, TcpStream::connect).await?
     } else {
         let found = timeout_at(deadline, tokio::net::lookup_host((host, port)));
-        let addrs: Vec<_> = found.await.map_err(|_| Failure::DnsTimeout)?.map_err(Failure::Dns)?.collect();
+        let addrs: Vec<_> =
+            found.await.map_err(|_| DialError::DnsTimeout)?.map_err(DialError::Dns)?.collect();
         if addrs.is_empty() {
-            return Err(Failure::Dns(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")));
+            return Err(DialError::Dns(io::Error::new(io::ErrorKind::NotFound, "the name has no addresses")));
         }
         race(&addrs, deadline, TcpStream::connect).await?
     };
@@ -59,7 +63,7 @@ async fn race<T, F: Future<Output = io::Result<T>>>(
     addrs: &[SocketAddr],
     deadline: Instant,
     connect: impl Fn(SocketAddr) -> F,
-) -> Result<T, Failure> {
+) -> Result<T, DialError> {
     let mut waiting = addrs.iter();
     let mut running: Vec<Running<F>> = Vec::with_capacity(1);
     let mut attempts = Vec::new();
@@ -67,29 +71,33 @@ async fn race<T, F: Future<Output = io::Result<T>>>(
         if let Some(&addr) = waiting.next() {
             running.push((addr, Box::pin(connect(addr))));
         } else if running.is_empty() {
-            return Err(Failure::Connect { attempts, timed_out: false });
+            return Err(DialError::Connect { attempts, timed_out: false });
         }
-        let patience =
+        let attempt_timeout =
             if waiting.len() == 0 { deadline } else { deadline.min(Instant::now() + NEXT_ADDRESS_AFTER) };
-        match timeout_at(patience, first_of(&mut running)).await {
+        match timeout_at(attempt_timeout, first_of(&mut running)).await {
             Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(attempt)) => attempts.push(attempt),
-            Err(_) if patience < deadline => {}
+            Err(_) if attempt_timeout < deadline => {}
             Err(_) => {
-                attempts.extend(running.into_iter().map(|(addr, _)| Attempt { addr, error: out_of_time() }));
-                return Err(Failure::Connect { attempts, timed_out: true });
+                attempts.extend(
+                    running.into_iter().map(|(addr, _)| ConnectAttempt { addr, error: out_of_time() }),
+                );
+                return Err(DialError::Connect { attempts, timed_out: true });
             }
         }
     }
 }
 
 /// The first of the running attempts to end; a failed one is taken out.
-async fn first_of<T, F: Future<Output = io::Result<T>>>(running: &mut Vec<Running<F>>) -> Result<T, Attempt> {
+async fn first_of<T, F: Future<Output = io::Result<T>>>(
+    running: &mut Vec<Running<F>>,
+) -> Result<T, ConnectAttempt> {
     poll_fn(|cx| {
         for i in 0..running.len() {
             if let Poll::Ready(result) = running[i].1.as_mut().poll(cx) {
                 let (addr, _) = running.remove(i);
-                return Poll::Ready(result.map_err(|error| Attempt { addr, error }));
+                return Poll::Ready(result.map_err(|error| ConnectAttempt { addr, error }));
             }
         }
         Poll::Pending
@@ -106,7 +114,7 @@ mod tests {
     use super::*;
 
     /// What becomes of an attempt, by the address's port; the winner is known by when it was started.
-    async fn run(ports: &[u16]) -> Result<(u16, Duration), Failure> {
+    async fn run(ports: &[u16]) -> Result<(u16, Duration), DialError> {
         let addrs: Vec<_> = ports.iter().map(|port| SocketAddr::from(([127, 0, 0, 1], *port))).collect();
         let begin = Instant::now();
         race(&addrs, begin + Duration::from_secs(10), |addr| async move {
@@ -150,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn at_the_deadline_every_attempt_has_its_own_error() {
         let begin = Instant::now();
-        let Err(Failure::Connect { attempts, timed_out: true }) = run(&[SILENT, REFUSES]).await else {
+        let Err(DialError::Connect { attempts, timed_out: true }) = run(&[SILENT, REFUSES]).await else {
             panic!("nobody answers");
         };
         assert_eq!(begin.elapsed(), Duration::from_secs(10));
@@ -162,7 +170,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn when_every_address_refuses_there_is_nothing_to_wait_for() {
         let begin = Instant::now();
-        let Err(Failure::Connect { attempts, timed_out: false }) = run(&[REFUSES, REFUSES]).await else {
+        let Err(DialError::Connect { attempts, timed_out: false }) = run(&[REFUSES, REFUSES]).await else {
             panic!("nobody answers");
         };
         assert_eq!((attempts.len(), begin.elapsed()), (2, Duration::ZERO));

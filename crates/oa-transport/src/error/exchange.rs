@@ -1,0 +1,125 @@
+//! What the errors of hyper mean for an exchange.
+
+use std::{borrow::Cow, error::Error as StdError, io, sync::Arc};
+
+use http::Uri;
+use tokio::time::Instant;
+
+use super::{
+    Stage, TransportError, TransportErrorKind as Kind,
+    io::{from_io, from_tls},
+    os,
+};
+use crate::{
+    connect::conn::{ConnFault, FaultCause},
+    origin::Origin,
+};
+
+type Message = Cow<'static, str>;
+
+/// Why there is no response head, and whether the request may be sent again: only when a reused connection
+/// died before any byte of an answer.
+pub(crate) fn no_head<E>(error: E, uri: &Uri) -> (TransportError, bool)
+where
+    E: StdError + Send + Sync + 'static,
+{
+    if let Some(connect) = error.source().and_then(|source| source.downcast_ref::<TransportError>()) {
+        return (connect.clone(), false);
+    }
+    let origin = Origin::of_any(uri);
+    if let Some(fault) = ConnFault::find(&error) {
+        let stage = if fault.writing { Stage::Write } else { Stage::FirstByte };
+        return (from_fault(fault, stage, origin), fault.reused);
+    }
+    let hyper = find::<hyper::Error>(&error);
+    // hyper cancels what it has not begun to write.
+    let unsent = hyper.is_some_and(|hyper| hyper.is_canceled() || hyper.is_closed());
+    let (kind, message): (_, Message) = match (hyper, find::<io::Error>(&error)) {
+        (Some(hyper), _) if hyper.is_parse_too_large() => {
+            let message = "the answer's head is beyond the limits here: 100 header fields, 400 KiB in all";
+            (Kind::HeadTooLarge, message.into())
+        }
+        (Some(hyper), _) if hyper.is_parse() => {
+            (Kind::NotHttp, format!("what came is not a valid HTTP/1.1 response ({hyper})").into())
+        }
+        (Some(hyper), _) if hyper.is_incomplete_message() => {
+            (Kind::CutOff, "the server closed the connection in the middle of the response's head".into())
+        }
+        (_, Some(io)) => from_io(io),
+        _ if unsent => (Kind::ClosedBeforeResponse, os::CLOSED.into()),
+        (Some(hyper), None) => (Kind::Other, hyper.to_string().into()),
+        (None, None) => (Kind::Other, error.to_string().into()),
+    };
+    let stage = if unsent { Stage::Write } else { Stage::FirstByte };
+    (TransportError::new(stage, kind, origin, message).with_cause(Arc::new(error)), false)
+}
+
+/// Why a body ended before its end. `missing` is how many bytes were still to come, where that was announced.
+pub(crate) fn body(
+    error: hyper::Error,
+    received: u64,
+    missing: Option<u64>,
+    uri: &Uri,
+    started: Instant,
+) -> TransportError {
+    let io = find::<io::Error>(&error);
+    let (kind, detail): (_, Message) = match io {
+        _ if error.is_parse() => {
+            (Kind::NotHttp, format!("the response's framing is broken ({error})").into())
+        }
+        Some(io) if io.kind() == io::ErrorKind::InvalidInput || io.kind() == io::ErrorKind::InvalidData => {
+            match from_tls(io) {
+                Some(found) => found,
+                None => (Kind::NotHttp, format!("the response's framing is broken ({io})").into()),
+            }
+        }
+        Some(io) if io.kind() != io::ErrorKind::UnexpectedEof => from_io(io),
+        _ => (Kind::CutOff, "the server closed the connection".into()),
+    };
+    let so_far = match missing {
+        Some(missing) => format!("{detail} after {received} of {} bytes", received.saturating_add(missing)),
+        None => format!("{detail} after {received} bytes"),
+    };
+    TransportError::new(Stage::Body, kind, Origin::of_any(uri), so_far)
+        .with_cause(Arc::new(error))
+        .with_timing(started.elapsed(), false)
+}
+
+/// A body beyond the limit, by its own account or by what came.
+pub(crate) fn too_large(uri: &Uri, limit: u64, started: Instant) -> TransportError {
+    let message = format!("the body is larger than the limit of {limit} bytes");
+    TransportError::new(Stage::Body, Kind::TooLarge, Origin::of_any(uri), message)
+        .with_timing(started.elapsed(), false)
+}
+
+fn from_fault(fault: &ConnFault, stage: Stage, origin: Origin) -> TransportError {
+    match &fault.cause {
+        FaultCause::Closed => TransportError::new(stage, Kind::ClosedBeforeResponse, origin, os::CLOSED),
+        FaultCause::TlsRecord => {
+            let message = "the server speaks TLS on this port, not plain HTTP";
+            TransportError::new(stage, Kind::TlsOnPlain, origin, message)
+        }
+        FaultCause::Http2Frame => {
+            let message = "the server speaks HTTP/2 on this port, not HTTP/1.1";
+            TransportError::new(stage, Kind::Http2, origin, message)
+        }
+        FaultCause::Io(io) => {
+            let (kind, message) = from_io(io);
+            // In TLS 1.3 the server may refuse the client's certificate after the handshake.
+            let stage = if matches!(kind, Kind::TlsAlert(_)) { Stage::Tls } else { stage };
+            TransportError::new(stage, kind, origin, message).with_cause(Arc::<io::Error>::clone(io))
+        }
+    }
+}
+
+/// The first error of this type among an error and its causes.
+fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
