@@ -1,10 +1,14 @@
 //! What went wrong: one error type for construction, sending, receiving and reading.
 
 mod category;
+mod origin;
 mod report;
+mod retry_after;
 
 pub use category::{Category, UnknownCategory};
+pub use origin::{Challenge, Origin};
 pub use report::{AttemptReport, ErrorReport};
+pub use retry_after::{RetryAfter, RetryAfterSource};
 
 use crate::{FinishReason, JsonSchema, Response, Usage, text::OneLine};
 use bytes::Bytes;
@@ -41,6 +45,8 @@ struct Inner {
     kind: Option<ErrorKind>,
     request_id: Option<String>,
     url: Option<String>,
+    origin: Option<Box<Origin>>,
+    key_rejected: bool,
     body: Option<Bytes>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
     connection: Option<Arc<ConnectionFailure>>,
@@ -81,46 +87,8 @@ pub enum ErrorKind {
     CutOff,
     /// A limit of ours on the size of a response was reached.
     TooLarge,
-}
-
-/// How long the server asks to wait, and where it says so.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RetryAfter {
-    /// The wait.
-    pub delay: Duration,
-    /// Where it was found.
-    pub source: RetryAfterSource,
-}
-
-/// Where a [`RetryAfter`] was found, in the order in which the places are asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum RetryAfterSource {
-    /// The header `retry-after-ms`.
-    RetryAfterMs,
-    /// The header `Retry-After`, in seconds.
-    Seconds,
-    /// The header `Retry-After`, as an HTTP date.
-    HttpDate,
-    /// LiteLLM's `llm_provider-retry-after`: what its upstream said.
-    LlmProviderRetryAfter,
-    /// An `x-ratelimit-reset-*` header.
-    RateLimitReset,
-    /// The message ("try again in 1.2s").
-    Message,
-}
-
-impl RetryAfterSource {
-    /// The name for logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::RetryAfterMs => "retry-after-ms",
-            Self::Seconds | Self::HttpDate => "retry-after",
-            Self::LlmProviderRetryAfter => "llm_provider-retry-after",
-            Self::RateLimitReset => "x-ratelimit-reset",
-            Self::Message => "message",
-        }
-    }
+    /// The body is compressed, although no content coding was asked for. Never transient.
+    ContentCoding,
 }
 
 /// How a connection failed.
@@ -203,6 +171,8 @@ impl Error {
             kind: None,
             request_id: None,
             url: None,
+            origin: None,
+            key_rejected: false,
             body: None,
             source: None,
             connection: None,
@@ -260,9 +230,9 @@ impl Error {
         self.0.quota_spent
     }
 
-    /// True when the same request may succeed later: a transient category, no spent quota.
+    /// True when the same request may succeed later: a transient category, no spent quota, no body that cannot be read.
     pub fn is_transient(&self) -> bool {
-        self.0.category.is_transient() && !self.0.quota_spent
+        self.0.category.is_transient() && !self.0.quota_spent && self.0.kind != Some(ErrorKind::ContentCoding)
     }
 
     /// The finer kind, where one is known.
@@ -295,7 +265,21 @@ impl Error {
         self.0.url.as_deref()
     }
 
+    /// Who answered and what it asks for, where the headers of a response tell.
+    pub fn origin(&self) -> Option<&Origin> {
+        self.0.origin.as_deref()
+    }
+
+    /// True when the answer is about the API key: it is missing, unknown or not allowed to do this. A 401 or 403 of a
+    /// gateway, firewall or login page is not.
+    pub fn is_key_rejected(&self) -> bool {
+        self.0.key_rejected
+    }
+
     /// The start of the response's body, at most [`BODY_LIMIT`] bytes.
+    ///
+    /// It is what the server sent, without the key: servers quote the request that they refuse, so it may hold parts
+    /// of the prompt. Nothing else of this error does: not its message, `Display`, `Debug` or [`report`](Self::report).
     pub fn body(&self) -> Option<&Bytes> {
         self.0.body.as_ref()
     }
@@ -391,6 +375,23 @@ impl Error {
         self.set(|inner| inner.url = Some(url))
     }
 
+    /// Sets who answered.
+    pub fn with_origin(self, origin: Origin) -> Self {
+        self.set(|inner| inner.origin = (origin != Origin::default()).then(|| Box::new(origin)))
+    }
+
+    /// Sets the forward proxy that the request went through, with the variable that names it
+    /// (`http://proxy:3128, from HTTP_PROXY`): an answer may be the proxy's own.
+    pub fn with_proxy(self, proxy: impl Into<String>) -> Self {
+        let proxy = proxy.into();
+        self.set(|inner| inner.origin.get_or_insert_default().proxy = Some(proxy))
+    }
+
+    /// Says that the answer is about the API key.
+    pub fn with_key_rejected(self, rejected: bool) -> Self {
+        self.set(|inner| inner.key_rejected = rejected)
+    }
+
     /// Keeps the start of the response's body.
     pub fn with_body(self, body: &[u8]) -> Self {
         let body = Bytes::copy_from_slice(&body[..body.len().min(BODY_LIMIT)]);
@@ -462,8 +463,16 @@ impl fmt::Display for Error {
             open = true;
             f.write_fmt(text)
         };
-        if let Some(status) = self.0.status {
-            note(f, format_args!("HTTP {status}"))?;
+        match (self.0.status, &self.0.server.code) {
+            // An error in the body of a success: its own code says more than the status.
+            (Some(status @ 200..=299), Some(code)) => {
+                note(f, format_args!("code {}, inside an HTTP {status}", OneLine(code)))?;
+            }
+            (Some(status), _) => note(f, format_args!("HTTP {status}"))?,
+            (None, _) => {}
+        }
+        if let Some(proxy) = self.0.origin.as_ref().and_then(|origin| origin.proxy.as_ref()) {
+            note(f, format_args!("through the proxy {}", OneLine(proxy)))?;
         }
         if let Some(wait) = self.0.retry_after {
             note(f, format_args!("retry after {:?}", wait.delay))?;

@@ -6,6 +6,8 @@
 mod delay;
 mod headers;
 mod message;
+mod origin;
+mod page;
 mod parse;
 mod phrases;
 mod python;
@@ -13,6 +15,7 @@ mod quoted;
 mod redact;
 mod retry_after;
 mod target;
+mod validation;
 mod verdict;
 
 #[cfg(test)]
@@ -20,15 +23,17 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use crate::{Error, ServerWords, json::is_meaningful};
+use crate::{Category, Error, ErrorKind, Origin, ServerWords, json::is_meaningful};
 use http::{HeaderMap, StatusCode, header::LOCATION};
+use parse::{ErrorBody, Form};
 use phrases::ErrorText;
 use redact::Secrets;
-use std::{fmt, time::SystemTime};
-use target::redacted_url;
+use std::{borrow::Cow, fmt, time::SystemTime};
+use target::{Why, redacted_url};
 use verdict::Verdict;
 
 pub(crate) use headers::request_id;
+pub(crate) use origin::content_coding;
 pub(crate) use redact::{excerpt, redact_error};
 pub(crate) use verdict::ErrorContext;
 
@@ -81,30 +86,41 @@ impl fmt::Debug for ErrorResponse<'_> {
 /// Never fails: what cannot be read is judged by its status alone, and its start becomes the message.
 pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
     let secrets = Secrets { key: response.key };
-    let body = redact::redact(parse::parse(response.body), &secrets);
+    let coding = content_coding(response.headers).filter(|_| response.context == ErrorContext::Http);
+    let origin = origin::read(response.headers);
+    let body = redact::redact(parse::parse(response.body, coding.as_deref()), &secrets);
     let text = ErrorText::of(&body);
-    let verdict = verdict::decide(response.context, response.status, &body, &text);
-    let wait =
-        retry_after::find(response.headers, response.now, verdict.is_http_rate_limit(), text.messages());
-    let mut error = Error::new(verdict.category, message(response, &body, &verdict))
+    let verdict =
+        verdict::decide(response.context, response.status, &body, &text, &origin, leads_to_login(response));
+    let is_limit = verdict.is_http_rate_limit();
+    let wait = retry_after::find(response.headers, response.now, is_limit, body.wait, text.messages());
+    let mut error = Error::new(verdict.category, message(response, &body, &text, &verdict, &origin))
         .with_status(response.status.as_u16())
         .with_quota_spent(verdict.quota_spent)
+        .with_key_rejected(verdict.key_rejected)
         .with_retry_after(wait)
         .with_should_retry(headers::should_retry(response.headers))
         .with_request_id(request_id(response.headers));
-    if let Some(kind) = text.kind(verdict.category) {
+    let kind = if coding.is_some() { Some(ErrorKind::ContentCoding) } else { text.kind(verdict.category) };
+    if let Some(kind) = kind {
         error = error.with_kind(kind);
     }
     if !response.url.is_empty() {
         error = error.with_url(redacted_url(response.url));
     }
-    if !response.body.is_empty() {
+    if !response.body.is_empty() && body.form != Form::Binary {
         error = error.with_body(&secrets.redact_bytes(response.body));
     }
-    if let Some(hint) = text.hint(response.status) {
+    let hint = text.hint(response.status).map(Cow::Borrowed);
+    if let Some(hint) = hint.or_else(|| message::hint(response.status, &verdict, &origin)) {
         error = error.with_hint(hint);
     }
-    error.with_server(details(body))
+    error.with_origin(origin).with_server(details(body))
+}
+
+fn leads_to_login(response: &ErrorResponse<'_>) -> bool {
+    let location = response.headers.get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
+    location.is_some_and(|location| target::is_login(response.url, &location))
 }
 
 /// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
@@ -124,17 +140,30 @@ pub(crate) fn is_error_envelope(json: &[u8]) -> bool {
     }
 }
 
-fn message(response: &ErrorResponse<'_>, body: &parse::ErrorBody, verdict: &Verdict) -> String {
-    let mut message = message::compose(body, verdict);
+fn message(
+    response: &ErrorResponse<'_>,
+    body: &ErrorBody,
+    text: &ErrorText,
+    verdict: &Verdict,
+    origin: &Origin,
+) -> String {
+    let mut message = message::compose(body, verdict, origin);
+    if verdict.category == Category::Authentication {
+        message.extend(message::challenge(origin));
+    }
     if verdict.wrong_target {
-        let location = response.headers.get(LOCATION).map(|to| String::from_utf8_lossy(to.as_bytes()));
-        let wrapped = body.upstream_message.is_some();
-        message.push_str(&target::advice(response.url, response.status, location.as_deref(), wrapped));
+        let why = match () {
+            () if verdict.is_login => Why::Login,
+            () if body.upstream_message.is_some() => Why::Upstream,
+            () if text.is_gateway_without_route() => Why::Gateway,
+            () => Why::Path,
+        };
+        message.push_str(&target::advice(response.url, response.status, origin, &why));
     }
     message
 }
 
-fn details(body: parse::ErrorBody) -> ServerWords {
+fn details(body: ErrorBody) -> ServerWords {
     ServerWords {
         code: body.code,
         r#type: body.r#type,

@@ -58,8 +58,8 @@ pub use base_url::CorrectedBaseUrl;
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
 pub use error::{
-    Attempt, AttemptReport, BODY_LIMIT, Category, ConnectionFailure, Error, ErrorKind, ErrorReport,
-    RetryAfter, RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
+    Attempt, AttemptReport, BODY_LIMIT, Category, Challenge, ConnectionFailure, Error, ErrorKind,
+    ErrorReport, Origin, RetryAfter, RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
 };
 pub use event::{Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;

@@ -1,6 +1,6 @@
 //! An error as a record for logs.
 
-use super::Error;
+use super::{Error, Origin};
 use serde::Serialize;
 
 /// What is known of an [`Error`], to be serialized. It holds no body, no prompt and no output.
@@ -40,6 +40,12 @@ pub struct ErrorReport<'a> {
     /// The URL that was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<&'a str>,
+    /// Who answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<&'a Origin>,
+    /// True for an answer about the API key.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub key_rejected: bool,
     /// The stage at which the connection failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stage: Option<&'static str>,
@@ -94,6 +100,8 @@ impl<'a> ErrorReport<'a> {
             quota_spent: error.is_quota_spent(),
             request_id: error.request_id(),
             url: error.url(),
+            origin: error.origin(),
+            key_rejected: error.is_key_rejected(),
             stage: connection.map(|connection| connection.stage),
             addresses: connection
                 .iter()

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-/// A longer wait is taken for a mistake.
-const LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// A longer wait is taken for this one: it is as good as never.
+pub(super) const LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// The delay that a text states: "try again in 1.2s", "retry after 20 seconds", "1m30s". The text is
 /// lowercase.
 pub(super) fn in_text(text: &str) -> Option<Duration> {
-    const ANCHORS: [&str; 7] = [
+    const ANCHORS: [&str; 14] = [
         "try again in ",
         "try again after ",
         "retry again in ",
@@ -16,6 +16,13 @@ pub(super) fn in_text(text: &str) -> Option<Duration> {
         "retry in ",
         "retry after ",
         "please wait ",
+        "and wait ",
+        "resets in ",
+        "reset in ",
+        "reset after ",
+        "available in ",
+        "available again in ",
+        "wait time is ",
     ];
     let mut places: Vec<usize> = ANCHORS
         .iter()
@@ -36,13 +43,16 @@ pub(super) fn decimal(text: &str, scale: f64) -> Option<Duration> {
     (number_length(text) == text.len()).then(|| scaled(text, scale))?
 }
 
-fn scaled(number: &str, scale: f64) -> Option<Duration> {
-    let seconds: f64 = number.parse().ok()?;
-    sane(Duration::try_from_secs_f64(seconds * scale).ok()?)
+/// A delay that is the whole text: a number in units of `scale` seconds, or a duration with its own units.
+pub(super) fn stated(text: &str, scale: f64) -> Option<Duration> {
+    let text = text.trim().to_ascii_lowercase();
+    decimal(&text, scale)
+        .or_else(|| duration(&text).filter(|(_, length)| *length == text.len()).map(|(delay, _)| delay))
 }
 
-pub(super) fn sane(delay: Duration) -> Option<Duration> {
-    (delay <= LIMIT).then_some(delay)
+fn scaled(number: &str, scale: f64) -> Option<Duration> {
+    let seconds: f64 = number.parse().ok()?;
+    Some(Duration::try_from_secs_f64(seconds * scale).unwrap_or(LIMIT).min(LIMIT))
 }
 
 /// The length of the decimal number at the start: digits, and a fraction if digits follow the point.
@@ -71,9 +81,9 @@ pub(super) fn duration(text: &str) -> Option<(Duration, usize)> {
         let unit_length = text[unit_from..].bytes().take_while(u8::is_ascii_alphabetic).count();
         let scale = if number == 0 { None } else { seconds_in(&text[unit_from..unit_from + unit_length]) };
         let Some(scale) = scale else {
-            return if end == 0 { None } else { Some((sane(total)?, end)) };
+            return (end > 0).then_some((total.min(LIMIT), end));
         };
-        total = total.checked_add(scaled(&text[from..from + number], scale)?)?;
+        total = total.saturating_add(scaled(&text[from..from + number], scale)?);
         end = unit_from + unit_length;
     }
 }
@@ -89,6 +99,7 @@ fn seconds_in(unit: &str) -> Option<f64> {
         "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
         "h" | "hr" | "hrs" | "hour" | "hours" => 3600.0,
         "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 604_800.0,
         _ => return None,
     })
 }
@@ -115,8 +126,10 @@ mod tests {
             ("try again in 5 months", None),
             ("try again in .5s", None),
             ("try again in -5s", None),
-            ("try again in 99999999999999999999s", None),
-            ("try again in 2 days", None),
+            ("try again in 99999999999999999999s", Some(31_536_000.0)),
+            ("try again in 2 days", Some(172_800.0)),
+            ("please retry after 86400 seconds. please go here", Some(86_400.0)),
+            ("your weekly limit resets in 3 days 4 hours", Some(273_600.0)),
             ("try again in ", None),
             ("try again in 5é", None),
             ("try again later", None),

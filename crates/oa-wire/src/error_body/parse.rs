@@ -1,12 +1,14 @@
 //! Reads an error body in any server's form: message, code, type, param, and the error that it wraps.
 
-use super::quoted;
-use crate::{
-    json::is_meaningful,
-    text::{one_line, start},
+use super::{
+    delay,
+    page::{is_page, title},
+    quoted::{self, error_object},
+    validation::{self, Validation},
 };
+use crate::{json::is_meaningful, text::start};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
+use std::time::Duration;
 
 /// How deep envelopes may lie in each other; no server is known to go beyond three.
 const DEPTH: usize = 6;
@@ -25,24 +27,123 @@ pub(super) struct ErrorBody {
     pub(super) upstream_code: Option<String>,
     /// The type of that error, for its words alone.
     pub(super) upstream_type: Option<String>,
+    pub(super) form: Form,
+    /// A validator complains about the body of the request.
+    pub(super) in_request: bool,
+    /// How long to wait, where a member says so.
+    pub(super) wait: Option<Duration>,
 }
 
-/// Reads an error body in any form.
-pub(super) fn parse(body: &[u8]) -> ErrorBody {
-    let text = String::from_utf8_lossy(body);
+/// What a body is, as far as it matters who wrote it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    #[default]
+    Empty,
+    /// An API's own error: `{"error": ...}`, `{"object":"error",...}`, `{"detail": ...}`.
+    Envelope,
+    /// Other JSON, such as a gateway's `{"message": ...}`.
+    Json,
+    Text,
+    Page,
+    /// Bytes that are no text.
+    Binary,
+}
+
+/// Reads an error body in any form. `coding` is a content coding that nobody asked for.
+pub(super) fn parse(bytes: &[u8], coding: Option<&str>) -> ErrorBody {
+    if let Some(coding) = coding {
+        let message = format!(
+            "the answer is compressed (content-encoding: {coding}), which was not asked for: it cannot be read"
+        );
+        return ErrorBody { message, form: Form::Binary, ..ErrorBody::default() };
+    }
+    if !is_text(bytes) {
+        let gzip = if bytes.starts_with(&[0x1f, 0x8b]) { ", compressed with gzip" } else { "" };
+        let message = format!("the answer is {} bytes that are no text{gzip}", bytes.len());
+        return ErrorBody { message, form: Form::Binary, ..ErrorBody::default() };
+    }
+    let text = String::from_utf8_lossy(bytes).replace(char::REPLACEMENT_CHARACTER, "");
     let text = text.trim_start_matches('\u{feff}').trim();
+    let with = |message: String, form: Form| ErrorBody { message, form, ..ErrorBody::default() };
     let mut body = match json_of(text) {
-        Some(value) => from_value(&value, 0)
-            .unwrap_or_else(|| ErrorBody { message: unread(&value), ..ErrorBody::default() }),
-        None if text.starts_with('<') => ErrorBody { message: page(text), ..ErrorBody::default() },
-        None => ErrorBody { message: text.to_owned(), ..ErrorBody::default() },
+        Some(value) => {
+            let form = if is_envelope(&value) { Form::Envelope } else { Form::Json };
+            let mut body = from_value(&value, 0).unwrap_or_else(|| with(unread(&value), form));
+            body.form = form;
+            body.wait = wait_of(&value, 0);
+            body
+        }
+        None if is_page(text) => return with(title(text), Form::Page),
+        None if text.is_empty() => with(String::new(), Form::Empty),
+        None => with(text.to_owned(), Form::Text),
     };
     if body.upstream_message.is_none() {
-        if let Some(inner) = find_quoted(&body.message) {
-            body.wrap(inner);
+        if validation::of_literal(&body.message).is_none() {
+            body.take_quoted();
+        }
+        if let Some(found) = validation::of_text(&body.message) {
+            body.take_validation(found);
         }
     }
+    if let Some(found) = body.upstream_message.as_deref().and_then(validation::of_text) {
+        body.in_request |= found.in_request;
+        body.upstream_message = Some(found.message);
+    }
     body
+}
+
+/// True for bytes that a person can read: nearly all UTF-8, hardly a control character.
+fn is_text(bytes: &[u8]) -> bool {
+    const READ: usize = 4096;
+    let start = &bytes[..bytes.len().min(READ)];
+    let text = String::from_utf8_lossy(start);
+    let is_odd = |c: &char| *c == char::REPLACEMENT_CHARACTER || c.is_control() && !c.is_ascii_whitespace();
+    let odd = text.chars().filter(is_odd).count();
+    // A page in another charset has some; a character may be cut at the end; colored logs have escapes.
+    odd <= 1 + text.chars().count() / 8 && !start.starts_with(&[0x1f, 0x8b])
+}
+
+/// True for JSON in a form in which a server of this API writes its own errors.
+fn is_envelope(value: &Value) -> bool {
+    let value = match value {
+        Value::Array(items) => items.first().unwrap_or(&Value::Null),
+        value => value,
+    };
+    let Value::Object(object) = value else { return false };
+    let has = |name: &str| object.get(name).is_some_and(is_meaningful);
+    let is_problem = has("title") || has("instance");
+    has("error") && !is_problem
+        || has("detail") && !is_problem
+        || object.get("object").is_some_and(|object| object == "error")
+}
+
+/// How long to wait, in a member of the error: Google's `retryDelay`, and `retry_after` and the like.
+fn wait_of(value: &Value, depth: usize) -> Option<Duration> {
+    const SECONDS: [&str; 4] = ["retry_after", "retryAfter", "retry_after_seconds", "retry-after"];
+    const MILLISECONDS: [&str; 2] = ["retry_after_ms", "retryAfterMs"];
+    if depth > DEPTH {
+        return None;
+    }
+    match value {
+        Value::Array(items) => items.iter().take(16).find_map(|item| wait_of(item, depth + 1)),
+        Value::Object(object) => {
+            let member = |names: &[&str], scale: f64| {
+                names.iter().find_map(|name| match object.get(*name)? {
+                    Value::String(text) => delay::stated(text, scale),
+                    Value::Number(number) => delay::decimal(&number.to_string(), scale),
+                    _ => None,
+                })
+            };
+            member(&["retryDelay"], 1.0)
+                .or_else(|| member(&MILLISECONDS, 0.001))
+                .or_else(|| member(&SECONDS, 1.0))
+                .or_else(|| {
+                    let inside = ["error", "details", "metadata", "detail", "parameters", "data"];
+                    inside.iter().find_map(|name| wait_of(object.get(*name)?, depth + 1))
+                })
+        }
+        _ => None,
+    }
 }
 
 /// Reads an error that is a JSON value, or none if it says nothing.
@@ -75,6 +176,26 @@ impl ErrorBody {
         self.upstream_code = inner.upstream_code.or(inner.code).or_else(|| self.upstream_code.take());
         self.upstream_type = inner.upstream_type.or(inner.r#type).or_else(|| self.upstream_type.take());
         self.upstream_message = inner.upstream_message.or(Some(inner.message));
+    }
+
+    fn take_validation(&mut self, found: Validation) {
+        self.message = found.message;
+        self.in_request |= found.in_request;
+    }
+
+    /// Takes the error that the message quotes as the one that this one wraps, and leaves its message in the place of
+    /// the quoted object: such an object may hold what was sent.
+    fn take_quoted(&mut self) {
+        let Some(inner) = find_quoted(&self.message) else { return };
+        self.wrap(inner);
+        let (Some((value, place)), Some(inner)) = (error_object(&self.message), &self.upstream_message)
+        else {
+            return;
+        };
+        self.wait = self.wait.or_else(|| wait_of(&value, 0));
+        if !inner.contains(&self.message[place.clone()]) {
+            self.message.replace_range(place, inner);
+        }
     }
 
     /// With the outer error's code and type where this one has none.
@@ -132,27 +253,40 @@ fn of_object(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
 
 /// What the members of this object say themselves, without its `error`.
 fn own_words(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
-    const MESSAGES: [&str; 9] = [
+    const MESSAGES: [&str; 17] = [
         "message",
+        "Message",
         "msg",
         "detail",
         "error_message",
+        "errorMessage",
         "error_msg",
         "error_description",
+        "status_msg",
         "description",
+        "faultstring",
         "errors",
+        "reason",
         "title",
+        // Objects around the error: MiniMax's, Apigee's.
+        "base_resp",
+        "fault",
+        "Error",
     ];
     const STATUSES: [&str; 4] = ["status", "status_code", "statusCode", "error_code"];
     let mut body = ErrorBody::default();
     for name in MESSAGES {
-        if let Some(inner) = object.get(name).and_then(|value| from_value(value, depth + 1)) {
-            body = inner;
-            break;
+        let Some(inner) = object.get(name).and_then(|value| from_value(value, depth + 1)) else { continue };
+        if inner.message.is_empty() {
+            // Apigee's `detail` has but a code.
+            body = body.or_names_of(inner);
+            continue;
         }
+        body = inner.or_names_of(body);
+        break;
     }
     let own = |names: &[&str]| names.iter().find_map(|name| word(object.get(*name)?));
-    body.code = own(&["code"]).or(body.code);
+    body.code = own(&["code", "Code", "errorcode"]).or(body.code);
     body.r#type = own(&["type", "error_type"]).or(body.r#type);
     body.param = own(&["param"]).or(body.param);
     for beside in STATUSES.iter().filter_map(|name| word(object.get(*name)?)) {
@@ -200,8 +334,9 @@ fn find_quoted_at(text: &str, depth: usize) -> Option<ErrorBody> {
         return None;
     }
     let quote = quoted::by_litellm(text);
-    let object = quoted::error_object(quote.unwrap_or(text));
-    let object = object.and_then(|object| from_value(&object, 0)).filter(|body| !body.message.is_empty());
+    let object = error_object(quote.unwrap_or(text));
+    let object =
+        object.and_then(|(object, _)| from_value(&object, 0)).filter(|body| !body.message.is_empty());
     if let Some(mut body) = object {
         if body.upstream_message.is_none() {
             if let Some(inner) = find_quoted_at(&body.message, depth + 1) {
@@ -219,28 +354,13 @@ fn find_quoted_at(text: &str, depth: usize) -> Option<ErrorBody> {
 }
 
 fn list(items: &[Value], depth: usize) -> Option<ErrorBody> {
-    const SHOWN: usize = 8;
-    let complaints: Vec<String> = items.iter().filter_map(complaint).take(SHOWN).collect();
-    if !complaints.is_empty() {
-        return Some(ErrorBody { message: complaints.join("; "), ..ErrorBody::default() });
+    const LOOKED_AT: usize = 8;
+    if let Some(found) = validation::of_list(items) {
+        let mut body = ErrorBody::default();
+        body.take_validation(found);
+        return Some(body);
     }
-    items.iter().take(SHOWN).find_map(|item| from_value(item, depth + 1))
-}
-
-/// One of FastAPI's validation errors: where, and what. Its `input` is what was sent, and is not shown.
-fn complaint(item: &Value) -> Option<String> {
-    let what = item.get("msg")?.as_str()?;
-    let Some(Value::Array(place)) = item.get("loc") else {
-        return Some(what.to_owned());
-    };
-    let place: Vec<Cow<'_, str>> = place
-        .iter()
-        .map(|step| match step {
-            Value::String(name) => Cow::Borrowed(name.as_str()),
-            step => Cow::Owned(step.to_string()),
-        })
-        .collect();
-    Some(format!("{}: {what}", place.join(".")))
+    items.iter().take(LOOKED_AT).find_map(|item| from_value(item, depth + 1))
 }
 
 /// A code or type: a word, or a number as its digits.
@@ -255,48 +375,6 @@ fn word(value: &Value) -> Option<String> {
 /// A JSON value in none of the known forms, as it came.
 fn unread(value: &Value) -> String {
     if is_meaningful(value) { value.to_string() } else { String::new() }
-}
-
-/// A page of HTML (or XML): its title, or else its text; and its start, since a gateway's page often says
-/// nothing else of what it is.
-fn page(text: &str) -> String {
-    const READ: usize = 16 * 1024;
-    const TEXT: usize = 300;
-    const START: usize = 160;
-    let text = start(text, READ);
-    let lower = text.to_ascii_lowercase();
-    let title = lower.find("<title").and_then(|at| {
-        let from = at + lower[at..].find('>')? + 1;
-        let to = from + lower[from..].find("</title")?;
-        Some(text[from..to].trim()).filter(|title| !title.is_empty())
-    });
-    let words = match title {
-        Some(title) => one_line(title, TEXT),
-        None => one_line(&without_tags(text), TEXT),
-    };
-    let start = one_line(text, START);
-    if words.is_empty() { start } else { format!("{words} (a page that starts: {start})") }
-}
-
-fn without_tags(text: &str) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(open) = rest.find('<') {
-        out.push_str(&rest[..open]);
-        out.push(' ');
-        rest = &rest[open..];
-        // The text of a script or a style is not for people.
-        for hidden in ["script", "style"] {
-            let starts = rest.get(1..=hidden.len()).is_some_and(|name| name.eq_ignore_ascii_case(hidden));
-            if starts {
-                let end = rest.to_ascii_lowercase().find(&format!("</{hidden}"));
-                rest = end.map_or("", |end| &rest[end..]);
-            }
-        }
-        rest = rest.find('>').map_or("", |close| &rest[close + 1..]);
-    }
-    out.push_str(rest);
-    out
 }
 
 #[cfg(test)]

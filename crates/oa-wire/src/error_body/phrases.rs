@@ -1,6 +1,9 @@
 //! Tables of codes, types and phrases: what the text of an error says that its status does not.
 
-use super::{delay, parse::ErrorBody};
+use super::{
+    delay,
+    parse::{ErrorBody, Form},
+};
 use crate::{Category, ErrorKind};
 use http::StatusCode;
 
@@ -106,6 +109,8 @@ const UNKNOWN_MODEL: &[&str] = &[
     "modelnotavailable",
     "modeldecommissioned",
     "deploymentnotfound",
+    // FastChat
+    "40301",
 ];
 const NO_MEDIUM: &[&str] = &[
     "imagecontentnotsupported",
@@ -113,7 +118,13 @@ const NO_MEDIUM: &[&str] = &[
     "unsupportedcontentblock",
     "modalitynotsupported",
 ];
-const OVERFLOW: &[&str] = &["contextlengthexceeded", "exceedcontextsizeerror", "contextwindowexceedederror"];
+const OVERFLOW: &[&str] = &[
+    "contextlengthexceeded",
+    "exceedcontextsizeerror",
+    "contextwindowexceedederror",
+    // FastChat
+    "40303",
+];
 const FILTERED: &[&str] = &[
     "contentfilter",
     "contentpolicyviolation",
@@ -167,6 +178,9 @@ const CLIENT_ERRORS_CALLED_500: &[&str] = &[
     "object is not iterable",
     "unsupported content[].type",
     "unknown part type",
+    // llama-cpp-python
+    "not found in tools",
+    "exceed context window of",
 ];
 const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "no healthy deployments for this model",
@@ -177,6 +191,16 @@ const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "no such model",
     "model not exist",
     "model_not_found",
+    // transformers serve, vLLM's production stack, Xinference, Triton, Bedrock, Perplexity, mlx_lm, llama-swap
+    "server is pinned to",
+    "allowed now, your model",
+    "not found or vllm engine is sleeping",
+    "model not found in the model list",
+    "request for unknown model",
+    "model identifier is invalid",
+    "permitted models can be found",
+    "repository not found for url",
+    "could not find real modelid",
 ];
 const UNKNOWN_MODEL_PHRASES_OF_404: &[&str] = &[
     "invalid model",
@@ -184,6 +208,11 @@ const UNKNOWN_MODEL_PHRASES_OF_404: &[&str] = &[
     "not a valid model",
     "could not find model",
     "does not have access to model",
+    // Gemini and Vertex, OpenRouter, Envoy's AI gateway
+    "is not found for api version",
+    "publisher model ",
+    "for the selected model",
+    "likely that the model specified",
 ];
 const NOT_LOADED_PHRASES: &[&str] = &[
     "no models loaded",
@@ -209,6 +238,9 @@ const OVERFLOW_PHRASES: &[&str] = &[
     "prompt too long",
     "loaded with context length of only",
     "context overflows",
+    "exceed context window of",
+    "`inputs` tokens + `max_new_tokens` must be",
+    "`inputs` must have less than",
 ];
 const FILTER_PHRASES: &[&str] = &[
     "contentpolicyviolationerror",
@@ -220,6 +252,33 @@ const FILTER_PHRASES: &[&str] = &[
     "violating our usage policy",
     "violates our usage polic",
 ];
+/// What an error about credentials says, and no other.
+const CREDENTIAL_PHRASES: &[&str] = &[
+    "api key",
+    "api-key",
+    "apikey",
+    "api_key",
+    "subscription key",
+    "access token",
+    "auth token",
+    "bearer token",
+    "invalid token",
+    "token is invalid",
+    "token expired",
+    "token has expired",
+    "expired token",
+    "jwt",
+    "credential",
+    "unauthorized",
+    "unauthenticated",
+    "not authenticated",
+    "not authorized",
+    "authentication error",
+    "authentication failed",
+    "authentication required",
+    "missing authorization",
+    "authorization header",
+];
 const COOLDOWN: &str = "no deployments available";
 
 /// The texts of an error, ready to be looked up.
@@ -229,6 +288,8 @@ pub(super) struct ErrorText {
     /// Codes and types, the wrapped error's too, lowercase without separators, in the order of their weight.
     names: Vec<String>,
     names_model: bool,
+    in_request: bool,
+    is_page: bool,
 }
 
 impl ErrorText {
@@ -239,6 +300,8 @@ impl ErrorText {
             text: format!("{}\n{upstream}", body.message).to_lowercase(),
             names: names.into_iter().flatten().map(|name| squeezed(name)).collect(),
             names_model: body.param.as_deref() == Some("model"),
+            in_request: body.in_request,
+            is_page: body.form == Form::Page,
         }
     }
 
@@ -274,6 +337,34 @@ impl ErrorText {
         self.has_name(BAD_KEY) || self.has_phrase(KEY_PHRASES)
     }
 
+    /// The error is about the key that was sent, or that none was.
+    pub(super) fn is_about_credentials(&self) -> bool {
+        self.is_auth_failure() || self.has_phrase(CREDENTIAL_PHRASES)
+    }
+
+    /// A validator complains about the body of the request, whatever the status.
+    pub(super) fn is_validation_of_request(&self) -> bool {
+        self.in_request
+    }
+
+    /// AWS's API gateway has no such path, or wants a signature: it says the same in both cases.
+    pub(super) fn is_unknown_path_of_aws(&self) -> bool {
+        self.text.trim_end().ends_with("missing authentication token")
+    }
+
+    /// A gateway has no route for the request, or nothing is up behind it.
+    pub(super) fn is_gateway_without_route(&self) -> bool {
+        const ANSWERS: &[&str] = &[
+            // Traefik (and Go's own server), nginx's ingress, Kong, APISIX, Envoy, HAProxy
+            "404 page not found",
+            "default backend - 404",
+            "no route matched",
+            "404 route not found",
+            "no healthy upstream",
+        ];
+        !self.is_page && self.has_phrase(ANSWERS)
+    }
+
     /// The model cannot take an image, audio, video or document.
     pub(super) fn unsupported_medium(&self) -> bool {
         self.has_name(NO_MEDIUM) || self.has_phrase(MEDIUM_PHRASES) || self.sentences().any(refuses_medium)
@@ -286,6 +377,10 @@ impl ErrorText {
 
     /// The model does not exist, in words that mean nothing else.
     pub(super) fn unknown_model(&self) -> bool {
+        // A page is not written by what knows the models.
+        if self.is_page {
+            return false;
+        }
         self.has_name(UNKNOWN_MODEL)
             || self.has_phrase(UNKNOWN_MODEL_PHRASES)
             || quoted_model_missing(&self.text)
@@ -293,6 +388,9 @@ impl ErrorText {
 
     /// The model does not exist, for an error that says already that something does not.
     pub(super) fn maybe_unknown_model(&self) -> bool {
+        if self.is_page {
+            return false;
+        }
         self.names_model
             || self.unknown_model()
             || self.has_phrase(UNKNOWN_MODEL_PHRASES_OF_404)
@@ -435,8 +533,10 @@ fn is_medium(word: &str) -> bool {
 fn model_then(text: &str, reach: usize, phrases: &[&str]) -> bool {
     text.match_indices("model").any(|(at, model)| {
         let rest = &text[at + model.len()..];
-        let ends_here = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-        ends_here
+        // `/model` is a path.
+        let is_word = !rest.starts_with(|c: char| c.is_alphanumeric() || c == '_')
+            && !text[..at].ends_with(['/', '.', '_', '-']);
+        is_word
             && phrases.iter().any(|phrase| {
                 rest.find(phrase).is_some_and(|gap| {
                     let cut_off = rest[gap + phrase.len()..].starts_with(char::is_alphanumeric);

@@ -53,6 +53,14 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         "{'error': '",
         "'messages': [",
         "{\\\"",
+        "1 validation error for X",
+        "{'type': 'a', 'loc': ('body',), 'msg': ",
+        "  Too low [type=x, input_value=",
+        ", input_type=",
+        "'input': ",
+        "retry_after",
+        "<h1>",
+        "<!--",
     ]);
     prop_oneof![
         prop::collection::vec(any::<u8>(), 0..200),
@@ -70,10 +78,12 @@ proptest! {
         headers in prop::collection::vec((prop::sample::select(vec![
             "retry-after", "retry-after-ms", "llm_provider-retry-after", "x-ratelimit-reset",
             "x-ratelimit-reset-tokens", "x-ratelimit-remaining", "date", "x-should-retry", "x-request-id",
-            "location",
+            "location", "www-authenticate", "server", "via", "x-amzn-errortype", "content-encoding", "ratelimit",
+            "ratelimit-reset",
         ]), prop_oneof![
             prop::collection::vec(any::<u8>(), 0..40),
             "[0-9.]{0,25}(ms|s|m0s|h|e9)?".prop_map(String::into_bytes),
+            "(Basic|Key|x)? ?(realm|name|t)=?\"?[a-z]{0,4}\"?(, |;)?(/login)?".prop_map(String::into_bytes),
         ]), 0..6),
         body in bodies(),
         url in prop_oneof![Just("http://localhost:8000/v1/chat/completions".to_owned()), any::<String>()],
@@ -91,10 +101,11 @@ proptest! {
         response.key = key.as_deref();
         let error = classify(&response);
         prop_assert!(!error.message().is_empty());
-        prop_assert!(!error.message().contains(|c: char| c.is_control() && c != '\n' && c != '\t'));
+        let odd = |c: char| c == '\u{fffd}' || c.is_control() && c != '\n' && c != '\t';
+        prop_assert!(!error.message().contains(odd));
         prop_assert_eq!(error.status(), Some(status.as_u16()));
         if let Some(wait) = error.retry_after() {
-            prop_assert!(wait.delay.as_secs() <= 24 * 60 * 60);
+            prop_assert!(wait.delay <= delay::LIMIT);
         }
         is_error_envelope(&body);
         drop(crate::ModelList::parse(&body));

@@ -3,6 +3,7 @@
 use super::python;
 use crate::json::is_meaningful;
 use serde_json::Value;
+use std::ops::Range;
 
 /// How many places of a text are looked at.
 const PLACES: usize = 16;
@@ -18,15 +19,15 @@ pub(super) fn by_litellm(text: &str) -> Option<&str> {
     Some(quoted[..to].trim()).filter(|quoted| !quoted.is_empty())
 }
 
-/// The first object in the text that is an error.
-pub(super) fn error_object(text: &str) -> Option<Value> {
+/// The first object in the text that is an error, and where it stands.
+pub(super) fn error_object(text: &str) -> Option<(Value, Range<usize>)> {
     let mut at = 0;
     for _ in 0..PLACES {
         at += text.get(at..)?.find('{')?;
         match object_at(&text[at..]) {
             Some((value, length)) => {
                 if is_error(&value) {
-                    return Some(value);
+                    return Some((value, at..at + length));
                 }
                 at += length;
             }

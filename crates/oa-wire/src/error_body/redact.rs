@@ -1,6 +1,9 @@
 //! Redacts what a server sent: no control characters, keys or prompts are shown.
 
-use super::parse::ErrorBody;
+use super::{
+    page::{is_page, title},
+    parse::ErrorBody,
+};
 use crate::{
     Error,
     text::{bounded, one_line, start},
@@ -13,16 +16,28 @@ const WORD_LIMIT: usize = 200;
 /// The most bytes of a text that are looked at.
 const READ: usize = 16 * 1024;
 
-/// The text without control characters other than line breaks, and without the prompt where it is echoed.
+/// The text without control characters other than line breaks, and without what is quoted of a request.
 fn clean(text: &str) -> String {
     let text = start(text, READ).trim();
-    let text: String =
-        text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c }).collect();
-    without_prompt(&text).trim().to_owned()
+    let text: String = text
+        .chars()
+        .filter(|c| *c != char::REPLACEMENT_CHARACTER)
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { ' ' } else { c })
+        .collect();
+    let text = without_echoes(&text);
+    // A text that is JSON as a whole is the server's own answer, in words that are not known here.
+    let text = if text.trim_start().starts_with(['{', '[']) { text } else { without_literals(&text) };
+    text.trim().to_owned()
 }
 
 /// The start of what a server sent, on one line, without the texts of messages that it may echo.
 pub(crate) fn excerpt(text: &str, limit: usize) -> String {
+    if is_page(text) {
+        return match title(text) {
+            title if title.is_empty() => "a page without a title".to_owned(),
+            title => format!("a page: {}", one_line(&title, limit)),
+        };
+    }
     one_line(&clean(text), limit)
 }
 
@@ -38,10 +53,10 @@ pub(super) fn redact(body: ErrorBody, secrets: &Secrets<'_>) -> ErrorBody {
         code: word(body.code),
         r#type: word(body.r#type),
         param: word(body.param),
-        status: body.status,
         upstream_message: body.upstream_message.map(text).filter(|message| !message.is_empty()),
         upstream_code: word(body.upstream_code),
         upstream_type: word(body.upstream_type),
+        ..body
     }
 }
 
@@ -186,9 +201,42 @@ fn run(text: &str, is_in: impl Fn(char) -> bool) -> usize {
     text.find(|c| !is_in(c)).unwrap_or(text.len())
 }
 
-/// Without the texts of messages: servers echo the request that they refuse, as JSON or as Python prints it.
-fn without_prompt(text: &str) -> String {
-    const MEMBERS: [&str; 4] = ["messages", "content", "text", "prompt"];
+/// Without the values of the members that a request has: servers quote the request that they refuse, as JSON or as
+/// Python prints it.
+fn without_echoes(text: &str) -> String {
+    const MEMBERS: [&str; 31] = [
+        "messages",
+        "content",
+        "text",
+        "prompt",
+        "input",
+        "inputs",
+        "system",
+        "instructions",
+        "reasoning",
+        "reasoning_content",
+        "tools",
+        "functions",
+        "function",
+        "tool_calls",
+        "arguments",
+        "parameters",
+        "response_format",
+        "json_schema",
+        "schema",
+        "stop",
+        "image_url",
+        "input_audio",
+        "file",
+        "metadata",
+        "user",
+        "headers",
+        "authorization",
+        "Authorization",
+        "api_key",
+        "request",
+        "body",
+    ];
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
     let mut at = 0;
@@ -205,17 +253,77 @@ fn without_prompt(text: &str) -> String {
         }
     }
     out.push_str(&text[from..]);
+    without_input_values(&out)
+}
+
+/// Without what pydantic's own text quotes: `[type=missing, input_value=.., input_type=dict]`.
+fn without_input_values(text: &str) -> String {
+    const VALUE: &str = "input_value=";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find(VALUE) {
+        let (before, value) = rest.split_at(at + VALUE.len());
+        out.push_str(before);
+        out.push('…');
+        let line = value.find('\n').unwrap_or(value.len());
+        rest = &value[value[..line].rfind(", input_type=").unwrap_or(line)..];
+    }
+    out.push_str(rest);
     out
 }
 
-/// The inside of the string or list that is the value of `member`, if the quote at `at` opens that name.
+/// Without the objects that a sentence quotes, as JSON or as Python prints them: `Missing tool type: {"name":"x"}`. One
+/// that holds no text but its names stays.
+fn without_literals(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut from = 0;
+    let mut at = 0;
+    while let Some(step) = text[at..].find(['{', '[']) {
+        at += step;
+        let inside = &text[at + 1..];
+        if !is_object(text[at..].trim_start_matches(['[', ' ', '\n', '\t'])) {
+            at += 1;
+            continue;
+        }
+        let escapes = inside.trim_start_matches(['[', '{', ' ', '\n', '\t']);
+        let escapes = escapes.len() - escapes.trim_start_matches('\\').len();
+        let end = at + 1 + length_of_list(inside, escapes);
+        if holds_text(&text[at..end]) {
+            out.push_str(&text[from..=at]);
+            out.push('…');
+            from = end;
+        }
+        at = end;
+    }
+    out.push_str(&text[from..]);
+    out
+}
+
+/// True for a text that starts as an object with a member does.
+fn is_object(text: &str) -> bool {
+    const NAME: usize = 200;
+    let Some(member) = text.strip_prefix('{') else { return false };
+    let name = member.trim_start().trim_start_matches('\\');
+    let Some(name) = name.strip_prefix(['"', '\'']) else { return false };
+    let Some(end) = start(name, NAME).find(['"', '\'']) else { return true };
+    name[end + 1..].trim_start().starts_with(':')
+}
+
+/// True when a member of the object has a text, or another object or list.
+fn holds_text(object: &str) -> bool {
+    const LONG: usize = 200;
+    let mut values = object.split(':').skip(1).map(|value| value.trim_start().trim_start_matches('\\'));
+    object.len() > LONG || values.any(|value| value.starts_with(['"', '\'', '{', '[']))
+}
+
+/// The inside of the string, list or object that is the value of `member`, if the quote at `at` opens that name.
 fn value_of(text: &str, at: usize, member: &str) -> Option<(usize, usize)> {
     let quote = &text[at..=at];
     let escapes = text[..at].len() - text[..at].trim_end_matches('\\').len();
     let escapes = &text[at - escapes..at];
     let rest = text[at + 1..].strip_prefix(member)?.strip_prefix(escapes)?.strip_prefix(quote)?;
     let rest = rest.trim_start().strip_prefix(':')?.trim_start();
-    if let Some(list) = rest.strip_prefix('[') {
+    if let Some(list) = rest.strip_prefix(['[', '{', '(']) {
         let start = text.len() - list.len();
         return Some((start, start + length_of_list(list, escapes.len())));
     }
@@ -237,7 +345,7 @@ fn length_of_string(text: &str, quote: char, escapes: usize) -> usize {
     text.len()
 }
 
-/// The length up to the bracket that ends a list, or to the end.
+/// The length up to the bracket that ends a list or an object, or to the end.
 fn length_of_list(text: &str, escapes: usize) -> usize {
     let mut open = 1;
     let mut at = 0;
@@ -245,8 +353,8 @@ fn length_of_list(text: &str, escapes: usize) -> usize {
         at += c.len_utf8();
         match c {
             '\'' | '"' => at += length_of_string(&text[at..], c, escapes) + escapes + 1,
-            '[' => open += 1,
-            ']' => open -= 1,
+            '[' | '{' | '(' => open += 1,
+            ']' | '}' | ')' => open -= 1,
             _ => {}
         }
         if open == 0 {
@@ -315,7 +423,7 @@ mod tests {
         for (text, want) in [
             (
                 "'input': {'model': 'm', 'messages': [{'role': 'user', 'content': \"it's [me\"}], 'n': 1}",
-                "'input': {'model': 'm', 'messages': […], 'n': 1}",
+                "'input': {…}",
             ),
             (r#"{"role":"user","content":"say \"hi\" now","n":1}"#, r#"{"role":"user","content":"…","n":1}"#),
             (r#"{\"content\": \"say \\\"hi\\\" now\", \"n\":1}"#, r#"{\"content\": \"…\", \"n\":1}"#),
@@ -326,12 +434,44 @@ mod tests {
             ("must be one of \"text\" or \"json\"", "must be one of \"text\" or \"json\""),
             ("'content': None, 'text': 5", "'content': None, 'text': 5"),
         ] {
-            assert_eq!(without_prompt(text), want);
+            assert_eq!(without_echoes(text), want);
+        }
+    }
+
+    #[test]
+    fn an_object_in_a_sentence_is_left_out() {
+        for (text, want) in [
+            // llama.cpp
+            (
+                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  {\n    \"name\": \"x\"\n  }\n]",
+                "Failed to parse tools: Missing tool type: {…}; tools = […]",
+            ),
+            ("got {\\\"role\\\":\\\"a]}\\\"} here", "got {…} here"),
+            ("got {'a': 'x', \"b\": [\"}\"]} here", "got {…} here"),
+            ("got {'a': ['never ends", "got {…"),
+            // smg, transformers serve: numbers and names.
+            (
+                "range [{\"min\": Number(0.0), \"value\": Number(-5.0)}]",
+                "range [{\"min\": Number(0.0), \"value\": Number(-5.0)}]",
+            ),
+            (
+                "Unexpected fields in the request: {'prompt_logprobs'}",
+                "Unexpected fields in the request: {'prompt_logprobs'}",
+            ),
+            ("one of ['text', 'json']", "one of ['text', 'json']"),
+            ("{'input': 'x'}", "{'input': '…'}"),
+            (
+                "[type=missing, input_value={'a': 'secret'}, input_type=dict]\nx",
+                "[type=missing, input_value=…, input_type=dict]\nx",
+            ),
+            ("input_value='secret", "input_value=…"),
+        ] {
+            assert_eq!(clean(text), want, "{text}");
         }
     }
 
     #[test]
     fn control_characters_go_and_lines_stay() {
-        assert_eq!(clean("\u{0} a\u{1b}[31mb\r\nc\td\u{85} "), "a [31mb \nc\td");
+        assert_eq!(clean("\u{fffd}\u{0} a\u{1b}[31mb\r\nc\td\u{85} "), "a [31mb \nc\td");
     }
 }

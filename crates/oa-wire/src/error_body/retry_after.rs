@@ -1,18 +1,20 @@
 //! Finds how long the server asks to wait, and where it says so.
 
-use super::delay::{decimal, duration, in_text, number_length, sane};
+use super::delay::{self, LIMIT, decimal, in_text, number_length};
 use crate::{RetryAfter, RetryAfterSource};
 use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The wait that the server states first, in the order of [`RetryAfterSource`]. What is negative, absurd or
-/// malformed counts as absent, and the next place is asked.
+/// The wait that the server states first, in the order of [`RetryAfterSource`]. What is negative or malformed counts
+/// as absent, and the next place is looked at.
 ///
-/// `now` is the time of receipt; `is_rate_limit` says that the response is a 429; `text` is the message, lowercase.
+/// `now` is the time of receipt; `is_rate_limit` says that the response is a 429; `member` is
+/// what a member of the body says; `text` is the message, lowercase.
 pub(super) fn find(
     headers: &HeaderMap,
     now: Option<SystemTime>,
     is_rate_limit: bool,
+    member: Option<Duration>,
     text: &str,
 ) -> Option<RetryAfter> {
     let now = clock(headers, now);
@@ -29,6 +31,8 @@ pub(super) fn find(
             }),
         ),
         (RetryAfterSource::RateLimitReset, reset(headers, now).filter(|_| is_rate_limit)),
+        (RetryAfterSource::RateLimitHeader, standard_reset(headers).filter(|_| is_rate_limit)),
+        (RetryAfterSource::Body, member),
         (RetryAfterSource::Message, in_text(text)),
     ];
     let (source, delay) = sources.into_iter().find_map(|(source, delay)| Some((source, delay?)))?;
@@ -44,7 +48,7 @@ fn clock(headers: &HeaderMap, now: Option<SystemTime>) -> Option<SystemTime> {
 
 fn until(date: &str, now: Option<SystemTime>) -> Option<Duration> {
     let date = httpdate::parse_http_date(date.trim()).ok()?;
-    sane(date.duration_since(now?).ok()?)
+    Some(date.duration_since(now?).ok()?.min(LIMIT))
 }
 
 /// The wait in the `x-ratelimit-reset*` headers: of the limits that are used up (`x-ratelimit-remaining*` is
@@ -61,13 +65,29 @@ fn reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     all.max().map(|(_, delay)| delay)
 }
 
+/// The wait in the headers of the IETF's draft: `RateLimit-Reset: 2`, or in its later forms `RateLimit: limit=10,
+/// remaining=0, reset=2` and `RateLimit: "default";r=0;t=2`; the longest, in seconds.
+fn standard_reset(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = |text: &str| decimal(text.trim().trim_matches('"'), 1.0);
+    let own = headers.get("ratelimit-reset").and_then(|value| seconds(value.to_str().ok()?));
+    own.or_else(|| {
+        let values = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
+        let parameters = values.flat_map(|value| value.split([',', ';']));
+        let waits = parameters.filter_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            matches!(name.trim(), "t" | "reset").then(|| seconds(value))?
+        });
+        waits.max()
+    })
+}
+
 /// A Go duration (`6m0s`), seconds, or a moment in seconds or milliseconds since 1970.
 fn reset_value(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     const SECONDS: f64 = 1e9;
     const MILLISECONDS: f64 = 1e12;
     let value = value.trim().to_ascii_lowercase();
     if number_length(&value) != value.len() {
-        return duration(&value).filter(|(_, length)| *length == value.len()).map(|(delay, _)| delay);
+        return delay::stated(&value, 1.0);
     }
     let number: f64 = value.parse().ok()?;
     if number < SECONDS {
@@ -75,16 +95,20 @@ fn reset_value(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     }
     let since = if number < MILLISECONDS { number } else { number / 1000.0 };
     let moment = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since).ok()?)?;
-    sane(moment.duration_since(now?).ok()?)
+    Some(moment.duration_since(now?).ok()?.min(LIMIT))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use RetryAfterSource::{HttpDate, LlmProviderRetryAfter, Message, RateLimitReset, RetryAfterMs, Seconds};
+    use RetryAfterSource::{
+        Body, HttpDate, LlmProviderRetryAfter, Message, RateLimitHeader, RateLimitReset, RetryAfterMs,
+        Seconds,
+    };
     use http::{HeaderName, HeaderValue};
 
     const NOW: u64 = 1_800_000_000;
+    const YEAR: f64 = 31_536_000.0;
     const NOW_DATE: &str = "Fri, 15 Jan 2027 08:00:00 GMT";
 
     fn found(headers: &[(&'static str, &str)], text: &str, status: u16) -> Option<(RetryAfterSource, f64)> {
@@ -93,7 +117,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
         let now = Some(UNIX_EPOCH + Duration::from_secs(NOW));
-        find(&headers, now, status == 429, text).map(|wait| (wait.source, wait.delay.as_secs_f64()))
+        find(&headers, now, status == 429, None, text).map(|wait| (wait.source, wait.delay.as_secs_f64()))
     }
 
     #[test]
@@ -110,15 +134,16 @@ mod tests {
         assert_eq!(found(&all[2..], text, 429), Some((LlmProviderRetryAfter, 7.0)));
         assert_eq!(found(&all[3..], text, 429), Some((RateLimitReset, 360.0)));
         assert_eq!(found(&all[3..], text, 503), Some((Message, 20.0)));
-        for bad in
-            ["-1", "NaN", "inf", "1e3", "+5", "0x10", "5s", "", " ", "1,5", "1.", "86401", "9e99", "soon"]
-        {
-            assert_eq!(found(&[("retry-after-ms", bad), ("retry-after", bad)], text, 429), {
-                let ms = (bad == "86401").then_some((RetryAfterMs, 86.401));
-                ms.or(Some((Message, 20.0)))
-            });
+        for bad in ["-1", "NaN", "inf", "1e3", "+5", "0x10", "5s", "", " ", "1,5", "1.", "9e99", "soon"] {
+            assert_eq!(
+                found(&[("retry-after-ms", bad), ("retry-after", bad)], text, 429),
+                Some((Message, 20.0)),
+                "{bad}"
+            );
         }
-        assert_eq!(found(&[("retry-after", &"9".repeat(400))], "", 429), None);
+        // A well-formed wait of any length counts: to drop it would be to retry at once.
+        assert_eq!(found(&[("retry-after", "287441")], text, 429), Some((Seconds, 287_441.0)));
+        assert_eq!(found(&[("retry-after", &"9".repeat(400))], "", 429), Some((Seconds, YEAR)));
         assert_eq!(found(&[("retry-after", "0")], text, 429), Some((Seconds, 0.0)));
         assert_eq!(found(&[("retry-after", "86400")], text, 429), Some((Seconds, 86_400.0)));
     }
@@ -138,12 +163,12 @@ mod tests {
             (vec![("retry-after", "Fri, 15 Jan 2027 08:01:00 GMT"), ("date", "yesterday")], Some(60.0)),
             (vec![("retry-after", NOW_DATE)], Some(0.0)),
             (vec![("retry-after", "Fri, 15 Jan 2027 07:59:59 GMT")], None),
-            (vec![("retry-after", "Fri, 15 Jan 2038 08:00:00 GMT")], None),
+            (vec![("retry-after", "Fri, 15 Jan 2038 08:00:00 GMT")], Some(YEAR)),
         ] {
             assert_eq!(found(&headers, "", 503), want.map(|seconds| (HttpDate, seconds)), "{headers:?}");
         }
         let headers = HeaderMap::from_iter([(header::RETRY_AFTER, HeaderValue::from_static(NOW_DATE))]);
-        assert_eq!(find(&headers, None, false, ""), None);
+        assert_eq!(find(&headers, None, false, None, ""), None);
     }
 
     #[test]
@@ -163,7 +188,7 @@ mod tests {
             (vec![("x-ratelimit-reset", "1700000000")], None),
             (vec![("x-ratelimit-reset", "1s later")], None),
             (vec![("x-ratelimit-reset", "-1s")], None),
-            (vec![("x-ratelimit-reset", "48h")], None),
+            (vec![("x-ratelimit-reset", "48h")], Some(172_800.0)),
         ] {
             assert_eq!(
                 found(&headers, "", 429),
@@ -171,5 +196,25 @@ mod tests {
                 "{headers:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_standard_headers_and_a_member_of_the_body_are_sources() {
+        for (headers, want) in [
+            (
+                vec![("ratelimit-limit", "10"), ("ratelimit-remaining", "0"), ("ratelimit-reset", "2")],
+                Some(2.0),
+            ),
+            (vec![("ratelimit", "limit=10, remaining=0, reset=7")], Some(7.0)),
+            (vec![("ratelimit", "\"default\";r=0;t=30, \"day\";r=5;t=90")], Some(90.0)),
+            (vec![("ratelimit", "\"default\";r=0")], None),
+            (vec![("ratelimit-reset", "soon")], None),
+        ] {
+            assert_eq!(found(&headers, "", 429), want.map(|wait| (RateLimitHeader, wait)), "{headers:?}");
+            assert_eq!(found(&headers, "", 503), None, "{headers:?}");
+        }
+        let headers = HeaderMap::new();
+        let wait = find(&headers, None, false, Some(Duration::from_secs(3)), "try again in 9s").unwrap();
+        assert_eq!((wait.source, wait.delay.as_secs()), (Body, 3));
     }
 }

@@ -1,7 +1,10 @@
 //! Decides the category of an error.
 
-use super::{parse::ErrorBody, phrases::ErrorText};
-use crate::{Category, ErrorKind};
+use super::{
+    parse::{ErrorBody, Form},
+    phrases::ErrorText,
+};
+use crate::{Category, Challenge, ErrorKind, Origin};
 use http::StatusCode;
 
 /// Where an error body was found, which decides what it is when it names nothing itself.
@@ -24,6 +27,10 @@ pub(super) struct Verdict {
     pub(super) effective: Option<u16>,
     /// The error is about the URL, not about what was asked.
     pub(super) wrong_target: bool,
+    /// The answer is about the key.
+    pub(super) key_rejected: bool,
+    /// The redirect leads to a login.
+    pub(super) is_login: bool,
     context: ErrorContext,
 }
 
@@ -34,26 +41,53 @@ impl Verdict {
     }
 }
 
+/// Decides what an error is. `origin` is who answered, and `is_login` says that a redirect leads to a login.
 pub(super) fn decide(
     context: ErrorContext,
     status: StatusCode,
     body: &ErrorBody,
     text: &ErrorText,
+    origin: &Origin,
+    is_login: bool,
 ) -> Verdict {
     let in_success = context != ErrorContext::Http || status.is_success();
     let effective = if in_success { body.status().or_else(|| text.status()) } else { Some(status.as_u16()) };
     let named = effective.is_some() || context == ErrorContext::Stream;
     let quota_spent = named && text.quota_spent(effective);
+    let is_login = is_login && status.is_redirection();
     let category = match effective {
         _ if quota_spent => Category::RateLimit,
         _ if !named => Category::InvalidResponse,
+        _ if is_login => Category::Authentication,
         Some(status) => by_status(status, text),
         None => by_phrases(text),
     };
     let wrong_target = !in_success
-        && category == Category::InvalidRequest
-        && (status.is_redirection() || matches!(status.as_u16(), 404 | 405));
-    Verdict { category, quota_spent, effective, wrong_target, context }
+        && match status.as_u16() {
+            404 | 405 => category == Category::InvalidRequest,
+            403 => text.is_unknown_path_of_aws(),
+            _ => status.is_redirection(),
+        };
+    let key_rejected = category == Category::Authentication
+        && !is_login
+        && !(wrong_target && text.is_unknown_path_of_aws())
+        && is_about_key(effective, body, text, origin);
+    Verdict { category, quota_spent, effective, wrong_target, key_rejected, is_login, context }
+}
+
+/// Whether a refusal is about the key: the body or the challenge says so. A gateway's own page, or a challenge for a
+/// password, is about something else.
+fn is_about_key(effective: Option<u16>, body: &ErrorBody, text: &ErrorText, origin: &Origin) -> bool {
+    let challenges = &origin.challenges;
+    if !challenges.is_empty() && !challenges.iter().any(Challenge::is_bearer) {
+        return false;
+    }
+    match body.form {
+        Form::Page | Form::Binary => false,
+        _ if !challenges.is_empty() || text.is_about_credentials() => true,
+        Form::Envelope => effective != Some(403),
+        Form::Empty | Form::Text | Form::Json => effective != Some(403) && origin.server.is_none(),
+    }
 }
 
 /// The category of this status, corrected by what the body says where the status is known to lie.
@@ -67,6 +101,7 @@ fn by_status(status: u16, text: &ErrorText) -> Category {
         400 | 404 | 422 if text.unknown_model() => Category::InvalidModel,
         400..=599 if text.loading() => Category::ModelNotLoaded,
         500 if text.is_client_error() => Category::InvalidRequest,
+        500..=599 if text.is_validation_of_request() => Category::InvalidRequest,
         408 | 409 | 425 | 500..=599 => Category::Unavailable,
         400 if text.is_auth_failure() => Category::Authentication,
         300..=499 => Category::InvalidRequest,
@@ -82,7 +117,8 @@ fn by_phrases(text: &ErrorText) -> Category {
         Category::InvalidModel
     } else if text.loading() {
         Category::ModelNotLoaded
-    } else if text.is_client_error() || text.is(ErrorKind::ContextOverflow) {
+    } else if text.is_client_error() || text.is_validation_of_request() || text.is(ErrorKind::ContextOverflow)
+    {
         Category::InvalidRequest
     } else {
         Category::Unavailable
