@@ -1,6 +1,6 @@
-//! How are cargo and other programs called, and where does cargo put what it builds?
+//! How cargo and other programs are called, and where cargo puts what it builds.
 
-use crate::Outcome;
+use crate::outcome::Outcome;
 use serde_json::Value;
 use std::{
     env,

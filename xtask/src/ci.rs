@@ -1,9 +1,9 @@
-//! What must a change pass? One list of steps, in order; the first that fails ends the run.
+//! What a change must pass: one list of steps, in order; the first that fails ends the run.
 
 use crate::{
-    Outcome,
     cargo::{self, cargo, source_roots},
     conformance,
+    outcome::Outcome,
 };
 use std::{
     env,
@@ -70,8 +70,8 @@ fn documentation() -> Outcome {
     )
 }
 
-/// Rust 1.85 has no let-chains, and clippy's `incompatible_msrv` does not see them. Reading the sources as those of
-/// the edition before does: there they are errors.
+/// Rust 1.85 has no let-chains, and clippy's `incompatible_msrv` does not see them. Reading the sources as
+/// those of the edition before does: there they are errors.
 fn syntax() -> Outcome {
     let mut rustfmt = Command::new("rustfmt");
     rustfmt.args(["--edition", "2021", "--config", "style_edition=2024", "--emit", "stdout", "--quiet"]);
@@ -85,7 +85,7 @@ fn first_command() -> Outcome {
     for variable in ["OA_BASE_URL", "OPENAI_BASE_URL", "OA_MODEL", "OA_API_KEY", "OPENAI_API_KEY"] {
         oa.env_remove(variable);
     }
-    let said = cargo::output(oa.stdin(Stdio::null()))?;
-    print!("{said}");
-    if said.trim().is_empty() { Err("it printed nothing".to_owned()) } else { Ok(()) }
+    let printed = cargo::output(oa.stdin(Stdio::null()))?;
+    print!("{printed}");
+    if printed.trim().is_empty() { Err("it printed nothing".to_owned()) } else { Ok(()) }
 }

@@ -1,6 +1,6 @@
-//! Does the library behave as specified? A harness outside of this repository judges it through the adapter.
+//! Runs a harness outside of this repository, which judges the library through the adapter.
 
-use crate::{Outcome, cargo};
+use crate::{cargo, outcome::Outcome};
 use std::{path::Path, process::Command};
 
 /// `conformance DIR [-- ARGS]`

@@ -1,6 +1,6 @@
-//! Does the library work with a real server? Starts one, uses it, and stops it whatever happens.
+//! Starts a real server, uses the library with it, and stops it whatever happens.
 
-use crate::{Outcome, cargo};
+use crate::{cargo, outcome::Outcome};
 use std::{
     env, fs,
     io::{Read, Write},
@@ -16,17 +16,17 @@ const KEY: &str = "sk-test-key";
 
 /// `live DIR --server NAME ...`
 pub(crate) fn run(args: &[String]) -> Outcome {
-    let asked = Asked::parse(args)?;
+    let options = Options::parse(args)?;
     let oa = cargo::build("oa-cli", "oa")?;
-    let adapter = asked.judge.as_ref().map(|_| cargo::build("oa-conformance", "oa-conformance-adapter"));
+    let adapter = options.judge.as_ref().map(|_| cargo::build("oa-conformance", "oa-conformance-adapter"));
     let adapter = adapter.transpose()?;
 
-    let upstream = match asked.server {
-        Kind::LiteLlm => Some(Server::start(&asked, asked.upstream, None)?),
+    let upstream = match options.server {
+        Kind::LiteLlm => Some(Server::start(&options, options.upstream, None)?),
         Kind::Vllm | Kind::LlamaCpp => None,
     };
-    let server = Server::start(&asked, asked.server, upstream.as_ref())?;
-    let model = match (asked.server, asked.upstream) {
+    let server = Server::start(&options, options.server, upstream.as_ref())?;
+    let model = match (options.server, options.upstream) {
         (Kind::LiteLlm, Kind::Vllm) => "vllm",
         (Kind::LiteLlm, _) => "llamacpp",
         _ => "tiny",
@@ -41,10 +41,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             check
         })
         .collect();
-    if let (Some(judge), Some(adapter)) = (&asked.judge, &adapter) {
+    if let (Some(judge), Some(adapter)) = (&options.judge, &adapter) {
         let mut check = Command::new("python3");
-        check.arg(judge).arg("--adapter").arg(adapter).args(["--server", asked.server.name()]);
-        check.args(["--base-url", &server.url(), "--key", KEY, "--model", model]).args(&asked.judge_args);
+        check.arg(judge).arg("--adapter").arg(adapter).args(["--server", options.server.name()]);
+        check.args(["--base-url", &server.url(), "--key", KEY, "--model", model]).args(&options.judge_args);
         checks.push(check);
     }
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             failed += 1;
         }
     }
-    println!("\nlive, {}: {} passed, {failed} failed", asked.server.name(), checks.len() - failed);
+    println!("\nlive, {}: {} passed, {failed} failed", options.server.name(), checks.len() - failed);
     if failed == 0 { Ok(()) } else { Err(format!("see above, and {}", server.log.display())) }
 }
 
@@ -122,7 +122,7 @@ impl Kind {
     }
 }
 
-struct Asked {
+struct Options {
     scripts: PathBuf,
     home: PathBuf,
     server: Kind,
@@ -131,7 +131,7 @@ struct Asked {
     judge_args: Vec<String>,
 }
 
-impl Asked {
+impl Options {
     fn parse(args: &[String]) -> Outcome<Self> {
         let (mut scripts, mut home, mut server, mut judge) = (None, None, None, None);
         let (mut upstream, mut judge_args) = (Kind::LlamaCpp, Vec::new());
@@ -179,13 +179,13 @@ struct Server {
 }
 
 impl Server {
-    fn start(asked: &Asked, kind: Kind, upstream: Option<&Self>) -> Outcome<Self> {
+    fn start(options: &Options, kind: Kind, upstream: Option<&Self>) -> Outcome<Self> {
         let port = free_port()?;
-        let log = asked.home.join(format!("live-{}.log", kind.name()));
+        let log = options.home.join(format!("live-{}.log", kind.name()));
         println!("==> {} on port {port}, log {}", kind.script(), log.display());
 
-        let mut script = Command::new(asked.scripts.join(kind.script()));
-        script.args(kind.args()).current_dir(&asked.home).stdin(Stdio::null());
+        let mut script = Command::new(options.scripts.join(kind.script()));
+        script.args(kind.args()).current_dir(&options.home).stdin(Stdio::null());
         script.env("PORT", port.to_string()).env("LOG", &log).env("API_KEY", KEY);
         // Without it the script returns when the server is up, and nobody could stop it until then.
         script.env("NOWAIT", "1");
@@ -198,7 +198,7 @@ impl Server {
             .trim()
             .parse()
             .map_err(|_| format!("{} printed `{}` and no pid", kind.script(), printed.trim()))?;
-        let server = Self { port, log, _stop: StopWhenDropped::new(&asked.scripts.join("stop.sh"), pid)? };
+        let server = Self { port, log, _stop: StopWhenDropped::new(&options.scripts.join("stop.sh"), pid)? };
         server.wait_until_up(kind, pid)?;
         Ok(server)
     }
@@ -246,8 +246,9 @@ impl Server {
     }
 }
 
-/// A helper process that waits for its input to end and then stops a server. The input is a pipe that only this
-/// program holds: it ends when this value is dropped, and also when the program is interrupted or killed.
+/// A helper process that waits for its input to end and then stops a server. The input is a pipe that only
+/// this program holds: it ends when this value is dropped, and also when the program is interrupted or
+/// killed.
 struct StopWhenDropped(Child);
 
 impl StopWhenDropped {

@@ -1,9 +1,10 @@
-//! What can this repository do to itself? `cargo xtask` and one of the tasks below.
+//! The repository's own tasks: `cargo xtask TASK`.
 
 mod cargo;
 mod ci;
 mod conformance;
 mod live;
+mod outcome;
 
 use std::process::ExitCode;
 
@@ -30,9 +31,6 @@ cargo xtask TASK
 
 Python 3 is needed for `conformance` and for a judge. CARGO_TARGET_DIR is respected.
 ";
-
-/// A task's outcome; the text says what failed and needs no prefix.
-type Outcome<T = ()> = Result<T, String>;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -1,8 +1,9 @@
-//! Micro benches of encode and decode, without a socket: `cargo bench -p oa-bench`, or `-- NAME` for some of them.
+//! Micro benches of encode and decode, without a socket: `cargo bench -p oa-bench`, or `-- NAME` for some of
+//! them.
 //!
-//! Each is run in interleaved rounds, and the least time of a round counts: on a shared machine it is the one that was
-//! disturbed least. Instruction counts are steadier: `valgrind --tool=callgrind` over `-- NAME --iterations N`, with two
-//! values of N, and the difference.
+//! Each is run in interleaved rounds, and the least time of a round counts: on a shared machine it is the one
+//! that was disturbed least. Instruction counts are steadier: `valgrind --tool=callgrind` over `-- NAME
+//! --iterations N`, with two values of N, and the difference.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -59,7 +60,8 @@ fn cases() -> Vec<Case> {
     let short =
         CompletionRequest::new([Message::system("Be brief."), Message::user("The capital of France?")])
             .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(64));
-    let text = "Explain the \"difference\" between a stream and a completion,\nwith a sample: `for x in y { f(x) }`. ";
+    let text = "Explain the \"difference\" between a stream and a completion,\n\
+                with a sample: `for x in y { f(x) }`. ";
     let turns = (0..100).map(|at| match at % 2 {
         0 => Message::user(text.repeat(2)),
         _ => Message::assistant(text.repeat(2)),
@@ -70,8 +72,8 @@ fn cases() -> Vec<Case> {
     let tools = (0..20).filter_map(|at| Tool::new(format!("tool_{at}"), parameters.clone()).ok());
     let tooled = short.clone().with_tools(Tools::new(tools).unwrap_or_default());
     let answer = |content: &str| {
-        json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [{"index": 0,
-            "message": {"role": "assistant", "content": content, "refusal": null, "tool_calls": []},
+        json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": content, "refusal": null, "tool_calls": []},
             "logprobs": null, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}})
         .to_string()

@@ -76,7 +76,8 @@ fn texts(history: usize) -> Vec<String> {
     texts.extend((1..history - history % 2).map(|at| {
         format!(
             "Message {at}: tell what a \"stream\" and a whole answer have in common,\nand which of them you \
-             would rather take for a long history like this, with a line of code: `for x in y {{ f(x) }}`. Then stop."
+             would rather take for a long history like this, with a line of code: \
+             `for x in y {{ f(x) }}`. Then stop."
         )
     }));
     texts

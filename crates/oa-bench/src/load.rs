@@ -7,6 +7,7 @@ use crate::{
     machine::{cpu_us, memory_kb},
     report::Report,
     sink::Sink,
+    total::Total,
 };
 use oa_provider::{OpenAiProvider, Provider};
 use std::{
@@ -18,16 +19,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
-
-/// What came of all the calls.
-#[derive(Default)]
-pub(crate) struct Total {
-    pub(crate) sink: Sink,
-    pub(crate) latencies: Vec<u64>,
-    pub(crate) firsts: Vec<u64>,
-    pub(crate) errors: u64,
-    pub(crate) last_error: String,
-}
 
 /// `wrap` puts around the provider what is to be measured.
 pub(crate) async fn measure<P: Provider + 'static>(

@@ -1,4 +1,5 @@
-//! A load client over the library: the command line and the line of JSON of the bench rig that compares clients.
+//! A load client over the library: the command line and the line of JSON of the bench rig that compares
+//! clients.
 
 mod alloc;
 mod args;
@@ -7,6 +8,7 @@ mod load;
 mod machine;
 mod report;
 mod sink;
+mod total;
 mod variant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

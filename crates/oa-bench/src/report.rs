@@ -1,6 +1,6 @@
 //! The result as the rig reads it: one line of JSON.
 
-use crate::{alloc, args::Args, load::Total};
+use crate::{alloc, args::Args, total::Total};
 use serde_json::json;
 use std::time::Duration;
 

@@ -58,7 +58,7 @@ pub(crate) enum After {
     KeepAlive,
     /// Say `connection: close`, then close.
     Close,
-    /// Close without having said so.
+    /// Close without announcing it.
     Disconnect,
 }
 
@@ -232,7 +232,7 @@ impl Answer {
         self
     }
 
-    /// Closes the connection after this answer without having said so, as llama.cpp does after each stream.
+    /// Closes the connection after this answer without announcing it, as llama.cpp does after each stream.
     pub fn then_disconnect(mut self) -> Self {
         self.wire.after = After::Disconnect;
         self

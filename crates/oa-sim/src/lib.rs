@@ -20,8 +20,8 @@
 //! ```
 //!
 //! - `POST /v1/chat/completions` obeys `messages`, `max_tokens`, `max_completion_tokens`, `stop`, `n`,
-//!   `seed`, `stream`, `stream_options`, `response_format`, `tools`, `tool_choice` and `parallel_tool_calls`, and
-//!   refuses what vLLM refuses, in its words.
+//!   `seed`, `stream`, `stream_options`, `response_format`, `tools`, `tool_choice` and `parallel_tool_calls`,
+//!   and refuses what vLLM refuses, in its words.
 //! - `GET /v1/models` and `GET /v1/models/ID` show the names that it serves.
 //! - `GET /health`, `GET /version` and `GET /` are 200.
 //! - Every other path is 404 `{"detail":"Not Found"}`, every other method 405.

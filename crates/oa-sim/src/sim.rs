@@ -243,8 +243,8 @@ pub struct SimBuilder {
 }
 
 impl SimBuilder {
-    /// Listens on this port of 127.0.0.1, for a program whose address cannot be set by the test. Default 0: a free one,
-    /// so that tests can run at the same time.
+    /// Listens on this port of 127.0.0.1, for a program whose address cannot be set by the test. Default 0: a
+    /// free one, so that tests can run at the same time.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {

@@ -24,8 +24,8 @@ pub struct Stats {
     pub answered: usize,
     /// Answers that the script ended early (cut, reset, hang-up).
     pub cut: usize,
-    /// Answers that the client did not wait for: before their end it closed the connection, or its half of it,
-    /// which counts the same here as with uvicorn.
+    /// Answers that the client did not wait for: before their end it closed the connection, or its half of
+    /// it, which counts the same here as with uvicorn.
     pub client_left: usize,
     /// Requests that were refused as malformed or too large, or that broke off in the middle.
     pub malformed: usize,

@@ -9,8 +9,8 @@ const CREATED: usize = 1_700_000_000;
 /// The id of every tool call that is made here.
 const CALL: &str = "call_sim";
 
-/// Answers in the form of the OpenAI API, for tests that care about what is answered and not about its bytes. The
-/// model is named `oa-sim`, the id is `chatcmpl-sim`, a token is a word.
+/// Answers in the form of the OpenAI API, for tests that care about what is answered and not about its bytes.
+/// The model is named `oa-sim`, the id is `chatcmpl-sim`, a token is a word.
 impl Answer {
     /// A completion with this text, not streamed: finish reason `stop`, with usage.
     ///
@@ -36,8 +36,8 @@ impl Answer {
         whole(message, "stop", tokens)
     }
 
-    /// A completion that is streamed, one event for each text, with its role before and its finish reason (`stop`),
-    /// usage and `[DONE]` after them. Each event is one HTTP chunk.
+    /// A completion that is streamed, one event for each text, with its role before and its finish reason
+    /// (`stop`), usage and `[DONE]` after them. Each event is one HTTP chunk.
     pub fn streamed<T: Into<String>>(texts: impl IntoIterator<Item = T>) -> Self {
         let texts: Vec<String> = texts.into_iter().map(Into::into).collect();
         let tokens = words(&texts.concat());
@@ -45,8 +45,8 @@ impl Answer {
         stream(deltas, "stop", tokens)
     }
 
-    /// A completion that calls one tool, not streamed: id `call_sim`, finish reason `tool_calls`. The arguments are
-    /// sent as they stand, JSON or not.
+    /// A completion that calls one tool, not streamed: id `call_sim`, finish reason `tool_calls`. The
+    /// arguments are sent as they stand, JSON or not.
     pub fn tool_call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
         let function = function([("name", name.into()), ("arguments", arguments.into())]);
         let call = Json::object([("id", Json::text(CALL)), ("type", Json::text("function")), function]);
@@ -77,8 +77,8 @@ impl Answer {
         stream([delta(first)].into_iter().chain(fragments), "tool_calls", 1)
     }
 
-    /// An error in OpenAI's form: `{"error":{"message":...,"type":...,"param":null,"code":STATUS}}`, with a type
-    /// that servers give for that status.
+    /// An error in OpenAI's form: `{"error":{"message":...,"type":...,"param":null,"code":STATUS}}`, with a
+    /// type that servers give for that status.
     ///
     /// ```
     /// # use oa_sim::Answer;

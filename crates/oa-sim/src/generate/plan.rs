@@ -130,9 +130,9 @@ fn called_tools(chat: &ChatRequest) -> Vec<&Tool> {
         // A model that has just got the results answers; else it calls what the user names.
         Choice::Auto if chat.messages.last().is_some_and(|message| message.role == "tool") => Vec::new(),
         Choice::Auto => {
-            let asked = last_user_text(chat);
+            let text = last_user_text(chat);
             let most = if chat.parallel { usize::MAX } else { 1 };
-            chat.tools.iter().filter(|tool| mentions(asked, &tool.name)).take(most).collect()
+            chat.tools.iter().filter(|tool| mentions(text, &tool.name)).take(most).collect()
         }
     }
 }

@@ -77,7 +77,8 @@ catalogue! {
     finish_content_filter: hello_ending([finish(r#""content_filter""#)])
         => Expected::hello_finished("content_filter");
     /// `function_call`, the old name of `tool_calls`.
-    finish_function_call: hello_ending([finish(r#""function_call""#)]) => Expected::hello_finished("tool_calls");
+    finish_function_call: hello_ending([finish(r#""function_call""#)])
+        => Expected::hello_finished("tool_calls");
     /// A finish reason and no text at all: an answer that is empty.
     empty_answer: Answer::events([role(), finish(r#""stop""#), usage(super::parts::USAGE)])
         => Expected { text: String::new(), ..Expected::hello() };

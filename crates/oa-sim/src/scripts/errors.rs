@@ -80,23 +80,27 @@ catalogue! {
     /// `event: error` whose data is the error without a wrapper.
     error_event_bare: hello_broken(texts([
         format!(
-            "event: error\n{}", event(r#"{"message":"Too many requests","type":"rate_limit_error","code":429}"#),
+            "event: error\n{}", event(concat!(
+                r#"{"message":"Too many requests","type":"rate_limit_error","code":429}"#,
+            )),
         ),
     ])) => Expected::broken("provider_rate_limit", "Too many requests");
     /// llama.cpp before 2025: a line `error: {...}` instead of `data:`.
     error_field: hello_broken(texts([
         "error: {\"code\":500,\"message\":\"slot unavailable\",\"type\":\"server_error\"}\n\n".to_owned(),
     ])) => Expected::broken("provider_unavailable", "slot unavailable");
-    /// The error is a text, as in Ollama and LM Studio; nothing names a category. The server gave up in the middle of an
-    /// answer: the same call may succeed.
-    error_text: hello_broken(texts([event(r#"{"error":"The model has crashed without additional information"}"#)]))
-        => Expected::broken("provider_unavailable", "The model has crashed");
+    /// The error is a text, as in Ollama and LM Studio; nothing names a category. The server gave up in the
+    /// middle of an answer: the same call may succeed.
+    error_text: hello_broken(texts([
+        event(r#"{"error":"The model has crashed without additional information"}"#),
+    ])) => Expected::broken("provider_unavailable", "The model has crashed");
     /// An error beside an empty list of choices.
     error_with_choices: hello_broken(texts([
         event(chunk(r#""choices":[],"error":{"message":"upstream timed out","type":"timeout","code":504}"#)),
     ])) => Expected::broken("provider_unavailable", "upstream timed out");
     /// `"error": null` in every chunk: no error.
-    error_null: hello_as(|text| text.replace(r#""choices""#, r#""error":null,"choices""#)) => Expected::hello();
+    error_null: hello_as(|text| text.replace(r#""choices""#, r#""error":null,"choices""#))
+        => Expected::hello();
     /// A payload that is no JSON.
     broken_json: hello_broken(texts([event(r#"{"choices":[{"index":0,"delta":"#), DONE.to_owned()]))
         => Expected::broken("provider_invalid_response", "");

@@ -10,11 +10,10 @@ use serde_json::json;
 catalogue! {
     /// Usage in every chunk, counting up (vLLM with `continuous_usage_stats`): the last counts.
     usage_each: Answer::events((0..=4).map(|count| {
-        let text = if count == 0 { String::new() } else { ["Hello,", " wör", "ld ", "😀"][count - 1].to_owned() };
-        chunk(format!(
-            r#""choices":[{{"index":0,"delta":{},"finish_reason":null}}],"usage":{{"prompt_tokens":5,"total_tokens":{},"completion_tokens":{count}}}"#,
-            json!({"content": text}), 5 + count,
-        ))
+        let text = ["", "Hello,", " wör", "ld ", "😀"][count];
+        let delta = json!({"content": text});
+        let usage = json!({"prompt_tokens": 5, "total_tokens": 5 + count, "completion_tokens": count});
+        chunk(format!(r#""choices":[{{"index":0,"delta":{delta},"finish_reason":null}}],"usage":{usage}"#))
     }).chain([finish(r#""stop""#), usage(USAGE)])) => Expected::hello();
     /// No usage, although it was asked for.
     usage_missing: hello_ending([finish(r#""stop""#)]) => Expected::hello_finished("stop");
@@ -30,7 +29,10 @@ catalogue! {
     usage_before_finish: hello_ending([usage(USAGE), finish(r#""stop""#)]) => Expected::hello();
     /// Usage with details: tokens from the cache.
     usage_cached: hello_ending([finish(r#""stop""#), usage(
-        r#"{"prompt_tokens":5,"total_tokens":9,"completion_tokens":4,"prompt_tokens_details":{"cached_tokens":3}}"#,
+        concat!(
+            r#"{"prompt_tokens":5,"total_tokens":9,"completion_tokens":4,"#,
+            r#""prompt_tokens_details":{"cached_tokens":3}}"#,
+        ),
     )]) => Expected {
         usage: ExpectedUsage { cached_tokens: Some(3), ..Expected::hello().usage },
         ..Expected::hello()
@@ -67,8 +69,9 @@ catalogue! {
         role(), delta(r#"{"content":"a\nb\r\n\"c\"\t\u0000\u2028\\n"}"#), finish(r#""stop""#),
     ]) => Expected { text: "a\nb\r\n\"c\"\t\0\u{2028}\\n".to_owned(), ..Expected::hello_finished("stop") };
     /// Text that looks like the end of the stream.
-    done_as_text: Answer::events([role(), content("[DONE]"), content("\n\ndata: [DONE]\n\n"), finish(r#""stop""#)])
-        => Expected { text: "[DONE]\n\ndata: [DONE]\n\n".to_owned(), ..Expected::hello_finished("stop") };
+    done_as_text: Answer::events([
+        role(), content("[DONE]"), content("\n\ndata: [DONE]\n\n"), finish(r#""stop""#),
+    ]) => Expected { text: "[DONE]\n\ndata: [DONE]\n\n".to_owned(), ..Expected::hello_finished("stop") };
 
     /// A first chunk with `choices: []` (Azure's prompt filter), and one at the end.
     choices_empty: Answer::events(
@@ -99,7 +102,8 @@ catalogue! {
     /// Members that nobody knows, at every level.
     unknown_members: Answer::events(hello().into_iter().map(|text| {
         text.replace(r#""choices""#, r#""timings":{"n":[1,{}]},"choices""#)
-            .replace(r#""delta":{"#, r#""token_ids":null,"delta":{"x":{},"#).replace(r#""x":{},}"#, r#""x":{}}"#)
+            .replace(r#""delta":{"#, r#""token_ids":null,"delta":{"x":{},"#)
+            .replace(r#""x":{},}"#, r#""x":{}}"#)
     })) => Expected::hello();
 
     /// Reasoning in `reasoning` (vLLM 0.14 and later, Ollama).
@@ -116,7 +120,9 @@ catalogue! {
     ]) => Expected::hello_finished("stop");
     /// Reasoning and text in one delta.
     reasoning_with_content: Answer::events([
-        role(), delta(json!({"content": super::parts::TEXT, "reasoning_content": "Let me see."})), finish(r#""stop""#),
+        role(),
+        delta(json!({"content": super::parts::TEXT, "reasoning_content": "Let me see."})),
+        finish(r#""stop""#),
     ]) => thought();
     /// The model was cut off while it thought: no text at all.
     reasoning_only: Answer::events([role(), delta(r#"{"reasoning":"Let me see."}"#), finish(r#""length""#)])
@@ -129,7 +135,10 @@ catalogue! {
     })) => Expected::hello();
     /// Two choices in one chunk, the other one first.
     two_choices_in_one_chunk: Answer::events([
-        chunk(r#""choices":[{"index":1,"delta":{"content":"other"},"finish_reason":"length"},{"index":0,"delta":{"content":"Hello, wörld 😀"},"finish_reason":"stop"}]"#),
+        chunk(concat!(
+            r#""choices":[{"index":1,"delta":{"content":"other"},"finish_reason":"length"},{"index":0,"#,
+            r#""delta":{"content":"Hello, wörld 😀"},"finish_reason":"stop"}]"#,
+        )),
     ]) => Expected::hello_finished("stop");
 }
 

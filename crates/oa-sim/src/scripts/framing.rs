@@ -57,7 +57,8 @@ catalogue! {
     /// White space behind the payload.
     space_behind: hello_as(|text| text.replace("}\n\n", "} \t\n\n")) => Expected::hello();
     /// One payload in several `data:` lines, to be joined by line ends.
-    multi_line_data: hello_as(|text| text.replace(r#","choices""#, ",\ndata: \"choices\"")) => Expected::hello();
+    multi_line_data: hello_as(|text| text.replace(r#","choices""#, ",\ndata: \"choices\""))
+        => Expected::hello();
     /// A comment between the `data:` lines of one event.
     comment_inside_event: hello_as(|text| text.replace(r#","choices""#, ",\n: still here\ndata: \"choices\""))
         => Expected::hello();

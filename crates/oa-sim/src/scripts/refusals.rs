@@ -29,9 +29,9 @@ catalogue! {
     })) => Expected::refused("provider_invalid_model", "does not exist");
     /// OpenAI: an unknown model, by a code that is a word.
     unknown_model_openai: openai(
-        404, "The model 'x' does not exist or you do not have access to it.", "invalid_request_error", "model_not_found",
-    )
-        => Expected::refused("provider_invalid_model", "does not exist");
+        404, "The model 'x' does not exist or you do not have access to it.", "invalid_request_error",
+        "model_not_found",
+    ) => Expected::refused("provider_invalid_model", "does not exist");
     /// Ollama: an unknown model.
     unknown_model_ollama: openai(
         404, "model \"x\" not found, try pulling it first", "not_found_error", Value::Null,

@@ -25,7 +25,11 @@ catalogue! {
     call_whole: calls([WEATHER]) => one();
     /// Two whole calls in one chunk.
     calls_in_one_chunk: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}},{"index":1,"id":"call_b","type":"function","function":{"name":"get_time","arguments":"{\"zone\":\"CET\"}"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}},{"index":1,"id":"call_b","type":"function","#,
+            r#""function":{"name":"get_time","arguments":"{\"zone\":\"CET\"}"}}"#,
+        ),
     ]) => two();
     /// Two calls, one after the other.
     calls_in_order: calls([
@@ -59,29 +63,47 @@ catalogue! {
     ]) => two();
     /// No index, two whole calls (Ollama, Gemini's compatible API).
     no_index_two_whole_calls: calls([
-        r#"{"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
-        r#"{"id":"call_b","type":"function","function":{"name":"get_time","arguments":"{\"zone\":\"CET\"}"}}"#,
+        concat!(
+            r#"{"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
+        concat!(
+            r#"{"id":"call_b","type":"function","function":{"name":"get_time","#,
+            r#""arguments":"{\"zone\":\"CET\"}"}}"#,
+        ),
     ]) => two();
     /// `index: null` in every piece.
     index_null: calls([
-        r#"{"index":null,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":"}}"#,
+        concat!(
+            r#"{"index":null,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":"}}"#,
+        ),
         r#"{"index":null,"function":{"arguments":"\"Paris\"}"}}"#,
     ]) => one();
     /// Two calls with the same index: the new id starts a new call.
     same_index: calls([
         WEATHER,
-        r#"{"index":0,"id":"call_b","type":"function","function":{"name":"get_time","arguments":"{\"zone\":"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_b","type":"function","function":{"name":"get_time","#,
+            r#""arguments":"{\"zone\":"}}"#,
+        ),
         r#"{"index":0,"function":{"arguments":"\"CET\"}"}}"#,
     ]) => two();
     /// Two calls with the same index and no ids: a name after complete arguments starts a new call.
     same_index_no_id: calls([
-        r#"{"index":0,"type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":0,"type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
         r#"{"index":0,"type":"function","function":{"name":"get_time","arguments":"{\"zone\":\"CET\"}"}}"#,
     ]) => without_ids(two());
     /// The same tool twice with the same index; only the ids differ.
     same_index_same_name: calls([
         WEATHER,
-        r#"{"index":0,"id":"call_b","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Tokyo\"}"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_b","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Tokyo\"}"}}"#,
+        ),
     ]) => Expected::calls([
         (Some("call_a"), "get_weather", json!({"city": "Paris"})),
         (Some("call_b"), "get_weather", json!({"city": "Tokyo"})),
@@ -89,18 +111,30 @@ catalogue! {
     /// A gap in the indexes, 0 and 2: two calls, not three.
     index_gap: calls([
         WEATHER,
-        r#"{"index":2,"id":"call_b","type":"function","function":{"name":"get_time","arguments":"{\"zone\":\"CET\"}"}}"#,
+        concat!(
+            r#"{"index":2,"id":"call_b","type":"function","function":{"name":"get_time","#,
+            r#""arguments":"{\"zone\":\"CET\"}"}}"#,
+        ),
     ]) => two();
     /// The only index is 1.
     index_from_one: calls([
-        r#"{"index":1,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":1,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
     ]) => one();
 
     /// Id and name repeated in every piece: set once, never joined.
     id_repeated: calls([
         r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":""}}"#,
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":"}}"#,
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":"}}"#,
+        ),
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"\"Paris\"}"}}"#,
+        ),
     ]) => one();
     /// Empty id and name in the later pieces.
     id_empty_later: calls([
@@ -116,15 +150,24 @@ catalogue! {
     ]) => one();
     /// No id at all: the client makes one.
     id_missing: calls([
-        r#"{"index":0,"type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":0,"type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
     ]) => without_ids(one());
     /// An empty id: as if there was none.
     id_empty: calls([
-        r#"{"index":0,"id":"","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":0,"id":"","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
     ]) => without_ids(one());
     /// A null id: as if there was none.
     id_null: calls([
-        r#"{"index":0,"id":null,"type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#,
+        concat!(
+            r#"{"index":0,"id":null,"type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+        ),
     ]) => without_ids(one());
     /// The id comes later than the name.
     id_late: calls([
@@ -134,7 +177,10 @@ catalogue! {
 
     /// Arguments as an object instead of its text.
     arguments_object: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":{"city":"Paris"}}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":{"city":"Paris"}}}"#,
+        ),
     ]) => one();
     /// Empty arguments: `{}`.
     arguments_empty: calls([
@@ -146,30 +192,48 @@ catalogue! {
     ]) => Expected::calls([(Some("call_a"), "get_weather", json!({}))]);
     /// Arguments cut in the middle of an escape.
     arguments_cut_in_escape: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"\\u00"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"\\u00"}}"#,
+        ),
         r#"{"index":0,"function":{"arguments":"e9\\"}}"#,
         r#"{"index":0,"function":{"arguments":"n\"}"}}"#,
     ]) => Expected::calls([(Some("call_a"), "get_weather", json!({"city": "é\n"}))]);
     /// Arguments that are no JSON, although the model says that it is done.
     arguments_broken: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{city: Paris"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{city: Paris"}}"#,
+        ),
     ]) => invalid("get_weather", Value::Null);
     /// Arguments that are JSON, but a text.
     arguments_text: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"\"Paris\""}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"\"Paris\""}}"#,
+        ),
     ]) => invalid("get_weather", Value::Null);
     /// Arguments that do not satisfy the tool's schema: the city is a number.
     arguments_wrong_type: calls([
-        r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":935}"}}"#,
+        concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":935}"}}"#,
+        ),
     ]) => invalid("get_weather", json!({"city": 935}));
     /// Arguments cut off by `max_tokens`, with the reason `length`.
     arguments_cut_by_length: calls_ending(
-        [r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Par"}}"#],
+        [concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Par"}}"#,
+        )],
         "\"length\"",
     ) => invalid("get_weather", Value::Null).finished("length");
     /// Arguments cut off because the server stopped: surfaced, with what cannot be parsed absent.
     arguments_cut_by_abort: calls_ending(
-        [r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Par"}}"#],
+        [concat!(
+            r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+            r#""arguments":"{\"city\":\"Par"}}"#,
+        )],
         "\"abort\"",
     ) => Expected::calls([(Some("call_a"), "get_weather", Value::Null)]).finished("error");
     /// A tool that was not offered.
@@ -185,8 +249,9 @@ catalogue! {
         choice(format!(r#""delta":{{"tool_calls":[{WEATHER}]}},"finish_reason":"tool_calls""#)),
     ]) => one();
     /// Text before the call.
-    content_before_call: Answer::events([role(), content("Let me look."), piece(WEATHER), finish(r#""tool_calls""#)])
-        => Expected { text: "Let me look.".to_owned(), ..one() };
+    content_before_call: Answer::events([
+        role(), content("Let me look."), piece(WEATHER), finish(r#""tool_calls""#),
+    ]) => Expected { text: "Let me look.".to_owned(), ..one() };
     /// `tool_calls: []` in every delta of a text (vLLM 0.13), and null.
     empty_calls: Answer::events([
         delta(r#"{"role":"assistant","content":"","tool_calls":[]}"#),
@@ -200,7 +265,10 @@ catalogue! {
     ]) => one();
 }
 
-const WEATHER: &str = r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","arguments":"{\"city\":\"Paris\"}"}}"#;
+const WEATHER: &str = concat!(
+    r#"{"index":0,"id":"call_a","type":"function","function":{"name":"get_weather","#,
+    r#""arguments":"{\"city\":\"Paris\"}"}}"#,
+);
 
 fn calls<const N: usize>(pieces: [&str; N]) -> Answer {
     calls_ending(pieces, r#""tool_calls""#)

@@ -129,8 +129,9 @@ async fn reasoning_comes_in_the_fields_asked_for() {
 
 #[tokio::test]
 async fn json_is_made_for_the_schema_in_its_order() {
-    let schema = r#"{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":
-        {"name":"a","schema":{"type":"object","properties":{"zeta":{"type":"integer"},"alpha":{"enum":["b","a"]}},
+    let schema = r#"{"messages":[{"role":"user","content":"x"}],
+        "response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"object",
+        "properties":{"zeta":{"type":"integer"},"alpha":{"enum":["b","a"]}},
         "required":["zeta","alpha"],"additionalProperties":false}}}}"#;
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
@@ -355,7 +356,9 @@ async fn what_is_wrong_with_a_request_is_said() {
             "body.response_format.json_schema.name",
         ),
         (
-            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": false}}}),
+            json!({"response_format": {
+                "type": "json_schema", "json_schema": {"name": "x", "schema": false},
+            }}),
             "response_format",
         ),
         (json!({"tools": []}), "tools"),

@@ -37,7 +37,10 @@ const VALID: &[&str] = &[
     r#"{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}"#,
     r#"{"type":"array","items":{"type":"integer","minimum":0,"maximum":3},"minItems":4,"uniqueItems":true}"#,
     r#"{"type":"array","items":{"type":"integer","maximum":0},"minItems":4,"uniqueItems":true}"#,
-    r#"{"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"minItems":9,"uniqueItems":true}"#,
+    concat!(
+        r#"{"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"#,
+        r#""minItems":9,"uniqueItems":true}"#,
+    ),
     r#"{"type":"number","minimum":0,"maximum":1}"#,
     r#"{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1}"#,
     r#"{"type":"number","exclusiveMinimum":0}"#,
@@ -56,7 +59,10 @@ const VALID: &[&str] = &[
     r#"{"type":"array","items":{"type":"integer","minimum":5},"minItems":4,"uniqueItems":true}"#,
     r#"{"type":"array","items":{"enum":["a","b","c"]},"minItems":3,"uniqueItems":true}"#,
     r#"{"type":"array","items":{"type":"boolean"},"minItems":2,"uniqueItems":true}"#,
-    r#"{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]},"minItems":2,"uniqueItems":true}"#,
+    concat!(
+        r#"{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}},"#,
+        r#""required":["a"]},"minItems":2,"uniqueItems":true}"#,
+    ),
     r#"{"type":"array","prefixItems":[{"type":"string"},{"type":"integer"}],"items":false}"#,
     r#"{"type":"array","prefixItems":[{"const":1}],"items":{"const":2},"minItems":3}"#,
     r#"{"type":"array","contains":{"const":5}}"#,
@@ -67,18 +73,39 @@ const VALID: &[&str] = &[
     r#"{"type":"object","properties":{"a":false,"b":{"type":"string"}}}"#,
     r#"{"properties":{"a":{"minLength":5},"b":{"minimum":9},"c":{"items":{"const":1}}}}"#,
     r##"{"$ref":"#/$defs/a","$defs":{"a":{"type":"integer"}}}"##,
-    r##"{"type":"object","properties":{"x":{"$ref":"#/$defs/a~1b","description":"d"}},"$defs":{"a/b":{"enum":["q"]}}}"##,
+    concat!(
+        r##"{"type":"object","properties":{"x":{"$ref":"#/$defs/a~1b","description":"d"}},"##,
+        r##""$defs":{"a/b":{"enum":["q"]}}}"##,
+    ),
     r##"{"type":"object","properties":{"v":{"type":"integer"},"next":{"$ref":"#"}},"required":["v"]}"##,
-    r##"{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#"},{"type":"null"}]}},"required":["v","next"],"additionalProperties":false}"##,
+    concat!(
+        r##"{"type":"object","properties":{"v":{"type":"integer"},"next":{"anyOf":[{"$ref":"#"},"##,
+        r##"{"type":"null"}]}},"required":["v","next"],"additionalProperties":false}"##,
+    ),
     r##"{"type":"object","properties":{"kids":{"type":"array","items":{"$ref":"#"}}},"required":["kids"]}"##,
-    r##"{"type":"object","properties":{"a":{"$ref":"#"},"b":{"$ref":"#"},"c":{"$ref":"#"},"d":{"$ref":"#"}}}"##,
+    concat!(
+        r##"{"type":"object","properties":{"a":{"$ref":"#"},"b":{"$ref":"#"},"c":{"$ref":"#"},"##,
+        r##""d":{"$ref":"#"}}}"##,
+    ),
     r#"{"anyOf":[false,{"type":"integer"}]}"#,
     r#"{"type":"object","anyOf":[{"properties":{"a":{"const":1}},"required":["a"]},{"required":["b"]}]}"#,
     r#"{"oneOf":[{"type":"string"},{"type":"integer"}]}"#,
-    r#"{"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":3}},"required":["a"]},{"properties":{"a":{"minimum":5},"b":{"type":"string"}},"required":["b"]}]}"#,
-    r#"{"allOf":[{"properties":{"a":{"type":"integer","minimum":3}}},{"properties":{"a":{"maximum":4}},"required":["a"]}]}"#,
-    r##"{"allOf":[{"$ref":"#/$defs/base"},{"required":["a"]}],"$defs":{"base":{"type":"object","properties":{"a":{"type":"string"}}}}}"##,
-    r##"{"$defs":{"Level":{"oneOf":[{"const":"low"},{"const":"high"}]}},"type":"object","properties":{"level":{"$ref":"#/$defs/Level"}},"required":["level"]}"##,
+    concat!(
+        r#"{"allOf":[{"type":"object","properties":{"a":{"type":"integer","minimum":3}},"required":["a"]},"#,
+        r#"{"properties":{"a":{"minimum":5},"b":{"type":"string"}},"required":["b"]}]}"#,
+    ),
+    concat!(
+        r#"{"allOf":[{"properties":{"a":{"type":"integer","minimum":3}}},"#,
+        r#"{"properties":{"a":{"maximum":4}},"required":["a"]}]}"#,
+    ),
+    concat!(
+        r##"{"allOf":[{"$ref":"#/$defs/base"},{"required":["a"]}],"$defs":{"base":{"type":"object","##,
+        r##""properties":{"a":{"type":"string"}}}}}"##,
+    ),
+    concat!(
+        r##"{"$defs":{"Level":{"oneOf":[{"const":"low"},{"const":"high"}]}},"type":"object","##,
+        r##""properties":{"level":{"$ref":"#/$defs/Level"}},"required":["level"]}"##,
+    ),
 ];
 
 #[tokio::test]
@@ -101,7 +128,8 @@ async fn members_keep_the_order_of_the_schema() {
     let sim = Sim::start().await.unwrap();
     let mut client = Client::connect(&sim).await;
     let schema = r#"{"type":"object","required":["answer","z"],"properties":
-        {"z":{"type":"string"},"reasoning":{"type":"string"},"answer":{"type":"integer"},"a":{"type":"null"}}}"#;
+        {"z":{"type":"string"},"reasoning":{"type":"string"},
+        "answer":{"type":"integer"},"a":{"type":"null"}}}"#;
     let text = made(&mut client, schema).await.unwrap();
     assert_eq!(text, r#"{"z":"z","reasoning":"reasoning","answer":1,"a":null}"#);
 }

@@ -1,4 +1,4 @@
-//! Do the crates depend on each other only as `ARCHITECTURE.md` says, and on few others?
+//! The crates depend on each other only as `ARCHITECTURE.md` says, and on few others.
 
 use serde_json::Value;
 use std::{
@@ -88,14 +88,14 @@ fn no_library_brings_a_second_http_client_or_tls() {
 }
 
 /// The workspace's packages, as `cargo metadata` describes them.
-fn packages() -> Vec<Value> {
+pub(crate) fn packages() -> Vec<Value> {
     let metadata = cargo(&["metadata", "--no-deps", "--format-version", "1"]);
     let metadata: Value = serde_json::from_str(&metadata).expect("cargo metadata prints JSON");
     list(&metadata, "packages").to_vec()
 }
 
-/// A package and everything that it needs to run, as `name vX.Y.Z`. On one platform, so that the count is the same
-/// wherever the test runs.
+/// A package and everything that it needs to run, as `name vX.Y.Z`. On one platform, so that the count is the
+/// same wherever the test runs.
 fn tree(package: &str, features: &[&str]) -> BTreeSet<String> {
     let args = ["tree", "--package", package, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
     let target = ["--target", "x86_64-unknown-linux-gnu"];
@@ -116,7 +116,7 @@ fn cargo(args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("cargo prints UTF-8")
 }
 
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {value}"))
 }
 
