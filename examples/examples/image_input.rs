@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let image = match std::env::args().nth(1) {
         // The server fetches it, if it may. Low detail costs few tokens, on servers that know the difference.
-        Some(url) => Image::url(url).detail(ImageDetail::Low),
+        Some(url) => Image::url(url).with_detail(ImageDetail::Low),
         None => Image::base64("image/png", BASE64_STANDARD.encode(red_square())),
     };
     let question = UserBlock::text("What does this image show?");

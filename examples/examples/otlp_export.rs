@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stack = Stack::new(provider.profile()).trace(|spans| spans.payload(true)).layer(provider.clone());
     let provider = ServiceProvider::new(stack, provider);
     let request = CompletionRequest::new([Message::user("The capital of France?")])
-        .with_config(RuntimeConfig::new().max_tokens(64).stop_sequences(["\n\n", "###"]));
+        .with_config(RuntimeConfig::new().with_max_tokens(64).with_stop_sequences(["\n\n", "###"]));
 
     // The attempts' spans are children of the span that the call is made in: here one of your own.
     let answer = provider.complete(&request).instrument(tracing::info_span!("geography")).await;

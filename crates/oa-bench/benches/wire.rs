@@ -59,7 +59,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     let short =
         CompletionRequest::new([Message::system("Be brief."), Message::user("The capital of France?")])
-            .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(64));
+            .with_config(RuntimeConfig::new().with_temperature(0.0).with_max_tokens(64));
     let text = "Explain the \"difference\" between a stream and a completion,\n\
                 with a sample: `for x in y { f(x) }`. ";
     let turns = (0..100).map(|at| match at % 2 {

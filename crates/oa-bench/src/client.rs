@@ -57,7 +57,7 @@ impl<P: Provider> Client<P> {
         let messages: Vec<Message> = self.texts.iter().enumerate().map(message).collect();
         CompletionRequest::new(messages)
             .with_tools(self.tools.clone())
-            .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(64))
+            .with_config(RuntimeConfig::new().with_temperature(0.0).with_max_tokens(64))
             .with_stream(self.stream)
     }
 }

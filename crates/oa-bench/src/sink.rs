@@ -42,7 +42,7 @@ impl Sink {
     /// A whole answer. Who wants the logprobs reads them from what the server sent.
     pub(crate) fn response(&mut self, response: &Response, logprobs: bool) {
         self.arrived();
-        for text in response.message.texts() {
+        for text in response.message.text_parts() {
             self.text(text);
         }
         self.tool_calls += response.message.tool_calls.len() as u64;

@@ -24,7 +24,7 @@ impl<'a> ResponseRecord<'a> {
         Self {
             id: response.id.as_deref(),
             model: response.model.as_deref(),
-            content: response.text(),
+            content: response.text().into_owned(),
             reasoning: response.message.reasoning(),
             tool_calls: response.message.tool_calls.iter().map(ToolCallRecord::of).collect(),
             finish_reason: response.finish_reason.as_str(),
@@ -53,7 +53,7 @@ impl<'a> ToolCallRecord<'a> {
             id: &call.id,
             name: &call.name,
             arguments: call.arguments.clone().into(),
-            problem: call.arguments.problem(),
+            problem: call.arguments.error(),
         }
     }
 }

@@ -274,9 +274,9 @@ impl<'a> Calls<'a> {
         let limited = |renamed: bool| {
             let config = RuntimeConfig::new();
             request.clone().with_config(if renamed {
-                config.extra("max_completion_tokens", tokens)
+                config.with_extra("max_completion_tokens", tokens)
             } else {
-                config.max_tokens(tokens)
+                config.with_max_tokens(tokens)
             })
         };
         let result = self.client.complete(&self.profile, &limited(self.renamed_limit)).await;

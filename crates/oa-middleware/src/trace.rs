@@ -292,8 +292,8 @@ impl Tracer {
             record_list(span, "openarmature.llm.output.tool_calls.ids", ids);
             self.payload("openarmature.llm.output.tool_calls", || payload::tool_calls(calls));
         }
-        if response.message.texts().any(|text| !text.is_empty()) {
-            self.payload("openarmature.llm.output.content", || response.text());
+        if response.message.text_parts().any(|text| !text.is_empty()) {
+            self.payload("openarmature.llm.output.content", || response.text().into_owned());
         }
         if self.config.gen_ai {
             if let Some(model) = &response.model {

@@ -124,7 +124,7 @@ pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result
 }
 
 async fn chat<T: Transport>(provider: &OpenAiProvider<T>) -> Result<(), Error> {
-    let config = RuntimeConfig::new().temperature(0.0).max_tokens(1);
+    let config = RuntimeConfig::new().with_temperature(0.0).with_max_tokens(1);
     let request = CompletionRequest::new([Message::user("Hi")]).with_config(config);
     within(provider.probe_timeout(), async { provider.complete(&request).await.map(drop) }).await
 }

@@ -338,7 +338,7 @@ fn alone(random: &mut Random, chosen: &Seed) {
         assert!(catalogue.ids().all(|id| catalogue.find(id).is_some()));
     }
     let arguments = ToolArguments::parse(&String::from_utf8_lossy(&bytes));
-    assert!(arguments.as_object().is_some() != arguments.problem().is_some());
+    assert!(arguments.as_object().is_some() != arguments.error().is_some());
     let bytes = Bytes::from(bytes);
     let cuts = random.cuts(bytes.len(), 9);
     assert_eq!(events(cut(&bytes, &cuts)), events(vec![bytes]), "cut at {cuts:?}");

@@ -1,25 +1,26 @@
-//! How the model shall answer: the declared parameters, and any other field a server takes.
+//! The parameters of one call: those that are declared, and any other field of the request body.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Sampling parameters and limits of one call. An unset field is left out of the request, never sent as null.
+/// Sampling parameters and limits of one call. A field that is not set is left out of the request, never sent as null.
 ///
 /// ```
 /// use oa_wire::RuntimeConfig;
 ///
 /// let config = RuntimeConfig::new()
-///     .temperature(0.2)
-///     .max_tokens(256)
-///     .stop_sequences(["\n\n"])
-///     .extra("top_k", 20)
-///     .extra("chat_template_kwargs", serde_json::json!({"enable_thinking": false}));
+///     .with_temperature(0.2)
+///     .with_max_tokens(256)
+///     .with_stop_sequences(["\n\n"])
+///     .with_extra("top_k", 20)
+///     .with_extra("chat_template_kwargs", serde_json::json!({"enable_thinking": false}));
 /// assert_eq!(config.extras["top_k"], 20);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RuntimeConfig {
-    /// Sampling temperature; 0 is greedy. Must be finite; the server judges its range.
+    /// Sampling temperature; 0 is greedy. Must be finite; the server checks its range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature: Option<f64>,
     /// The most tokens to generate.
@@ -31,86 +32,97 @@ pub struct RuntimeConfig {
     /// The seed of the sampler.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seed: Option<i64>,
-    /// Penalty by how often a token came. Must be finite.
+    /// Penalty by how often a token occurred. Must be finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frequency_penalty: Option<f64>,
-    /// Penalty for a token that came at all. Must be finite.
+    /// Penalty for a token that occurred at all. Must be finite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub presence_penalty: Option<f64>,
     /// Texts that end the answer; `stop` on the wire.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_sequences: Option<Vec<String>>,
-    /// Any other field of the request body, sent at its root untouched but for the order of keys.
+    /// Any other field of the request body, sent at its root verbatim, but with sorted keys.
     ///
-    /// One that names a field which the mapping itself produces must be equal to it, or the call is refused
+    /// One that names a field which the mapping itself writes must be equal to it, or the call is refused
     /// ([`InvalidRequest`](crate::Category::InvalidRequest)).
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub extras: Map<String, Value>,
 }
 
-macro_rules! setters {
-    ($($(#[$doc:meta])* $name:ident: $ty:ty;)*) => {$(
-        $(#[$doc])*
-        pub fn $name(mut self, $name: $ty) -> Self {
-            self.$name = Some($name);
-            self
-        }
-    )*};
-}
-
 impl RuntimeConfig {
-    /// Nothing set.
+    /// A config with nothing set.
     pub fn new() -> Self {
         Self::default()
     }
 
-    setters! {
-        /// Sets the temperature.
-        temperature: f64;
-        /// Sets the most tokens to generate.
-        max_tokens: u64;
-        /// Sets nucleus sampling.
-        top_p: f64;
-        /// Sets the seed.
-        seed: i64;
-        /// Sets the frequency penalty.
-        frequency_penalty: f64;
-        /// Sets the presence penalty.
-        presence_penalty: f64;
+    /// Sets the temperature.
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
+        self.temperature = Some(temperature);
+        self
+    }
+
+    /// Sets the most tokens to generate.
+    pub fn with_max_tokens(mut self, max_tokens: u64) -> Self {
+        self.max_tokens = Some(max_tokens);
+        self
+    }
+
+    /// Sets the probability mass of nucleus sampling.
+    pub fn with_top_p(mut self, top_p: f64) -> Self {
+        self.top_p = Some(top_p);
+        self
+    }
+
+    /// Sets the seed of the sampler.
+    pub fn with_seed(mut self, seed: i64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Sets the frequency penalty.
+    pub fn with_frequency_penalty(mut self, penalty: f64) -> Self {
+        self.frequency_penalty = Some(penalty);
+        self
+    }
+
+    /// Sets the presence penalty.
+    pub fn with_presence_penalty(mut self, penalty: f64) -> Self {
+        self.presence_penalty = Some(penalty);
+        self
     }
 
     /// Sets the texts that end the answer.
-    pub fn stop_sequences<T: Into<String>>(mut self, stop: impl IntoIterator<Item = T>) -> Self {
+    pub fn with_stop_sequences<T: Into<String>>(mut self, stop: impl IntoIterator<Item = T>) -> Self {
         self.stop_sequences = Some(stop.into_iter().map(Into::into).collect());
         self
     }
 
     /// Adds a field that is not declared here.
-    pub fn extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.extras.insert(name.into(), value.into());
         self
     }
 
-    /// This config with every field that `over` sets replaced by its; extras are merged by key.
+    /// This config with each field that `overrides` sets in place of its own; extras are merged by key.
     ///
     /// ```
     /// use oa_wire::RuntimeConfig;
     ///
-    /// let base = RuntimeConfig::new().temperature(0.0).max_tokens(64);
-    /// let retry = base.merged(&RuntimeConfig::new().temperature(0.7));
+    /// let base = RuntimeConfig::new().with_temperature(0.0).with_max_tokens(64);
+    /// let retry = base.with_overrides(&RuntimeConfig::new().with_temperature(0.7));
     /// assert_eq!((retry.temperature, retry.max_tokens), (Some(0.7), Some(64)));
     /// ```
-    pub fn merged(&self, over: &Self) -> Self {
+    pub fn with_overrides(&self, overrides: &Self) -> Self {
         let mut extras = self.extras.clone();
-        extras.extend(over.extras.iter().map(|(name, value)| (name.clone(), value.clone())));
+        extras.extend(overrides.extras.iter().map(|(name, value)| (name.clone(), value.clone())));
         Self {
-            temperature: over.temperature.or(self.temperature),
-            max_tokens: over.max_tokens.or(self.max_tokens),
-            top_p: over.top_p.or(self.top_p),
-            seed: over.seed.or(self.seed),
-            frequency_penalty: over.frequency_penalty.or(self.frequency_penalty),
-            presence_penalty: over.presence_penalty.or(self.presence_penalty),
-            stop_sequences: over.stop_sequences.clone().or_else(|| self.stop_sequences.clone()),
+            temperature: overrides.temperature.or(self.temperature),
+            max_tokens: overrides.max_tokens.or(self.max_tokens),
+            top_p: overrides.top_p.or(self.top_p),
+            seed: overrides.seed.or(self.seed),
+            frequency_penalty: overrides.frequency_penalty.or(self.frequency_penalty),
+            presence_penalty: overrides.presence_penalty.or(self.presence_penalty),
+            stop_sequences: overrides.stop_sequences.clone().or_else(|| self.stop_sequences.clone()),
             extras,
         }
     }

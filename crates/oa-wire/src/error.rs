@@ -1,11 +1,11 @@
-//! What went wrong: one error type for construction, sending, receiving and reading.
+//! The one error type, for construction, sending, receiving and reading.
 
 mod category;
 mod origin;
 mod report;
 mod retry_after;
 
-pub use category::{Category, UnknownCategory};
+pub use category::Category;
 pub use origin::{Challenge, Origin};
 pub use report::{AttemptReport, ErrorReport};
 pub use retry_after::{RetryAfter, RetryAfterSource};
@@ -19,9 +19,26 @@ pub const BODY_LIMIT: usize = 16 * 1024;
 
 /// Why a call failed. One word wide, cheap to clone.
 ///
-/// `Display` is one line that a person can act on: the category, the server's own words, the status. It holds no
-/// key and no prompt. The alternate form (`{:#}`) adds the causes, down to the operating system's, and at most
-/// one hint.
+/// # Formatting
+///
+/// - `{error}` is one line that a person can act on: the category, the server's message, the status. It prints its own
+///   level only; [`source`](StdError::source) leads to the causes, none of which repeats it.
+/// - `{error:#}` and `{error:?}` add the causes, down to the operating system's, and at most one hint. So a `main` that
+///   returns the error prints what helps.
+/// - `{error:#?}` lists the fields.
+///
+/// None of them holds a key, a prompt or an output. [`body`](Self::body) may.
+///
+/// # Which method to ask
+///
+/// | question | method |
+/// |---|---|
+/// | Is a retry of use? | [`is_transient`](Self::is_transient), [`retry_after`](Self::retry_after), [`should_retry`](Self::should_retry) |
+/// | Is the prompt too long? | [`is_context_overflow`](Self::is_context_overflow) |
+/// | Was a filter the reason? | [`is_content_filter`](Self::is_content_filter) |
+/// | Was a limit of ours the reason? | [`is_timeout`](Self::is_timeout), [`is_too_large`](Self::is_too_large) |
+/// | Did the answer end too early? | [`is_cut_off`](Self::is_cut_off), [`partial`](Self::partial) |
+/// | Is the account's budget used up? | [`is_quota_spent`](Self::is_quota_spent) |
 ///
 /// ```
 /// use oa_wire::{Category, Error};
@@ -38,7 +55,7 @@ struct Inner {
     category: Category,
     message: Cow<'static, str>,
     status: Option<u16>,
-    server: ServerWords,
+    server: ServerErrorDetails,
     retry_after: Option<RetryAfter>,
     should_retry: Option<bool>,
     quota_spent: bool,
@@ -48,7 +65,7 @@ struct Inner {
     origin: Option<Box<Origin>>,
     key_rejected: bool,
     body: Option<Bytes>,
-    source: Option<Arc<dyn StdError + Send + Sync>>,
+    source: Source,
     connection: Option<Arc<ConnectionFailure>>,
     hint: Option<Cow<'static, str>>,
     elapsed: Option<Duration>,
@@ -57,15 +74,34 @@ struct Inner {
     attempts: Vec<Attempt>,
 }
 
-/// What the server itself says of an error, beside its message. All of it is optional and free text.
+/// The cause of an error.
+#[derive(Clone)]
+enum Source {
+    None,
+    /// The next level of the chain.
+    Below(Arc<dyn StdError + Send + Sync>),
+    /// An error in whose place ours stands: the chain goes on with its source.
+    Same(Arc<dyn StdError + Send + Sync>),
+}
+
+impl Source {
+    fn get(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        match self {
+            Self::None => None,
+            Self::Below(error) | Self::Same(error) => Some(&**error),
+        }
+    }
+}
+
+/// What a server's error has beside its message. All of it is optional and free text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct ServerWords {
-    /// `code`, a number or a word; a number as its digits.
+pub struct ServerErrorDetails {
+    /// `code`, a number or a text; a number as its digits.
     pub code: Option<String>,
     /// `type`.
     pub r#type: Option<String>,
-    /// `param`: the request field it complains about.
+    /// `param`: the request field that the error is about.
     pub param: Option<String>,
     /// The message of the error that a router wraps, where it does; [`Error::message`] shows it too.
     pub upstream_message: Option<String>,
@@ -77,11 +113,11 @@ pub struct ServerWords {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The prompt, or the prompt and the tokens asked for, do not fit the model's context.
+    /// The prompt, or the prompt and the requested tokens, do not fit the model's context.
     ContextOverflow,
     /// A content filter refused the prompt or the answer.
     ContentFilter,
-    /// A time limit of ours ran out: the server may still be at work.
+    /// A time limit of ours has passed: the server may still be at work.
     Timeout,
     /// The body ended before the answer did.
     CutOff,
@@ -97,11 +133,11 @@ pub enum ErrorKind {
 pub struct ConnectionFailure {
     /// The stage that failed: `dns`, `connect`, `tls`, `proxy`, `write`, `first_byte` or `body`.
     pub stage: &'static str,
-    /// The host that was asked for.
+    /// The host.
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// Every address that was tried, and what came of it.
+    /// Every address that was tried, and its error.
     pub addresses: Vec<(SocketAddr, String)>,
 }
 
@@ -112,19 +148,19 @@ impl ConnectionFailure {
     }
 }
 
-/// Why a text is not the structured output that was asked for.
+/// Why a text is not the structured output that the request wants.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct StructuredOutputFailure {
-    /// The schema that was asked for.
+    /// The schema of the request.
     pub response_schema: JsonSchema,
-    /// What the model wrote, verbatim.
+    /// The text of the answer, verbatim.
     pub output_content: String,
-    /// What is wrong with it, with the JSON pointer of the place.
+    /// What is wrong with it, with its JSON pointer.
     pub error_message: String,
     /// Why the model stopped.
     pub finish_reason: FinishReason,
-    /// The tokens it took.
+    /// The tokens that it took.
     pub usage: Usage,
 }
 
@@ -136,7 +172,7 @@ pub struct Attempt {
     pub index: u32,
     /// Its category, or none when it succeeded or was abandoned.
     pub category: Option<Category>,
-    /// What it said.
+    /// Its message.
     pub message: String,
     /// Why the layer went on, or stopped.
     pub reason: Cow<'static, str>,
@@ -164,7 +200,7 @@ impl Error {
             category,
             message: message.into(),
             status: None,
-            server: ServerWords::default(),
+            server: ServerErrorDetails::default(),
             retry_after: None,
             should_retry: None,
             quota_spent: false,
@@ -174,7 +210,7 @@ impl Error {
             origin: None,
             key_rejected: false,
             body: None,
-            source: None,
+            source: Source::None,
             connection: None,
             hint: None,
             elapsed: None,
@@ -194,12 +230,25 @@ impl Error {
         Self::new(Category::InvalidResponse, message)
     }
 
+    /// An error in the place of another, such as a transport's: it prints the other's text, and its source is the
+    /// other's source, so that no level of the chain is printed twice. [`get_ref`](Self::get_ref) is the other itself.
+    pub fn from_source(category: Category, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        let source: Arc<dyn StdError + Send + Sync> = Arc::from(source.into());
+        Self::new(category, source.to_string()).set(|inner| inner.source = Source::Same(source))
+    }
+
+    /// The error in whose place this one stands ([`from_source`](Self::from_source)), or else its cause
+    /// ([`with_source`](Self::with_source)): to be downcast.
+    pub fn get_ref(&self) -> Option<&(dyn StdError + Send + Sync + 'static)> {
+        self.0.source.get()
+    }
+
     /// The category.
     pub fn category(&self) -> Category {
         self.0.category
     }
 
-    /// What happened, in one line: the server's own words where it said any.
+    /// What happened, in one line: the server's message where it sent one.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -211,7 +260,7 @@ impl Error {
     }
 
     /// The server's own `code`, `type` and `param`.
-    pub fn server(&self) -> &ServerWords {
+    pub fn server(&self) -> &ServerErrorDetails {
         &self.0.server
     }
 
@@ -220,12 +269,12 @@ impl Error {
         self.0.retry_after
     }
 
-    /// What the server's `x-should-retry` header says, if it is there.
+    /// The server's header `x-should-retry`, if it is there.
     pub fn should_retry(&self) -> Option<bool> {
         self.0.should_retry
     }
 
-    /// True for a rate limit that no wait ends: a spent quota or budget.
+    /// True for a rate limit that waiting does not end: a spent quota or budget.
     pub fn is_quota_spent(&self) -> bool {
         self.0.quota_spent
     }
@@ -240,7 +289,7 @@ impl Error {
         self.0.kind
     }
 
-    /// True when the prompt, or the prompt and the tokens asked for, do not fit the model's context.
+    /// True when the prompt, or the prompt and the requested tokens, do not fit the model's context.
     pub fn is_context_overflow(&self) -> bool {
         self.0.kind == Some(ErrorKind::ContextOverflow)
     }
@@ -250,17 +299,27 @@ impl Error {
         self.0.kind == Some(ErrorKind::ContentFilter)
     }
 
-    /// True when a time limit of ours ran out.
+    /// True when a time limit of ours has passed.
     pub fn is_timeout(&self) -> bool {
         self.0.kind == Some(ErrorKind::Timeout)
     }
 
-    /// The id that the server gave the request.
+    /// True when the body ended before the answer did.
+    pub fn is_cut_off(&self) -> bool {
+        self.0.kind == Some(ErrorKind::CutOff)
+    }
+
+    /// True when a limit of ours on the size of a response was reached.
+    pub fn is_too_large(&self) -> bool {
+        self.0.kind == Some(ErrorKind::TooLarge)
+    }
+
+    /// The server's id of the request.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// The URL that was called, where it matters.
+    /// The URL of the call, where it matters.
     pub fn url(&self) -> Option<&str> {
         self.0.url.as_deref()
     }
@@ -294,18 +353,18 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// How long it took to fail, where it was measured.
+    /// How long the call took to fail, where it was measured.
     pub fn elapsed(&self) -> Option<Duration> {
         self.0.elapsed
     }
 
-    /// Why the text is not the structured output that was asked for, for
+    /// Why the text is not the structured output that the request wants, for
     /// [`StructuredOutputInvalid`](Category::StructuredOutputInvalid).
     pub fn structured(&self) -> Option<&StructuredOutputFailure> {
         self.0.structured.as_deref()
     }
 
-    /// What had come when the call failed: text, reasoning, tool calls with what is wrong with them, usage, raw.
+    /// What was received before the call failed: text, reasoning, tool calls with their errors, usage, raw body.
     pub fn partial(&self) -> Option<&Response> {
         self.0.partial.as_deref()
     }
@@ -315,7 +374,7 @@ impl Error {
         &self.0.attempts
     }
 
-    /// What the causes say, outermost first; one that only repeats what was said before it is left out.
+    /// The texts of the causes, outermost first; one that only repeats the level above it is left out.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();
         let mut source = self.source();
@@ -339,22 +398,24 @@ impl Error {
         self.set(|inner| inner.status = Some(status))
     }
 
-    /// Sets the server's own words.
-    pub fn with_server(self, server: ServerWords) -> Self {
+    /// Sets what the server's error has beside its message.
+    pub fn with_server(self, server: ServerErrorDetails) -> Self {
         self.set(|inner| inner.server = server)
     }
 
     /// Sets how long the server asks to wait.
-    pub fn with_retry_after(self, retry_after: Option<RetryAfter>) -> Self {
+    pub fn with_retry_after(self, retry_after: impl Into<Option<RetryAfter>>) -> Self {
+        let retry_after = retry_after.into();
         self.set(|inner| inner.retry_after = retry_after)
     }
 
-    /// Sets what the server says of a retry.
-    pub fn with_should_retry(self, should_retry: Option<bool>) -> Self {
+    /// Sets whether the server asks for a retry.
+    pub fn with_should_retry(self, should_retry: impl Into<Option<bool>>) -> Self {
+        let should_retry = should_retry.into();
         self.set(|inner| inner.should_retry = should_retry)
     }
 
-    /// Marks a rate limit that no wait ends.
+    /// Sets whether it is a rate limit that waiting does not end.
     pub fn with_quota_spent(self, spent: bool) -> Self {
         self.set(|inner| inner.quota_spent = spent)
     }
@@ -365,7 +426,8 @@ impl Error {
     }
 
     /// Sets the server's id of the request.
-    pub fn with_request_id(self, id: Option<String>) -> Self {
+    pub fn with_request_id(self, id: impl Into<Option<String>>) -> Self {
+        let id = id.into();
         self.set(|inner| inner.request_id = id)
     }
 
@@ -398,10 +460,10 @@ impl Error {
         self.set(|inner| inner.body = Some(body))
     }
 
-    /// Sets the cause.
+    /// Sets the cause: the next level of the chain. Its text must not be part of the message.
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        let source = Arc::from(source.into());
-        self.set(|inner| inner.source = Some(source))
+        let source = Source::Below(Arc::from(source.into()));
+        self.set(|inner| inner.source = source)
     }
 
     /// Sets how the connection failed.
@@ -420,7 +482,7 @@ impl Error {
         self.set(|inner| inner.elapsed = Some(elapsed))
     }
 
-    /// Keeps what had come.
+    /// Keeps what was received.
     pub fn with_partial(self, partial: Response) -> Self {
         self.set(|inner| inner.partial = Some(Arc::new(partial)))
     }
@@ -456,6 +518,23 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fmt_line(f)?;
+        if f.alternate() { self.fmt_causes(f) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.fmt_fields(f);
+        }
+        self.fmt_line(f)?;
+        self.fmt_causes(f)
+    }
+}
+
+impl Error {
+    fn fmt_line(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.category, OneLine(&self.0.message))?;
         let mut open = false;
         let mut note = |f: &mut fmt::Formatter<'_>, text: fmt::Arguments<'_>| {
@@ -486,41 +565,46 @@ impl fmt::Display for Error {
         if self.0.attempts.len() > 1 {
             note(f, format_args!("{} attempts", self.0.attempts.len()))?;
         }
-        if open {
-            f.write_str(")")?;
-        }
-        if !f.alternate() {
-            return Ok(());
-        }
+        if open { f.write_str(")") } else { Ok(()) }
+    }
+
+    fn fmt_causes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for cause in self.causes() {
-            write!(f, "\n  caused by: {cause}")?;
+            write!(f, "\n  caused by: {}", OneLine(&cause))?;
         }
         match &self.0.hint {
             Some(hint) => write!(f, "\n  hint: {hint}"),
             None => Ok(()),
         }
     }
-}
 
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("Error");
-        out.field("category", &self.0.category).field("message", &self.0.message);
+    fn fmt_fields(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
+        let mut out = f.debug_struct("Error");
+        out.field("category", &inner.category).field("message", &inner.message);
         if let Some(status) = inner.status {
             out.field("status", &status);
         }
-        if inner.server != ServerWords::default() {
+        if let Some(kind) = inner.kind {
+            out.field("kind", &kind);
+        }
+        if inner.server != ServerErrorDetails::default() {
             out.field("server", &inner.server);
         }
         if let Some(wait) = inner.retry_after {
             out.field("retry_after", &wait);
         }
+        if let Some(url) = &inner.url {
+            out.field("url", url);
+        }
         if let Some(connection) = &inner.connection {
             out.field("connection", connection);
         }
-        if let Some(source) = &inner.source {
-            out.field("source", source);
+        if let Some(source) = inner.source.get() {
+            out.field("source", &source);
+        }
+        if let Some(hint) = &inner.hint {
+            out.field("hint", hint);
         }
         if !inner.attempts.is_empty() {
             out.field("attempts", &inner.attempts);
@@ -531,7 +615,11 @@ impl fmt::Debug for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
+        match &self.0.source {
+            Source::None => None,
+            Source::Below(source) => Some(&**source),
+            Source::Same(error) => error.source(),
+        }
     }
 }
 
@@ -564,6 +652,37 @@ mod tests {
             "provider_unavailable: no answer from upstream (HTTP 503)\n  caused by: connection refused\n  \
              hint: start the server"
         );
+    }
+
+    #[test]
+    fn the_debug_form_is_the_alternate_one_and_its_alternate_the_fields() {
+        let error = Error::new(Category::Unavailable, "no answer")
+            .with_source(std::io::Error::other("connection refused"))
+            .with_hint("start the server");
+        assert_eq!(format!("{error:?}"), format!("{error:#}"));
+        let fields = format!("{error:#?}");
+        assert!(fields.starts_with("Error {") && fields.contains("category: Unavailable"), "{fields}");
+    }
+
+    #[test]
+    fn an_error_in_the_place_of_another_has_its_text_and_its_source() {
+        #[derive(Debug)]
+        struct Outer(std::io::Error);
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the tunnel broke")
+            }
+        }
+        impl StdError for Outer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = Error::from_source(Category::Unavailable, Outer(std::io::Error::other("reset")));
+        assert_eq!(error.message(), "the tunnel broke");
+        assert_eq!(error.source().unwrap().to_string(), "reset");
+        assert!(error.get_ref().unwrap().is::<Outer>());
+        assert_eq!(format!("{error:#}"), "provider_unavailable: the tunnel broke\n  caused by: reset");
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-use crate::{Category, Error, ErrorKind, Origin, ServerWords, json::is_meaningful};
+use crate::{Category, Error, ErrorKind, Origin, ServerErrorDetails, json::is_meaningful};
 use http::{HeaderMap, StatusCode, header::LOCATION};
 use parse::{ErrorBody, Form};
 use phrases::ErrorText;
@@ -163,8 +163,8 @@ fn message(
     message
 }
 
-fn details(body: ErrorBody) -> ServerWords {
-    ServerWords {
+fn details(body: ErrorBody) -> ServerErrorDetails {
+    ServerErrorDetails {
         code: body.code,
         r#type: body.r#type,
         param: body.param,

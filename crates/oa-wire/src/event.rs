@@ -1,11 +1,21 @@
-//! What a streamed answer is made of: deltas as they come, and the finished response at the end.
+//! The events of a streamed answer: deltas as they are received, and the finished response at the end.
 
-use crate::{Response, ToolCall, Usage};
+use crate::{AssistantContent, Response, ToolCall, Usage};
+use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
-use std::{fmt, ops::Deref};
+use std::{collections::VecDeque, fmt, ops::Deref};
 
-/// One step of a streamed answer. Small, because it is moved for every token: what is seldom or large is boxed.
-#[derive(Clone, Debug)]
+/// One step of a streamed answer. Small, because it is moved for every token: rare and large payloads are boxed.
+///
+/// Its serde form is tagged by `type`, for a relay to a browser:
+///
+/// ```
+/// use oa_wire::{Event, TextDelta};
+///
+/// let event = Event::Content(TextDelta::from("Hi"));
+/// assert_eq!(serde_json::to_string(&event).unwrap(), r#"{"type":"content","text":"Hi"}"#);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
     /// A piece of the text.
@@ -14,31 +24,76 @@ pub enum Event {
     Reasoning(TextDelta),
     /// A piece of a tool call.
     ToolCallDelta(Box<ToolCallDelta>),
-    /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet held
-    /// against the tool's schema: that the response does.
+    /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet checked against
+    /// the tool's schema: the response is.
     ToolCall(Box<ToolCall>),
-    /// What it cost so far, or in all.
+    /// The tokens so far, or in all.
     Usage(Box<Usage>),
-    /// The end: the response that the atomic call would have given. Nothing follows.
+    /// The end: the response that the non-streaming call would have given. Nothing follows.
     Done(Box<Response>),
 }
 
+impl Event {
+    /// A whole response as the events of a stream, the last of them [`Done`](Self::Done).
+    pub(crate) fn of_response(response: Response) -> VecDeque<Self> {
+        let mut events = VecDeque::new();
+        if let Some(reasoning) = response.message.reasoning() {
+            events.push_back(Self::Reasoning(reasoning.into()));
+        }
+        match &response.message.content {
+            AssistantContent::Text(text) if text.is_empty() => {}
+            _ => events.extend(response.message.text_parts().map(|text| Self::Content(text.into()))),
+        }
+        events.push_back(Self::Usage(Box::new(response.usage)));
+        events.extend(response.message.tool_calls.iter().map(|call| Self::ToolCall(Box::new(call.clone()))));
+        events.push_back(Self::Done(Box::new(response)));
+        events
+    }
+}
+
+impl Serialize for Event {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Form<'a> {
+            Content { text: &'a str },
+            Reasoning { text: &'a str },
+            ToolCallDelta(&'a ToolCallDelta),
+            ToolCall { tool_call: &'a ToolCall },
+            Usage { usage: &'a Usage },
+            Done { response: &'a Response },
+        }
+        match self {
+            Self::Content(text) => Form::Content { text },
+            Self::Reasoning(text) => Form::Reasoning { text },
+            Self::ToolCallDelta(delta) => Form::ToolCallDelta(delta),
+            Self::ToolCall(tool_call) => Form::ToolCall { tool_call },
+            Self::Usage(usage) => Form::Usage { usage },
+            Self::Done(response) => Form::Done { response },
+        }
+        .serialize(out)
+    }
+}
+
 /// A piece of a tool call as it is being written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ToolCallDelta {
     /// The place of the call in the message, from 0: fragments of one call share it.
     pub position: usize,
     /// The call's id, in its first fragment.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<TextDelta>,
     /// The tool's name, in its first fragment.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<TextDelta>,
     /// The next piece of the arguments' text; may be empty.
     pub arguments: TextDelta,
 }
 
 impl ToolCallDelta {
-    pub(crate) fn new(
+    /// A piece of the call at this position.
+    pub fn new(
         position: usize,
         id: Option<TextDelta>,
         name: Option<TextDelta>,
@@ -71,6 +126,12 @@ impl From<&str> for TextDelta {
     #[inline]
     fn from(text: &str) -> Self {
         Self(SmolStr::new(text))
+    }
+}
+
+impl Serialize for TextDelta {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(self)
     }
 }
 

@@ -50,6 +50,7 @@ mod server;
 pub mod sse;
 mod text;
 mod tool;
+mod unknown_name;
 mod validate;
 mod value_check;
 
@@ -59,7 +60,7 @@ pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
 pub use error::{
     Attempt, AttemptReport, BODY_LIMIT, Category, Challenge, ConnectionFailure, Error, ErrorKind,
-    ErrorReport, Origin, RetryAfter, RetryAfterSource, ServerWords, StructuredOutputFailure, UnknownCategory,
+    ErrorReport, Origin, RetryAfter, RetryAfterSource, ServerErrorDetails, StructuredOutputFailure,
 };
 pub use event::{Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;
@@ -70,8 +71,9 @@ pub use message::{
 pub use models::{Model, ModelList};
 pub use models_decoder::ModelsDecoder;
 pub use profile::Profile;
-pub use request::CompletionRequest;
-pub use response::{FinishReason, Raw, Response, Usage};
+pub use request::{CompletionRequest, Messages};
+pub use response::{FinishReason, RawBody, Response, Usage};
 pub use schema::{JsonSchema, SchemaViolation};
 pub use tool::{Tool, ToolChoice, Tools};
+pub use unknown_name::UnknownName;
 pub use value_check::{InvalidSetting, Setting};

@@ -1,13 +1,14 @@
-//! What a conversation is made of: messages, their content blocks and the tool calls in them.
+//! Messages, their content blocks and the tool calls in them.
 
-use serde::{Deserialize, Serialize};
+use crate::UnknownName;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 /// One turn of a conversation.
 ///
-/// The serde form is the specification's: `{"role": "user", "content": "..."}`, content a string or a list of
-/// blocks tagged by `type`, so that a history can be stored and read back. It is not the wire form of any
-/// server: a mapping such as [`openai`](crate::openai) makes that.
+/// The serde form is `{"role": "user", "content": "..."}`, content a string or a list of blocks tagged by `type`, so
+/// that a history can be stored and read back. It is not the wire form of any server: a mapping writes that.
 ///
 /// ```
 /// use oa_wire::Message;
@@ -27,18 +28,21 @@ use serde_json::{Map, Value};
 #[non_exhaustive]
 pub enum Message {
     /// Instructions. Only as the first message; the text is not empty.
+    #[non_exhaustive]
     System {
         /// The instructions.
         content: String,
     },
-    /// What the person or program says.
+    /// Input of the user.
+    #[non_exhaustive]
     User {
         /// Text, or text and images.
         content: UserContent,
     },
-    /// What the model said.
+    /// An answer of the model.
     Assistant(AssistantMessage),
     /// The result of a tool call.
+    #[non_exhaustive]
     Tool {
         /// The result as text; may be empty.
         content: String,
@@ -58,12 +62,9 @@ impl Message {
         Self::User { content: content.into() }
     }
 
-    /// An assistant message of text alone.
-    pub fn assistant(text: impl Into<String>) -> Self {
-        Self::Assistant(AssistantMessage {
-            content: AssistantContent::Text(text.into()),
-            tool_calls: Vec::new(),
-        })
+    /// An assistant message: a text, or a list of blocks.
+    pub fn assistant(content: impl Into<AssistantContent>) -> Self {
+        Self::Assistant(AssistantMessage::new(content))
     }
 
     /// The result of the tool call with this id.
@@ -78,7 +79,7 @@ impl From<AssistantMessage> for Message {
     }
 }
 
-/// The content of a user message.
+/// The content of a user message. Exhaustive: the wire has these two forms.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum UserContent {
@@ -144,19 +145,20 @@ impl From<Image> for UserBlock {
 /// ```
 /// use oa_wire::{Image, ImageDetail, Message, UserBlock};
 ///
-/// let by_url = Image::url("https://example.com/cat.png").detail(ImageDetail::Low);
+/// let by_url = Image::url("https://example.com/cat.png").with_detail(ImageDetail::Low);
 /// let inline = Image::base64("image/png", "iVBORw0KGgo=");
 /// let message = Message::user([UserBlock::text("Which is the cat?"), by_url.into(), inline.into()]);
 /// # let _ = message;
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Image {
     /// Where the bytes are.
     pub source: ImageSource,
     /// The media type, such as `image/png`. Required for an inline image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// How closely the model shall look; absent leaves it to the server.
+    /// The resolution at which the model sees it; `None` leaves it to the server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<ImageDetail>,
 }
@@ -176,8 +178,14 @@ impl Image {
         }
     }
 
-    /// Sets how closely the model shall look.
-    pub fn detail(mut self, detail: ImageDetail) -> Self {
+    /// Sets the media type.
+    pub fn with_media_type(mut self, media_type: impl Into<String>) -> Self {
+        self.media_type = Some(media_type.into());
+        self
+    }
+
+    /// Sets the resolution at which the model sees it.
+    pub fn with_detail(mut self, detail: ImageDetail) -> Self {
         self.detail = Some(detail);
         self
     }
@@ -186,6 +194,7 @@ impl Image {
 /// Where an image's bytes are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ImageSource {
     /// At a URL.
     Url {
@@ -199,9 +208,10 @@ pub enum ImageSource {
     },
 }
 
-/// How closely a model shall look at an image.
+/// The resolution at which a model sees an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum ImageDetail {
     /// The server chooses.
     Auto,
@@ -222,28 +232,64 @@ impl ImageDetail {
     }
 }
 
-/// What the model said: content, tool calls, or both.
+impl fmt::Display for ImageDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for ImageDetail {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        [Self::Auto, Self::Low, Self::High]
+            .into_iter()
+            .find(|detail| detail.as_str() == name)
+            .ok_or_else(|| UnknownName::new("image detail", name))
+    }
+}
+
+/// An answer of the model: content, tool calls, or both.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AssistantMessage {
     /// Text, or blocks where there is reasoning beside it.
     #[serde(default)]
     pub content: AssistantContent,
-    /// The calls that the model asks for, in its order.
+    /// The tools that the model calls, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub tool_calls: Vec<ToolCall>,
 }
 
 impl AssistantMessage {
-    /// The text: that of the text blocks, joined, without the reasoning. Empty when there is none.
-    pub fn text(&self) -> String {
-        match &self.content {
-            AssistantContent::Text(text) => text.clone(),
-            AssistantContent::Blocks(_) => self.texts().collect(),
+    /// A message of this content, without tool calls.
+    pub fn new(content: impl Into<AssistantContent>) -> Self {
+        Self { content: content.into(), tool_calls: Vec::new() }
+    }
+
+    /// Sets the tool calls.
+    pub fn with_tool_calls(mut self, calls: impl Into<Vec<ToolCall>>) -> Self {
+        self.tool_calls = calls.into();
+        self
+    }
+
+    /// The text: that of the text blocks, joined, without the reasoning. Empty when there is none. Borrowed where there
+    /// is at most one text.
+    pub fn text(&self) -> Cow<'_, str> {
+        let mut parts = self.text_parts();
+        let Some(first) = parts.next() else { return Cow::Borrowed("") };
+        match parts.next() {
+            None => Cow::Borrowed(first),
+            Some(second) => {
+                let mut text = [first, second].concat();
+                text.extend(parts);
+                Cow::Owned(text)
+            }
         }
     }
 
-    /// The pieces of the text, without copying them.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
+    /// The parts of the text, one for each text block.
+    pub fn text_parts(&self) -> impl Iterator<Item = &str> {
         let (text, blocks) = match &self.content {
             AssistantContent::Text(text) => (Some(text.as_str()), &[][..]),
             AssistantContent::Blocks(blocks) => (None, &blocks[..]),
@@ -254,7 +300,7 @@ impl AssistantMessage {
         }))
     }
 
-    /// The reasoning that came before the text, if the server sends it.
+    /// The first reasoning, if the server sends any.
     pub fn reasoning(&self) -> Option<&str> {
         let AssistantContent::Blocks(blocks) = &self.content else { return None };
         blocks.iter().find_map(|block| match block {
@@ -264,12 +310,17 @@ impl AssistantMessage {
     }
 }
 
-/// The content of an assistant message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Option<ContentRepr>")]
+impl<T: Into<AssistantContent>> From<T> for AssistantMessage {
+    fn from(content: T) -> Self {
+        Self::new(content)
+    }
+}
+
+/// The content of an assistant message. Exhaustive: the wire has these two forms.
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum AssistantContent {
-    /// Text; empty when the model only called tools, or said nothing.
+    /// Text; empty when the model only called tools, or wrote nothing.
     Text(String),
     /// Blocks, in the model's order.
     Blocks(Vec<AssistantBlock>),
@@ -278,6 +329,47 @@ pub enum AssistantContent {
 impl Default for AssistantContent {
     fn default() -> Self {
         Self::Text(String::new())
+    }
+}
+
+impl From<&str> for AssistantContent {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for AssistantContent {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<Vec<AssistantBlock>> for AssistantContent {
+    fn from(blocks: Vec<AssistantBlock>) -> Self {
+        Self::Blocks(blocks)
+    }
+}
+
+impl<const N: usize> From<[AssistantBlock; N]> for AssistantContent {
+    fn from(blocks: [AssistantBlock; N]) -> Self {
+        Self::Blocks(blocks.into())
+    }
+}
+
+impl<'de> Deserialize<'de> for AssistantContent {
+    /// A string, a list of blocks, or null for an empty text.
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            Blocks(Vec<AssistantBlock>),
+        }
+        Ok(match Option::deserialize(input)? {
+            None => Self::default(),
+            Some(Form::Text(text)) => Self::Text(text),
+            Some(Form::Blocks(blocks)) => Self::Blocks(blocks),
+        })
     }
 }
 
@@ -295,19 +387,32 @@ pub enum AssistantBlock {
     Thinking {
         /// The reasoning.
         text: String,
-        /// A signature, where the model's maker demands it back.
+        /// A signature, where the provider requires it to be sent back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
     },
-    /// Reasoning that only its maker can read. Not sent back by the OpenAI mapping.
+    /// Reasoning that only the provider can read. Not sent back by the OpenAI mapping.
     RedactedThinking {
         /// The opaque data.
         data: String,
     },
 }
 
-/// A call that the model asks for.
+impl AssistantBlock {
+    /// A text block.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text { text: text.into() }
+    }
+
+    /// Reasoning without a signature.
+    pub fn thinking(text: impl Into<String>) -> Self {
+        Self::Thinking { text: text.into(), signature: None }
+    }
+}
+
+/// A call of a tool by the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ToolCall {
     /// The id that the result must name. Never rewritten.
     pub id: String,
@@ -316,7 +421,7 @@ pub struct ToolCall {
     /// The arguments.
     #[serde(default)]
     pub arguments: ToolArguments,
-    /// A signature, where the model's maker demands it back. Not sent by the OpenAI mapping.
+    /// A signature, where the provider requires it to be sent back. Not sent by the OpenAI mapping.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// True when the server sent no id and this one was made here: unique in its message, starting with
@@ -326,12 +431,12 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
-    /// A call with parsed arguments, as a history or a test has it.
-    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: Map<String, Value>) -> Self {
+    /// A call with these arguments: a map, or a [`Value`] such as `json!` makes.
+    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<ToolArguments>) -> Self {
         Self {
             id: id.into(),
             name: name.into(),
-            arguments: ToolArguments::from(arguments),
+            arguments: arguments.into(),
             signature: None,
             id_is_local: false,
         }
@@ -340,9 +445,10 @@ impl ToolCall {
 
 /// The arguments of a tool call: an object, or what the model wrote instead of one.
 ///
-/// A call that does not hold up is an error of the completion
-/// ([`InvalidResponse`](crate::Category::InvalidResponse)) unless the finish reason is `error`, the stream broke
-/// off, or the caller asked to see such calls; then [`problem`](Self::problem) says what is wrong.
+/// Invalid arguments fail the completion ([`InvalidResponse`](crate::Category::InvalidResponse)) unless the finish reason
+/// is `error`, the stream was cut off, or
+/// [`surface_invalid_tool_calls`](crate::Profile::with_surface_invalid_tool_calls) is on; then
+/// [`error`](Self::error) says what is wrong.
 ///
 /// ```
 /// use oa_wire::ToolArguments;
@@ -353,7 +459,7 @@ impl ToolCall {
 /// let cut = ToolArguments::parse(r#"{"city": "Par"#);
 /// assert!(cut.as_object().is_none());
 /// assert_eq!(cut.text(), Some(r#"{"city": "Par"#));
-/// assert!(cut.problem().is_some());
+/// assert!(cut.error().is_some());
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Value", into = "Value")]
@@ -363,34 +469,34 @@ pub struct ToolArguments(Arguments);
 enum Arguments {
     /// Always a [`Value::Object`]: kept as a value because validators take one.
     Object(Value),
-    Broken(Box<Broken>),
+    Invalid(Box<Invalid>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Broken {
+struct Invalid {
     object: Option<Value>,
     text: Option<String>,
-    problem: String,
+    error: String,
 }
 
 impl ToolArguments {
-    /// Reads what a model wrote. A blank text is an empty object. Never fails: see [`problem`](Self::problem).
+    /// Reads what a model wrote. A blank text is an empty object. Never fails: see [`error`](Self::error).
     pub fn parse(text: &str) -> Self {
         if text.trim_ascii().is_empty() {
             return Self::from(Map::new());
         }
         match serde_json::from_str(text) {
             Ok(object @ Value::Object(_)) => Self(Arguments::Object(object)),
-            Ok(other) => Self::broken(text, format!("expected an object, got {}", kind(&other))),
-            Err(error) => Self::broken(text, format!("not JSON: {error}")),
+            Ok(other) => Self::invalid(text, format!("expected an object, got {}", kind(&other))),
+            Err(error) => Self::invalid(text, format!("not JSON: {error}")),
         }
     }
 
-    fn broken(text: &str, problem: String) -> Self {
-        Self(Arguments::Broken(Box::new(Broken { object: None, text: Some(text.to_owned()), problem })))
+    fn invalid(text: &str, error: String) -> Self {
+        Self(Arguments::Invalid(Box::new(Invalid { object: None, text: Some(text.to_owned()), error })))
     }
 
-    /// The arguments, where they are an object (also one that breaks the tool's schema).
+    /// The arguments, where they are an object, even one that violates the tool's schema.
     pub fn as_object(&self) -> Option<&Map<String, Value>> {
         self.as_value().and_then(Value::as_object)
     }
@@ -398,7 +504,7 @@ impl ToolArguments {
     pub(crate) fn as_value(&self) -> Option<&Value> {
         match &self.0 {
             Arguments::Object(object) => Some(object),
-            Arguments::Broken(broken) => broken.object.as_ref(),
+            Arguments::Invalid(invalid) => invalid.object.as_ref(),
         }
     }
 
@@ -406,25 +512,25 @@ impl ToolArguments {
     pub fn text(&self) -> Option<&str> {
         match &self.0 {
             Arguments::Object(_) => None,
-            Arguments::Broken(broken) => broken.text.as_deref(),
+            Arguments::Invalid(invalid) => invalid.text.as_deref(),
         }
     }
 
-    /// What is wrong with them: not JSON, no object, or a breach of the tool's schema. None when nothing is.
-    pub fn problem(&self) -> Option<&str> {
+    /// What is wrong: not JSON, not an object, a violation of the tool's schema, or a tool that was not offered.
+    pub fn error(&self) -> Option<&str> {
         match &self.0 {
             Arguments::Object(_) => None,
-            Arguments::Broken(broken) => Some(&broken.problem),
+            Arguments::Invalid(invalid) => Some(&invalid.error),
         }
     }
 
-    /// The same arguments, marked as broken for this reason.
-    pub(crate) fn with_problem(self, problem: String) -> Self {
+    /// The same arguments, marked as invalid for this reason.
+    pub(crate) fn with_error(self, error: String) -> Self {
         let (object, text) = match self.0 {
             Arguments::Object(object) => (Some(object), None),
-            Arguments::Broken(broken) => (broken.object, broken.text),
+            Arguments::Invalid(invalid) => (invalid.object, invalid.text),
         };
-        Self(Arguments::Broken(Box::new(Broken { object, text, problem })))
+        Self(Arguments::Invalid(Box::new(Invalid { object, text, error })))
     }
 }
 
@@ -447,7 +553,7 @@ impl From<Value> for ToolArguments {
             Value::Object(_) => Self(Arguments::Object(value)),
             Value::String(text) => Self::parse(&text),
             Value::Null => Self::default(),
-            other => Self::broken(&other.to_string(), format!("expected an object, got {}", kind(&other))),
+            other => Self::invalid(&other.to_string(), format!("expected an object, got {}", kind(&other))),
         }
     }
 }
@@ -456,7 +562,7 @@ impl From<ToolArguments> for Value {
     fn from(arguments: ToolArguments) -> Self {
         match arguments.0 {
             Arguments::Object(object) => object,
-            Arguments::Broken(broken) => match (broken.object, broken.text) {
+            Arguments::Invalid(invalid) => match (invalid.object, invalid.text) {
                 (Some(object), _) => object,
                 (None, Some(text)) => Value::String(text),
                 (None, None) => Value::Null,
@@ -477,24 +583,7 @@ pub(crate) fn kind(value: &Value) -> &'static str {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ContentRepr {
-    Text(String),
-    Blocks(Vec<AssistantBlock>),
-}
-
-impl From<Option<ContentRepr>> for AssistantContent {
-    fn from(content: Option<ContentRepr>) -> Self {
-        match content {
-            None => Self::default(),
-            Some(ContentRepr::Text(text)) => Self::Text(text),
-            Some(ContentRepr::Blocks(blocks)) => Self::Blocks(blocks),
-        }
-    }
-}
-
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Vec<ToolCall>, D::Error> {
+fn null_is_empty<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<ToolCall>, D::Error> {
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
 
@@ -519,7 +608,7 @@ mod tests {
         }))
         .unwrap();
         let Message::Assistant(assistant) = &blocks else { panic!("{blocks:?}") };
-        assert_eq!((assistant.text().as_str(), assistant.reasoning()), ("42.", Some("hm")));
+        assert_eq!((&*assistant.text(), assistant.reasoning()), ("42.", Some("hm")));
     }
 
     #[test]
@@ -532,7 +621,7 @@ mod tests {
     fn arguments_keep_what_the_model_wrote() {
         let number = ToolArguments::parse("935");
         assert_eq!((number.as_object(), number.text()), (None, Some("935")));
-        assert_eq!(number.problem(), Some("expected an object, got a number"));
+        assert_eq!(number.error(), Some("expected an object, got a number"));
         assert_eq!(ToolArguments::parse(" ").as_object(), Some(&Map::new()));
         assert_eq!(Value::from(number), json!("935"));
     }

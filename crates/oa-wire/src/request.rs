@@ -1,41 +1,45 @@
-//! What is asked: one completion request as a value that is cheap to clone.
+//! One completion request, as a value that is cheap to clone.
 
 use crate::{JsonSchema, Message, RuntimeConfig, ToolChoice, Tools};
 use std::sync::Arc;
 
 /// One request for a completion, independent of server and transport.
 ///
-/// Cloning costs a few reference counts (and copies of the config's stop sequences and extras, where it has
-/// any), so that a layer may keep a copy to ask again.
+/// Cloning costs a few reference counts, and copies of the config's stop sequences and extras where it has any, so that
+/// a layer can keep a copy for a retry.
 ///
 /// ```
 /// use oa_wire::{CompletionRequest, Message, RuntimeConfig};
 ///
-/// let request = CompletionRequest::new([Message::user("Hello!")])
-///     .with_config(RuntimeConfig::new().temperature(0.0));
+/// let request = CompletionRequest::new(Message::user("Hello!"))
+///     .with_config(RuntimeConfig::new().with_temperature(0.0));
 /// assert_eq!(request.messages().len(), 1);
+///
+/// let conversation = [Message::system("Be brief."), Message::user("Hello!")];
+/// assert_eq!(CompletionRequest::new(conversation).messages().len(), 2);
 /// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CompletionRequest {
     messages: Arc<Vec<Message>>,
-    /// What the model may call.
+    /// The tools that the model may call.
     pub tools: Tools,
-    /// Whether and what it must call; absent leaves the field out.
+    /// Whether and what the model must call; `None` leaves the field out.
     pub tool_choice: Option<ToolChoice>,
     /// Sampling parameters, limits and extras.
     pub config: RuntimeConfig,
     /// The schema that the answer's text must satisfy.
     pub response_schema: Option<JsonSchema>,
-    /// Whether the server shall stream the answer.
+    /// Whether the server streams the answer.
     pub stream: bool,
-    /// Values that layers pass to each other about this call. They never reach the wire.
+    /// Values that layers pass to each other about this call. They are never sent.
     pub extensions: http::Extensions,
 }
 
 impl CompletionRequest {
-    /// A request with these messages and nothing else set.
-    pub fn new(messages: impl Into<Vec<Message>>) -> Self {
-        Self { messages: Arc::new(messages.into()), ..Self::default() }
+    /// A request with one message, or a list of them, and nothing else set.
+    pub fn new(messages: impl Into<Messages>) -> Self {
+        Self { messages: Arc::new(messages.into().0), ..Self::default() }
     }
 
     /// The conversation so far.
@@ -48,7 +52,7 @@ impl CompletionRequest {
         Arc::make_mut(&mut self.messages)
     }
 
-    /// Sets what the model may call.
+    /// Sets the tools that the model may call.
     pub fn with_tools(mut self, tools: Tools) -> Self {
         self.tools = tools;
         self
@@ -72,9 +76,50 @@ impl CompletionRequest {
         self
     }
 
-    /// Sets whether the server shall stream the answer.
+    /// Sets whether the server streams the answer.
     pub fn with_stream(mut self, stream: bool) -> Self {
         self.stream = stream;
         self
+    }
+}
+
+/// The messages of a request: what [`CompletionRequest::new`] takes. Made from one message, a text as the user's, an
+/// array, a `Vec` or a slice.
+#[derive(Clone, Debug)]
+pub struct Messages(Vec<Message>);
+
+impl From<Message> for Messages {
+    fn from(message: Message) -> Self {
+        Self(vec![message])
+    }
+}
+
+impl From<&str> for Messages {
+    fn from(text: &str) -> Self {
+        Message::user(text).into()
+    }
+}
+
+impl From<String> for Messages {
+    fn from(text: String) -> Self {
+        Message::user(text).into()
+    }
+}
+
+impl From<Vec<Message>> for Messages {
+    fn from(messages: Vec<Message>) -> Self {
+        Self(messages)
+    }
+}
+
+impl<const N: usize> From<[Message; N]> for Messages {
+    fn from(messages: [Message; N]) -> Self {
+        Self(messages.into())
+    }
+}
+
+impl From<&[Message]> for Messages {
+    fn from(messages: &[Message]) -> Self {
+        Self(messages.to_vec())
     }
 }

@@ -1,43 +1,64 @@
-//! What came back: the message, why it ended, what it cost, and everything the server sent.
+//! A finished completion: the message, the finish reason, the usage, and the body as the server sent it.
 
-use crate::{AssistantMessage, text::lossy};
+use crate::{AssistantMessage, UnknownName, text::lossy};
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 /// A finished completion.
 ///
-/// The same whether it came whole or as a stream. Only the message is sure to be there: any other field that the
-/// server left out, or sent as something else, is absent here and verbatim in [`raw`](Self::raw).
-#[derive(Clone, Debug)]
+/// It is the same whether the server streamed it or not. Only the message is always there: any other field that the
+/// server left out, or sent as something else, is `None` here and verbatim in [`raw`](Self::raw).
+///
+/// Its serde form has all fields but `raw`; `message` has the form of a [`Message`](crate::Message).
+///
+/// ```
+/// use oa_wire::{FinishReason, Response, Usage};
+///
+/// let response = Response::new("Paris.", FinishReason::Stop).with_usage(Usage::new(7, 2));
+/// assert_eq!(response.text(), "Paris.");
+/// assert_eq!(
+///     serde_json::to_string(&response).unwrap(),
+///     r#"{"message":{"role":"assistant","content":"Paris."},"finish_reason":"stop","usage":"#.to_owned()
+///         + r#"{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}}"#,
+/// );
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Response {
-    /// What the model said.
+    /// The answer.
+    #[serde(serialize_with = "with_role")]
     pub message: AssistantMessage,
-    /// Why it stopped.
+    /// Why the model stopped.
     pub finish_reason: FinishReason,
-    /// The server's own word for it, where it sent one: `abort` for instance.
+    /// The finish reason as the server sent it, `abort` for instance.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server_finish_reason: Option<String>,
-    /// What it cost.
+    /// The tokens that it took.
     pub usage: Usage,
-    /// The text as a value, where a schema was asked for and no tool was called.
+    /// The text as a value, where the request has a schema and no tool was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub parsed: Option<Value>,
     /// The server's id of the completion. Not unique on every server.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The model that answered, as the server names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     /// The server's id of the HTTP request, from its headers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-    /// Everything the server sent.
-    pub raw: Raw,
+    /// The body as the server sent it.
+    #[serde(skip)]
+    pub raw: RawBody,
 }
 
 impl Response {
-    /// A response of this message and finish reason alone, as a test double makes it.
-    pub fn new(message: AssistantMessage, finish_reason: FinishReason) -> Self {
+    /// A response of this message (a text, say) and finish reason alone, for a test double or a cache.
+    pub fn new(message: impl Into<AssistantMessage>, finish_reason: FinishReason) -> Self {
         Self {
-            message,
+            message: message.into(),
             finish_reason,
             server_finish_reason: None,
             usage: Usage::default(),
@@ -45,14 +66,54 @@ impl Response {
             id: None,
             model: None,
             request_id: None,
-            raw: Raw::default(),
+            raw: RawBody::default(),
         }
     }
 
-    /// The text of the message.
-    pub fn text(&self) -> String {
+    /// Sets the tokens that it took.
+    pub fn with_usage(mut self, usage: Usage) -> Self {
+        self.usage = usage;
+        self
+    }
+
+    /// Sets the server's id of the completion.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets the model that answered.
+    pub fn with_model(mut self, model: impl Into<String>) -> Self {
+        self.model = Some(model.into());
+        self
+    }
+
+    /// Sets the text as a value.
+    pub fn with_parsed(mut self, value: Value) -> Self {
+        self.parsed = Some(value);
+        self
+    }
+
+    /// Sets the body as the server sent it.
+    pub fn with_raw(mut self, raw: RawBody) -> Self {
+        self.raw = raw;
+        self
+    }
+
+    /// The text of the message. Borrowed where it has at most one text.
+    pub fn text(&self) -> Cow<'_, str> {
         self.message.text()
     }
+}
+
+/// An answer with its role, as a history has it.
+fn with_role<S: Serializer>(message: &AssistantMessage, out: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    #[serde(tag = "role", rename_all = "lowercase")]
+    enum Form<'a> {
+        Assistant(&'a AssistantMessage),
+    }
+    Form::Assistant(message).serialize(out)
 }
 
 /// Why the model stopped.
@@ -60,20 +121,23 @@ impl Response {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum FinishReason {
-    /// It had said all, or came to a stop sequence.
+    /// It was done, or came to a stop sequence.
     Stop,
-    /// The limit on tokens, or the context, ran out.
+    /// It came to the limit on tokens, or to the end of its context.
     Length,
     /// It calls tools.
     ToolCalls,
-    /// A content filter cut it off.
+    /// A content filter stopped it.
     ContentFilter,
-    /// Anything else: an unknown word, none at all, or a failure.
+    /// Anything else: a finish reason that is not known, none at all, or a failure.
     Error,
 }
 
 impl FinishReason {
-    /// The specification's name.
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Stop, Self::Length, Self::ToolCalls, Self::ContentFilter, Self::Error];
+
+    /// The name in the specification.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -84,9 +148,10 @@ impl FinishReason {
         }
     }
 
-    /// What a server's word means: `function_call` is `tool_calls`, an unknown one is `error`.
-    pub fn from_server(word: Option<&str>) -> Self {
-        match word {
+    /// The finish reason that a server sent: `function_call` is [`ToolCalls`](Self::ToolCalls), one that is not known
+    /// is [`Error`](Self::Error).
+    pub fn from_server(reason: Option<&str>) -> Self {
+        match reason {
             Some("stop") => Self::Stop,
             Some("length") => Self::Length,
             Some("tool_calls" | "function_call") => Self::ToolCalls,
@@ -102,8 +167,17 @@ impl fmt::Display for FinishReason {
     }
 }
 
-/// The tokens of a call, as the server counts them. What it does not report, or reports as anything but a
-/// non-negative integer, is absent; nothing is repaired or added up.
+impl FromStr for FinishReason {
+    type Err = UnknownName;
+
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        let found = Self::ALL.into_iter().find(|reason| reason.as_str() == name);
+        found.ok_or_else(|| UnknownName::new("finish reason", name))
+    }
+}
+
+/// The tokens of a call, as the server counts them. A count that it does not report, or reports as anything but a
+/// non-negative integer, is `None`: counts are passed on as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
@@ -118,14 +192,32 @@ pub struct Usage {
     pub cached_tokens: Option<u64>,
 }
 
-/// Everything the server sent, as JSON: the body itself, or what a stream's chunks add up to.
+impl Usage {
+    /// These tokens of the prompt and of the answer, and their sum.
+    pub fn new(prompt_tokens: u64, completion_tokens: u64) -> Self {
+        Self {
+            prompt_tokens: Some(prompt_tokens),
+            completion_tokens: Some(completion_tokens),
+            total_tokens: prompt_tokens.checked_add(completion_tokens),
+            cached_tokens: None,
+        }
+    }
+
+    /// Sets the tokens of the prompt that came from a cache.
+    pub fn with_cached_tokens(mut self, tokens: u64) -> Self {
+        self.cached_tokens = Some(tokens);
+        self
+    }
+}
+
+/// The body of a response as the server sent it, or as a stream's chunks add up to it.
 ///
 /// Holding it costs a reference to the received bytes; reading it costs a parse.
 ///
-/// A stream's chunks are put together as the body that the atomic call would have had: members of the root and of
-/// each choice with their last value, texts joined, the terminal usage verbatim.
+/// A stream's chunks are put together to the body of the non-streaming call: members of the root and of each choice
+/// with their last value, texts joined, the last usage verbatim.
 #[derive(Clone, Default)]
-pub struct Raw(Repr);
+pub struct RawBody(Repr);
 
 #[derive(Clone)]
 enum Repr {
@@ -133,7 +225,7 @@ enum Repr {
     Parts(Arc<dyn RawParts>),
 }
 
-/// Something that can be rendered to JSON later.
+/// A body that is rendered to JSON when it is asked for.
 pub(crate) trait RawParts: Send + Sync {
     fn render(&self) -> Vec<u8>;
 }
@@ -144,7 +236,7 @@ impl Default for Repr {
     }
 }
 
-impl Raw {
+impl RawBody {
     pub(crate) fn from_parts(parts: Arc<dyn RawParts>) -> Self {
         Self(Repr::Parts(parts))
     }
@@ -161,27 +253,34 @@ impl Raw {
     ///
     /// # Errors
     ///
-    /// Where the server sent what no JSON value can hold, such as a number beyond every range.
+    /// A body that is not JSON, or that no JSON value can hold, such as a number beyond every range.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
         serde_json::from_str(&lossy(&self.to_bytes()))
     }
 }
 
-impl From<Bytes> for Raw {
+impl From<Bytes> for RawBody {
     fn from(bytes: Bytes) -> Self {
         Self(Repr::Bytes(bytes))
     }
 }
 
-impl fmt::Debug for Raw {
+impl PartialEq for RawBody {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_bytes() == other.to_bytes()
+    }
+}
+
+impl fmt::Debug for RawBody {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Raw(..)")
+        f.write_str("RawBody(..)")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AssistantBlock;
 
     #[test]
     fn an_unknown_finish_reason_is_an_error() {
@@ -189,5 +288,24 @@ mod tests {
             assert_eq!(FinishReason::from_server(word), FinishReason::Error, "{word:?}");
         }
         assert_eq!(FinishReason::from_server(Some("function_call")), FinishReason::ToolCalls);
+    }
+
+    #[test]
+    fn every_finish_reason_is_read_from_its_name() {
+        for reason in FinishReason::ALL {
+            assert_eq!(reason.to_string().parse(), Ok(reason));
+        }
+        assert!("STOP".parse::<FinishReason>().is_err());
+    }
+
+    #[test]
+    fn one_text_is_borrowed_and_several_are_joined() {
+        let one = Response::new("Hi", FinishReason::Stop);
+        assert!(matches!(one.text(), Cow::Borrowed("Hi")));
+        let text = |text: &str| AssistantBlock::Text { text: text.to_owned() };
+        let three =
+            Response::new(AssistantMessage::new([text("a"), text("b"), text("c")]), FinishReason::Stop);
+        assert_eq!(three.text(), "abc");
+        assert_eq!(Response::new("", FinishReason::Stop).text(), "");
     }
 }

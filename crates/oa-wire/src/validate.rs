@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_number_must_be_finite() {
-        let config = RuntimeConfig::new().temperature(f64::NAN);
+        let config = RuntimeConfig::new().with_temperature(f64::NAN);
         let error = validate(&CompletionRequest::new([Message::user("a")]).with_config(config)).unwrap_err();
         assert!(error.message().starts_with("config.temperature:"), "{error}");
     }

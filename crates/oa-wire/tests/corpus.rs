@@ -171,7 +171,7 @@ fn answered(
 
 /// Text, reasoning and calls.
 fn message(said: &Reading, response: &Response) -> Result<(), String> {
-    same("text", &response.text(), &said.text)?;
+    same("text", &*response.text(), &*said.text)?;
     same("reasoning", &response.message.reasoning().unwrap_or_default(), &said.reasoning.as_str())?;
     let calls = &response.message.tool_calls;
     let got: Vec<_> = calls
@@ -197,7 +197,7 @@ fn counters(said: &Reading) -> [Option<u64>; 4] {
         .map(|pointer| said.counter(pointer))
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
+fn same<T: ?Sized + PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
     if got == want { Ok(()) } else { Err(format!("{what}: {got:?}, want {want:?}")) }
 }
 

@@ -63,7 +63,7 @@ impl Essence {
         let calls = response.message.tool_calls.iter();
         let calls =
             calls.map(|call| (call.name.clone(), call.arguments.as_object().cloned().unwrap_or_default()));
-        Self { text: response.text(), calls: calls.collect() }
+        Self { text: response.text().into_owned(), calls: calls.collect() }
     }
 }
 

@@ -9,8 +9,8 @@
 use oa_wire::Profile;
 use oa_wire::openai::{ChatCall, Endpoint};
 use oa_wire::{
-    AssistantBlock, AssistantContent, AssistantMessage, Category, CompletionRequest, Image, ImageDetail,
-    JsonSchema, Message, RuntimeConfig, Tool, ToolCall, ToolChoice, Tools, UserBlock,
+    AssistantBlock, AssistantMessage, Category, CompletionRequest, Image, ImageDetail, JsonSchema, Message,
+    RuntimeConfig, Tool, ToolCall, ToolChoice, Tools, UserBlock,
 };
 use proptest::prelude::*;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
@@ -187,7 +187,7 @@ impl Parts {
             let image = turn
                 .image
                 .iter()
-                .map(|data| Image::base64("image/png", data).detail(ImageDetail::Low).into());
+                .map(|data| Image::base64("image/png", data).with_detail(ImageDetail::Low).into());
             messages.push(Message::user(
                 [UserBlock::text(&*turn.question)].into_iter().chain(image).collect::<Vec<_>>(),
             ));
@@ -197,10 +197,8 @@ impl Parts {
                 .map(|text| AssistantBlock::Thinking { text: text.clone(), signature: None });
             let answer = turn.answer.iter().map(|text| AssistantBlock::Text { text: text.clone() });
             let call = ToolCall::new(format!("call_{at}"), "f", object(&turn.arguments, backwards));
-            messages.push(Message::Assistant(AssistantMessage {
-                content: AssistantContent::Blocks(thought.chain(answer).collect()),
-                tool_calls: vec![call],
-            }));
+            let blocks: Vec<_> = thought.chain(answer).collect();
+            messages.push(AssistantMessage::new(blocks).with_tool_calls([call]).into());
             messages.push(Message::tool(format!("call_{at}"), &*turn.question));
         }
         messages.push(Message::user(&*self.last));
@@ -220,8 +218,8 @@ impl Parts {
     fn request(&self, backwards: bool) -> CompletionRequest {
         let tools =
             self.tools.iter().map(|(name, schema)| Tool::new(&**name, schema.build(backwards)).unwrap());
-        let mut config =
-            RuntimeConfig { max_tokens: self.max_tokens, seed: self.seed, ..RuntimeConfig::new() };
+        let mut config = RuntimeConfig::new();
+        (config.max_tokens, config.seed) = (self.max_tokens, self.seed);
         [config.temperature, config.top_p, config.frequency_penalty, config.presence_penalty] = self.numbers;
         config.stop_sequences.clone_from(&self.stop);
         config.extras = object(&self.extras, backwards);

@@ -74,7 +74,7 @@ fn judge(expected: &Expected, got: &Result<Response, Error>) -> Result<(), Strin
             error.partial().unwrap_or(&nothing)
         }
     };
-    same("text", &response.text(), &expected.text)?;
+    same("text", &*response.text(), &*expected.text)?;
     same("reasoning", &response.message.reasoning().unwrap_or_default(), &expected.reasoning.as_str())?;
     let calls = &response.message.tool_calls;
     same("count of calls", &calls.len(), &expected.tool_calls.len())?;
@@ -96,7 +96,7 @@ fn judge(expected: &Expected, got: &Result<Response, Error>) -> Result<(), Strin
     Ok(())
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
+fn same<T: ?Sized + PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
     if got == want { Ok(()) } else { Err(format!("{what}: {got:?}, want {want:?}")) }
 }
 

@@ -265,16 +265,16 @@ impl Args {
 
 impl Sampling {
     fn config(&self) -> RuntimeConfig {
-        RuntimeConfig {
-            temperature: self.temperature,
-            max_tokens: self.max_tokens,
-            top_p: self.top_p,
-            seed: self.seed,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            stop_sequences: (!self.stop.is_empty()).then(|| self.stop.clone()),
-            extras: self.extras.iter().cloned().collect(),
-        }
+        let mut config = RuntimeConfig::new();
+        config.temperature = self.temperature;
+        config.max_tokens = self.max_tokens;
+        config.top_p = self.top_p;
+        config.seed = self.seed;
+        config.frequency_penalty = self.frequency_penalty;
+        config.presence_penalty = self.presence_penalty;
+        config.stop_sequences = (!self.stop.is_empty()).then(|| self.stop.clone());
+        config.extras = self.extras.iter().cloned().collect();
+        config
     }
 }
 
@@ -284,7 +284,7 @@ fn show_tool_calls(response: &Response, screen: &mut Screen) -> io::Result<()> {
 
 /// What the reader of a text cannot see from it.
 fn remark(response: &Response) -> Option<String> {
-    let empty = response.message.texts().all(str::is_empty) && response.message.tool_calls.is_empty();
+    let empty = response.message.text_parts().all(str::is_empty) && response.message.tool_calls.is_empty();
     Some(match response.finish_reason {
         FinishReason::Length => {
             "the answer was cut off (finish_reason length): --max-tokens, or the model's context, ran out"

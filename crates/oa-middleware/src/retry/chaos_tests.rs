@@ -50,7 +50,7 @@ impl World {
         let kinds = if self.chance(0.8) { 3 } else { CATEGORIES.len() };
         let mut error = Error::new(CATEGORIES[self.random.below(kinds)], "chaos");
         if self.chance(0.3) {
-            let wait = RetryAfter { delay: self.seconds(45.0), source: RetryAfterSource::Seconds };
+            let wait = RetryAfter::new(self.seconds(45.0), RetryAfterSource::Seconds);
             error = error.with_retry_after(Some(wait));
         }
         if self.chance(0.1) {

@@ -218,7 +218,7 @@ impl RetrySession {
         let retry = (self.context.attempt as usize).min(overrides.len());
         let Some(over) = retry.checked_sub(1).and_then(|at| overrides.get(at)) else { return };
         let base = self.base.get_or_insert_with(|| self.request.config.clone());
-        self.request.config = base.merged(over);
+        self.request.config = base.with_overrides(over);
     }
 }
 

@@ -14,7 +14,7 @@ fn unavailable() -> Error {
 }
 
 fn asks_to_wait(seconds: u64) -> Error {
-    let wait = RetryAfter { delay: Duration::from_secs(seconds), source: RetryAfterSource::Seconds };
+    let wait = RetryAfter::new(Duration::from_secs(seconds), RetryAfterSource::Seconds);
     Error::new(Category::RateLimit, "slow down").with_retry_after(Some(wait))
 }
 
@@ -35,7 +35,7 @@ async fn run(
     let start = Instant::now();
     let answer = RetryLayer::new(policy).layer(script.clone()).oneshot(request()).await;
     let answer = match answer {
-        Ok(answer) => Ok(answer.into_response().await.unwrap().text()),
+        Ok(answer) => Ok(answer.into_response().await.unwrap().text().into_owned()),
         Err(error) => Err(error),
     };
     (answer, script.calls(), start.elapsed())
@@ -198,16 +198,18 @@ async fn one_call_may_have_its_own_policy() {
 
 #[tokio::test(start_paused = true)]
 async fn overrides_are_merged_onto_the_base_and_the_last_carries_on() {
-    let overrides =
-        [RuntimeConfig::new().temperature(0.3).extra("top_k", 9), RuntimeConfig::new().max_tokens(7)];
+    let overrides = [
+        RuntimeConfig::new().with_temperature(0.3).with_extra("top_k", 9),
+        RuntimeConfig::new().with_max_tokens(7),
+    ];
     let policy = policy().max_attempts(4).per_attempt_override(overrides);
     let script = script((0..3).map(|_| unavailable()));
-    let request = request().with_config(RuntimeConfig::new().temperature(0.0).extra("min_p", 1));
+    let request = request().with_config(RuntimeConfig::new().with_temperature(0.0).with_extra("min_p", 1));
     RetryLayer::new(policy).layer(script.clone()).oneshot(request).await.unwrap();
     let configs: Vec<_> = script.requests().into_iter().map(|request| request.config).collect();
-    let base = RuntimeConfig::new().temperature(0.0).extra("min_p", 1);
-    let second = base.clone().temperature(0.3).extra("top_k", 9);
-    let later = base.clone().max_tokens(7);
+    let base = RuntimeConfig::new().with_temperature(0.0).with_extra("min_p", 1);
+    let second = base.clone().with_temperature(0.3).with_extra("top_k", 9);
+    let later = base.clone().with_max_tokens(7);
     assert_eq!(configs, [base, second, later.clone(), later]);
 }
 

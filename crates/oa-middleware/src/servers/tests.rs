@@ -19,7 +19,7 @@ fn reasons(attempts: &[oa_wire::Attempt]) -> Vec<&str> {
 }
 
 async fn text(service: &Servers<impl Completions>) -> Result<String, Error> {
-    Ok(service.clone().oneshot(request()).await?.into_response().await?.text())
+    Ok(service.clone().oneshot(request()).await?.into_response().await?.text().into_owned())
 }
 
 trait Completions:

@@ -51,7 +51,7 @@ pub(super) fn cut(mut text: String, limit: usize) -> String {
 
 fn message(message: &Message) -> Value {
     // Inline images can be megabytes: they are left out before anything is copied.
-    if let Message::User { content: oa_wire::UserContent::Blocks(blocks) } = message {
+    if let Message::User { content: oa_wire::UserContent::Blocks(blocks), .. } = message {
         let blocks: Vec<Value> = blocks.iter().map(block).collect();
         return json!({"role": "user", "content": blocks});
     }
@@ -74,6 +74,7 @@ fn block(block: &oa_wire::UserBlock) -> Value {
         oa_wire::ImageSource::Url { url: data } | oa_wire::ImageSource::Inline { base64_data: data } => {
             json!({"type": "inline_redacted", "byte_count": data.len()})
         }
+        _ => json!({"type": "redacted"}),
     };
     let mut value = json!({"type": "image", "source": source});
     if let Some(media_type) = &image.media_type {
@@ -163,7 +164,7 @@ mod tests {
     fn inline_images_are_replaced_by_their_size() {
         let request = CompletionRequest::new([Message::user([
             UserBlock::text("what is it?"),
-            Image::base64("image/png", "iVBORw0KGgo=").detail(ImageDetail::Auto).into(),
+            Image::base64("image/png", "iVBORw0KGgo=").with_detail(ImageDetail::Auto).into(),
             Image::url("https://example.com/a.png").into(),
             Image::url("DATA:image/png;base64,iVBORw0KGgo=").into(),
         ])]);
@@ -181,11 +182,11 @@ mod tests {
 
     #[test]
     fn keys_are_sorted_and_calls_have_three_members() {
-        let arguments = serde_json::from_str(r#"{"z":1,"a":{"y":[1.5,null],"b":"\"ü\n"}}"#).unwrap();
+        let arguments: Value = serde_json::from_str(r#"{"z":1,"a":{"y":[1.5,null],"b":"\"ü\n"}}"#).unwrap();
         let mut message = AssistantMessage::default();
         message.tool_calls.push(ToolCall::new("call_1", "look", arguments));
         let request = CompletionRequest::new([message.into()])
-            .with_config(RuntimeConfig::new().extra("top_k", 20).extra("min_p", 0.5));
+            .with_config(RuntimeConfig::new().with_extra("top_k", 20).with_extra("min_p", 0.5));
         assert_eq!(
             messages(&request),
             concat!(

@@ -118,14 +118,14 @@ async fn traced(layer: TraceLayer, step: Step, request: CompletionRequest) -> Se
 
 fn all_set() -> RuntimeConfig {
     RuntimeConfig::new()
-        .temperature(0.7)
-        .max_tokens(256)
-        .top_p(0.95)
-        .seed(-42)
-        .frequency_penalty(0.3)
-        .presence_penalty(0.4)
-        .stop_sequences(["END", "STOP"])
-        .extra("top_k", 20)
+        .with_temperature(0.7)
+        .with_max_tokens(256)
+        .with_top_p(0.95)
+        .with_seed(-42)
+        .with_frequency_penalty(0.3)
+        .with_presence_penalty(0.4)
+        .with_stop_sequences(["END", "STOP"])
+        .with_extra("top_k", 20)
 }
 
 #[tokio::test(start_paused = true)]

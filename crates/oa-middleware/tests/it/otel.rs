@@ -43,7 +43,7 @@ fn get<'a>(span: &'a SpanData, name: &str) -> &'a Value {
 
 #[tokio::test]
 async fn attributes_have_their_types_and_lists_are_lists() {
-    let config = RuntimeConfig::new().temperature(0.5).seed(3).stop_sequences(["END", "STOP"]);
+    let config = RuntimeConfig::new().with_temperature(0.5).with_seed(3).with_stop_sequences(["END", "STOP"]);
     let span = exported(CompletionRequest::new([Message::user("hi")]).with_config(config)).await;
     assert_eq!(span.name, "openarmature.llm.complete");
     assert_eq!(span.span_kind, SpanKind::Client);
@@ -60,7 +60,7 @@ async fn attributes_have_their_types_and_lists_are_lists() {
 
 #[tokio::test]
 async fn a_failure_has_a_status_and_an_exception() {
-    let config = RuntimeConfig::new().max_tokens(0);
+    let config = RuntimeConfig::new().with_max_tokens(0);
     let span = exported(CompletionRequest::new([Message::user("hi")]).with_config(config)).await;
     assert_eq!(span.status, Status::error("provider_rate_limit"));
     let exception = &span.events[0];

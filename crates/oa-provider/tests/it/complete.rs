@@ -48,7 +48,7 @@ async fn the_raw_body_is_kept_byte_for_byte() {
 #[tokio::test]
 async fn a_request_has_exactly_these_bytes_and_headers() {
     let sim = Sim::start().await.unwrap();
-    let request = hello().with_config(RuntimeConfig::new().temperature(0.0).extra("top_k", 20));
+    let request = hello().with_config(RuntimeConfig::new().with_temperature(0.0).with_extra("top_k", 20));
     provider(&sim).complete(&request).await.unwrap();
     let sent = sim.last_request().unwrap();
     assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", CHAT));
@@ -188,7 +188,7 @@ async fn inputs_are_never_changed() {
         .build()
         .unwrap();
     let mut request = CompletionRequest::new([Message::system("Be brief."), Message::user("Hello")])
-        .with_config(RuntimeConfig::new().stop_sequences(["x"]).extra("stop", "y"));
+        .with_config(RuntimeConfig::new().with_stop_sequences(["x"]).with_extra("stop", "y"));
     request.response_schema = Some(JsonSchema::new(json!({"type": "object"})).unwrap());
     let before = format!("{request:?}");
     let kept = request.clone();
@@ -259,7 +259,7 @@ async fn an_answer_that_is_no_completion_is_an_invalid_response_that_shows_its_s
 async fn a_stream_in_place_of_a_body_is_read_as_one() {
     let (_sim, provider) = scripted([texts(["Hel", "lo"])]).await;
     let response = provider.complete(&hello()).await.unwrap();
-    assert_eq!((response.text().as_str(), response.finish_reason), ("Hello", FinishReason::Stop));
+    assert_eq!((response.text().as_ref(), response.finish_reason), ("Hello", FinishReason::Stop));
 }
 
 #[tokio::test]

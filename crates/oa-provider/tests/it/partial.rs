@@ -51,14 +51,14 @@ async fn broken_by(pieces: impl IntoIterator<Item = Piece>, limits: Limits) -> E
 
 fn assert_kept(error: &Error) {
     let partial = error.partial().unwrap_or_else(|| panic!("nothing was kept: {error}"));
-    assert_eq!((partial.text().as_str(), partial.message.reasoning()), ("Hello", Some("Let me see.")));
+    assert_eq!((partial.text().as_ref(), partial.message.reasoning()), ("Hello", Some("Let me see.")));
     let [whole, cut] = &partial.message.tool_calls[..] else { panic!("two calls: {partial:?}") };
     assert_eq!((whole.id.as_str(), whole.name.as_str()), ("call_a", "get_weather"));
-    assert_eq!(whole.arguments.problem(), None);
+    assert_eq!(whole.arguments.error(), None);
     assert_eq!(whole.arguments.as_object().unwrap()["city"], "Paris");
     assert_eq!((cut.id.as_str(), cut.name.as_str()), ("call_b", "get_time"));
     assert_eq!((cut.arguments.as_object(), cut.arguments.text()), (None, Some(r#"{"zone":"C"#)));
-    assert!(cut.arguments.problem().is_some());
+    assert!(cut.arguments.error().is_some());
     assert_eq!(partial.usage.total_tokens, Some(9));
     assert_eq!(partial.finish_reason, FinishReason::Error);
     assert_eq!(partial.raw.json().unwrap()["usage"]["prompt_tokens"], 5);

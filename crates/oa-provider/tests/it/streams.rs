@@ -31,7 +31,7 @@ async fn each_delta_arrives_before_the_next_is_sent() {
         gate.release();
     }
     let response = soon(stream.into_response()).await.unwrap();
-    assert_eq!((response.text().as_str(), response.finish_reason), ("onetwothree", FinishReason::Stop));
+    assert_eq!((response.text().as_ref(), response.finish_reason), ("onetwothree", FinishReason::Stop));
 }
 
 #[tokio::test]
@@ -118,11 +118,11 @@ async fn a_snapshot_is_what_has_come_so_far() {
         soon(stream.next()).await.unwrap().unwrap();
     }
     let midway = stream.snapshot();
-    assert_eq!((midway.text().as_str(), midway.message.reasoning()), ("Hel", Some("Hm.")));
+    assert_eq!((midway.text().as_ref(), midway.message.reasoning()), ("Hel", Some("Hm.")));
     assert_eq!((midway.finish_reason, midway.usage.total_tokens), (FinishReason::Error, None));
     gate.open();
     let end = soon(stream.into_response()).await.unwrap();
-    assert_eq!((end.text().as_str(), end.usage.total_tokens), ("Hello", Some(9)));
+    assert_eq!((end.text().as_ref(), end.usage.total_tokens), ("Hello", Some(9)));
 }
 
 #[tokio::test]

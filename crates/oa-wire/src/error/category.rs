@@ -1,8 +1,9 @@
-//! The categories of failure, as the specification names them.
+//! The categories of failure, with the names that the OpenArmature llm-provider specification gives them.
 
+use crate::UnknownName;
 use std::{fmt, str::FromStr};
 
-/// What kind of failure it is. The strings are exact.
+/// What kind of failure it is. The names are those of the OpenArmature llm-provider specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Category {
@@ -40,7 +41,7 @@ impl Category {
         Self::StructuredOutputInvalid,
     ];
 
-    /// The specification's name.
+    /// The name in the specification.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Authentication => "provider_authentication",
@@ -68,24 +69,15 @@ impl fmt::Display for Category {
 }
 
 impl FromStr for Category {
-    type Err = UnknownCategory;
+    type Err = UnknownName;
 
-    fn from_str(name: &str) -> Result<Self, UnknownCategory> {
-        Self::ALL.into_iter().find(|category| category.as_str() == name).ok_or(UnknownCategory)
+    fn from_str(name: &str) -> Result<Self, UnknownName> {
+        Self::ALL
+            .into_iter()
+            .find(|category| category.as_str() == name)
+            .ok_or_else(|| UnknownName::new("category", name))
     }
 }
-
-/// The text is not the name of a [`Category`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnknownCategory;
-
-impl fmt::Display for UnknownCategory {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not the name of an error category")
-    }
-}
-
-impl std::error::Error for UnknownCategory {}
 
 #[cfg(test)]
 mod tests {
@@ -96,6 +88,7 @@ mod tests {
         for category in Category::ALL {
             assert_eq!(category.as_str().parse(), Ok(category));
         }
-        assert_eq!("provider_unavailabl".parse::<Category>(), Err(UnknownCategory));
+        let error = "provider_unavailabl".parse::<Category>().unwrap_err();
+        assert_eq!(error.to_string(), "\"provider_unavailabl\" is not the name of a category");
     }
 }

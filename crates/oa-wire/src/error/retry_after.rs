@@ -1,17 +1,25 @@
 //! How long a server asks to wait.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-/// How long the server asks to wait, and where it says so.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// The delay before a retry that the server asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct RetryAfter {
-    /// The wait.
+    /// The delay.
     pub delay: Duration,
     /// Where it was found.
     pub source: RetryAfterSource,
 }
 
-/// Where a [`RetryAfter`] was found, in the order in which the places are asked.
+impl RetryAfter {
+    /// This delay, found there.
+    pub const fn new(delay: Duration, source: RetryAfterSource) -> Self {
+        Self { delay, source }
+    }
+}
+
+/// Where a [`RetryAfter`] was found, in order of precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RetryAfterSource {
@@ -21,7 +29,7 @@ pub enum RetryAfterSource {
     Seconds,
     /// The header `Retry-After`, as an HTTP date.
     HttpDate,
-    /// LiteLLM's `llm_provider-retry-after`: what its upstream said.
+    /// LiteLLM's `llm_provider-retry-after`: that of its upstream.
     LlmProviderRetryAfter,
     /// An `x-ratelimit-reset-*` header.
     RateLimitReset,
@@ -45,5 +53,11 @@ impl RetryAfterSource {
             Self::Body => "body",
             Self::Message => "message",
         }
+    }
+}
+
+impl fmt::Display for RetryAfterSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -36,7 +36,7 @@ pub(super) fn find(
         (RetryAfterSource::Message, in_text(text)),
     ];
     let (source, delay) = sources.into_iter().find_map(|(source, delay)| Some((source, delay?)))?;
-    Some(RetryAfter { delay, source })
+    Some(RetryAfter::new(delay, source))
 }
 
 /// A moment to count from: the response's own `Date`, since a clock may be wrong, or else the time of

@@ -7,9 +7,9 @@ use super::{
     stream::{ChatStream, Failure},
 };
 use crate::{
-    AssistantContent, AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Limits,
-    Profile, Raw, Response, TextDelta, error_body::ErrorContext, response_head::ResponseHead, server::Route,
-    text::lossy, validate::validate,
+    AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Limits, Profile, RawBody,
+    Response, error_body::ErrorContext, response_head::ResponseHead, server::Route, text::lossy,
+    validate::validate,
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -156,7 +156,7 @@ impl ResponseDecoder {
             State::Ended(_) => {}
             State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => {
                 let events = match self.whole() {
-                    Ok(response) => events(response),
+                    Ok(response) => Event::of_response(response).into_iter().map(Ok).collect(),
                     Err(error) => VecDeque::from([Err(error)]),
                 };
                 self.state = State::Ended(events);
@@ -253,7 +253,7 @@ impl ResponseDecoder {
         let wrong = match read_body(&text, &mut parts) {
             Ok(Body::Completion) => {
                 parts.request_id = self.head.request_id().cloned();
-                let kept = Raw::from(body.clone());
+                let kept = RawBody::from(body.clone());
                 return parts.respond(&self.asked, kept).map_err(|error| self.head.with_context(error, body));
             }
             Ok(Body::ErrorEnvelope) => {
@@ -309,22 +309,6 @@ fn is_event_stream(head: &[u8], said_so: bool) -> Option<bool> {
         _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,
         _ => Some(false),
     }
-}
-
-/// A whole response as the events of a stream, for a caller who asked for one.
-fn events(response: Response) -> VecDeque<Result<Event, Error>> {
-    let mut events = VecDeque::new();
-    if let Some(reasoning) = response.message.reasoning() {
-        events.push_back(Ok(Event::Reasoning(TextDelta::from(reasoning))));
-    }
-    match &response.message.content {
-        AssistantContent::Text(text) if text.is_empty() => {}
-        _ => events.extend(response.message.texts().map(|text| Ok(Event::Content(TextDelta::from(text))))),
-    }
-    events.push_back(Ok(Event::Usage(Box::new(response.usage))));
-    events.extend(response.message.tool_calls.iter().map(|call| Ok(Event::ToolCall(Box::new(call.clone())))));
-    events.push_back(Ok(Event::Done(Box::new(response))));
-    events
 }
 
 /// A body as it comes: one piece is kept as it is, several are copied together.

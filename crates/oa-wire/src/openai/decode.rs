@@ -2,7 +2,7 @@
 
 use super::tool_calls::RawCall;
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, JsonSchema, Raw, Response,
+    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, JsonSchema, RawBody, Response,
     StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
     error_body::excerpt,
     json::{Kind, Malformed, Reader},
@@ -41,7 +41,7 @@ impl Parts {
     }
 
     /// The response, or why this is none.
-    pub(super) fn respond(self, asked: &Asked, raw: Raw) -> Result<Response, Error> {
+    pub(super) fn respond(self, asked: &Asked, raw: RawBody) -> Result<Response, Error> {
         let mut response = self.surface(asked, raw);
         if response.finish_reason != FinishReason::Error && !asked.surface {
             if let Some(problem) = first_problem(&response.message.tool_calls) {
@@ -59,7 +59,7 @@ impl Parts {
             }
             Err(problem) => Err(Error::structured_output(StructuredOutputFailure {
                 response_schema: schema.clone(),
-                output_content: response.text(),
+                output_content: response.text().into_owned(),
                 error_message: problem,
                 finish_reason: response.finish_reason,
                 usage: response.usage,
@@ -69,7 +69,7 @@ impl Parts {
     }
 
     /// The response with all that is wrong with it.
-    pub(super) fn surface(self, asked: &Asked, raw: Raw) -> Response {
+    pub(super) fn surface(self, asked: &Asked, raw: RawBody) -> Response {
         let content = if self.reasoning.is_empty() {
             AssistantContent::Text(self.content)
         } else {
@@ -121,27 +121,24 @@ fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
 /// Holds arguments against the tool's schema, and the name against the tools.
 fn hold(arguments: ToolArguments, name: &str, tools: &Tools) -> ToolArguments {
     let Some(tool) = tools.get(name) else {
-        return arguments.with_problem(format!("the tool `{name}` was not offered"));
+        return arguments.with_error(format!("the tool `{name}` was not offered"));
     };
     let breach = arguments.as_value().and_then(|object| tool.parameters().validate(object).err());
     match breach {
-        Some(breach) => arguments.with_problem(format!("they break the schema of `{name}` {breach}")),
+        Some(breach) => arguments.with_error(format!("they break the schema of `{name}` {breach}")),
         None => arguments,
     }
 }
 
 fn first_problem(calls: &[ToolCall]) -> Option<String> {
     calls.iter().enumerate().find_map(|(at, call)| {
-        let problem = call.arguments.problem()?;
+        let problem = call.arguments.error()?;
         Some(format!("choices[0].message.tool_calls[{at}] (`{}`): {problem}", call.name))
     })
 }
 
 fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, String> {
-    let text = match &message.content {
-        AssistantContent::Text(text) => Cow::Borrowed(text.as_str()),
-        AssistantContent::Blocks(_) => Cow::Owned(message.text()),
-    };
+    let text = message.text();
     if text.is_empty() {
         return Err("at the root: the text is empty".to_owned());
     }

@@ -85,7 +85,7 @@ fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
             }
             Message::Tool { content, tool_call_id } => content.len() + tool_call_id.len() + 64,
             Message::Assistant(message) => {
-                message.texts().map(str::len).sum::<usize>() + 64 + 160 * message.tool_calls.len()
+                message.text_parts().map(str::len).sum::<usize>() + 64 + 160 * message.tool_calls.len()
             }
             Message::User { content: UserContent::Blocks(blocks) } => blocks.iter().map(block_length).sum(),
         })
@@ -364,7 +364,13 @@ mod tests {
         .with_tools(tools)
         .with_tool_choice(ToolChoice::Tool("f".into()))
         .with_stream(true)
-        .with_config(RuntimeConfig::new().temperature(0.0).max_tokens(5).seed(-1).stop_sequences(["x"]));
+        .with_config(
+            RuntimeConfig::new()
+                .with_temperature(0.0)
+                .with_max_tokens(5)
+                .with_seed(-1)
+                .with_stop_sequences(["x"]),
+        );
         let bytes = encode(&Profile::new("m"), &request).unwrap();
         let want = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","content":null,"tool_calls":[{"type":"function","id":"c1","function":{"name":"f","arguments":"{\"a\":\"x\\n\",\"b\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"stream":true,"stream_options":{"include_usage":true},"temperature":0.0,"max_tokens":5,"seed":-1,"stop":["x"]}"#;
         assert_eq!(String::from_utf8(bytes).unwrap(), want);
@@ -400,7 +406,7 @@ mod tests {
 
     #[test]
     fn an_extra_may_repeat_a_managed_field_but_not_contradict_it() {
-        let base = RuntimeConfig::new().temperature(1.0);
+        let base = RuntimeConfig::new().with_temperature(1.0);
         for extras in [
             json!({"model": "m"}),
             json!({"temperature": 1}),
@@ -437,19 +443,19 @@ mod tests {
     #[test]
     fn an_extra_contradicts_a_produced_response_format_and_stream_options() {
         let schema = JsonSchema::new(json!({"type": "object"})).unwrap();
-        let request = hi(RuntimeConfig::new().extra("response_format", json!({"type": "json_object"})));
+        let request = hi(RuntimeConfig::new().with_extra("response_format", json!({"type": "json_object"})));
         assert!(body(&Profile::new("m"), &request.clone().with_response_schema(schema.clone())).is_err());
         let fallback = Profile::new("m").with_force_prompt_augmentation_fallback(true);
         assert!(body(&fallback, &request.with_response_schema(schema)).is_ok());
-        let request = hi(RuntimeConfig::new().extra("stream_options", json!({}))).with_stream(true);
+        let request = hi(RuntimeConfig::new().with_extra("stream_options", json!({}))).with_stream(true);
         assert!(body(&Profile::new("m"), &request).is_err());
-        let request = hi(RuntimeConfig::new().extra("stream_options", json!({"include_usage": true})));
+        let request = hi(RuntimeConfig::new().with_extra("stream_options", json!({"include_usage": true})));
         assert!(body(&Profile::new("m"), &request.with_stream(true)).is_ok());
     }
 
     #[test]
     fn stop_merges() {
-        let declared = || RuntimeConfig::new().stop_sequences(["A", "A"]);
+        let declared = || RuntimeConfig::new().with_stop_sequences(["A", "A"]);
         let cases = [
             (json!(["B", "A"]), json!(["A", "B"])),
             (json!("B"), json!(["A", "B"])),

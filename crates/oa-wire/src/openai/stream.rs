@@ -8,7 +8,7 @@ use super::{
     tool_calls::{Assembler, Fragment},
 };
 use crate::{
-    Category, Error, ErrorKind, Event, Raw, Response, TextDelta, ToolCall,
+    Category, Error, ErrorKind, Event, RawBody, Response, TextDelta, ToolCall,
     json::{Kind, Malformed, Reader},
     sse,
 };
@@ -168,7 +168,7 @@ impl ChatStream {
         let mut parts = self.answer.parts.clone();
         parts.calls = self.answer.calls.calls();
         let raw = self.answer.log.assemble(&parts);
-        parts.surface(asked, Raw::from_parts(Arc::new(raw)))
+        parts.surface(asked, RawBody::from_parts(Arc::new(raw)))
     }
 
     /// Whether anything came that is worth keeping.
@@ -189,7 +189,7 @@ impl ChatStream {
         let mut parts = std::mem::take(&mut self.answer.parts);
         parts.calls = self.answer.calls.calls();
         let raw = std::mem::take(&mut self.answer.log).assemble(&parts);
-        match parts.respond(asked, Raw::from_parts(Arc::new(raw))) {
+        match parts.respond(asked, RawBody::from_parts(Arc::new(raw))) {
             Ok(response) => {
                 self.queue.extend(whole_calls(&response));
                 self.queue.push_back(Event::Done(Box::new(response)));
