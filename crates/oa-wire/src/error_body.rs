@@ -29,11 +29,12 @@ use parse::{ErrorBody, Form};
 use phrases::ErrorText;
 use redact::Secrets;
 use std::{borrow::Cow, fmt, time::SystemTime};
-use target::{Why, redacted_url};
+use target::redacted_url;
 use verdict::Verdict;
 
 pub(crate) use headers::request_id;
 pub(crate) use origin::content_coding;
+pub(crate) use page::is_page;
 pub(crate) use redact::{excerpt, redact_error};
 pub(crate) use verdict::ErrorContext;
 
@@ -94,7 +95,7 @@ pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
         verdict::decide(response.context, response.status, &body, &text, &origin, leads_to_login(response));
     let is_limit = verdict.is_http_rate_limit();
     let wait = retry_after::find(response.headers, response.now, is_limit, body.wait, text.messages());
-    let mut error = Error::new(verdict.category, message(response, &body, &text, &verdict, &origin))
+    let mut error = Error::new(verdict.category, message(response, &body, &verdict, &origin))
         .with_status(response.status.as_u16())
         .with_quota_spent(verdict.quota_spent)
         .with_key_rejected(verdict.key_rejected)
@@ -123,6 +124,19 @@ fn leads_to_login(response: &ErrorResponse<'_>) -> bool {
     location.is_some_and(|location| target::is_login(response.url, &location))
 }
 
+/// An error of ours about a body that is no API's, with who sent it.
+pub(crate) fn with_sender(error: Error, headers: &HeaderMap) -> Error {
+    let origin = origin::read(headers);
+    let error = match &origin.server {
+        Some(server) if error.origin().is_none() => {
+            let message = format!("{} (answered by {server})", error.message());
+            error.with_message(message)
+        }
+        _ => return error,
+    };
+    error.with_origin(origin)
+}
+
 /// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
 /// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
 ///
@@ -140,25 +154,13 @@ pub(crate) fn is_error_envelope(json: &[u8]) -> bool {
     }
 }
 
-fn message(
-    response: &ErrorResponse<'_>,
-    body: &ErrorBody,
-    text: &ErrorText,
-    verdict: &Verdict,
-    origin: &Origin,
-) -> String {
+fn message(response: &ErrorResponse<'_>, body: &ErrorBody, verdict: &Verdict, origin: &Origin) -> String {
     let mut message = message::compose(body, verdict, origin);
     if verdict.category == Category::Authentication {
         message.extend(message::challenge(origin));
     }
-    if verdict.wrong_target {
-        let why = match () {
-            () if verdict.is_login => Why::Login,
-            () if body.upstream_message.is_some() => Why::Upstream,
-            () if text.is_gateway_without_route() => Why::Gateway,
-            () => Why::Path,
-        };
-        message.push_str(&target::advice(response.url, response.status, origin, &why));
+    if let Some(why) = verdict.wrong_target {
+        message.push_str(&target::advice(response.url, response.status, origin, why));
     }
     message
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     Category, Error,
-    error_body::{ErrorContext, ErrorResponse, classify, is_error_envelope},
+    error_body::{ErrorContext, ErrorResponse, classify, excerpt, is_error_envelope},
     text::one_line,
 };
 use http::{HeaderMap, StatusCode};
@@ -209,7 +209,7 @@ fn no_list(body: &[u8]) -> Error {
     const START: usize = 200;
     // Enough bytes for the characters that are shown.
     let start = String::from_utf8_lossy(&body[..body.len().min(8 * START)]);
-    let start = one_line(start.trim_start_matches('\u{feff}'), START);
+    let start = excerpt(start.trim_start_matches('\u{feff}'), START);
     let start = if start.is_empty() { "an empty body".to_owned() } else { start };
     Error::invalid_response(format!("the answer is not a list of models: {start}"))
         .with_status(StatusCode::OK.as_u16())
@@ -297,7 +297,6 @@ mod tests {
             ("null", None),
             ("", None),
             ("Ollama is running", None),
-            ("<html><body>Welcome</body></html>", None),
             (r#"{"data":[{"id":"a"}"#, None),
         ] {
             match (ModelList::parse(body.as_bytes()), ids) {

@@ -52,7 +52,7 @@ impl ModelsDecoder {
     /// The error that the server answered with, or [`InvalidResponse`](crate::Category::InvalidResponse) for a body that
     /// is no list of models or longer than 16 MiB.
     pub fn finish(self) -> Result<ModelList, Error> {
-        if !self.head.status().is_success() {
+        if ResponseHead::is_error(self.head.status(), &self.headers) {
             return Err(self.head.read_error(ErrorContext::Http, &self.headers, &self.body));
         }
         if self.is_too_long {
@@ -60,6 +60,9 @@ impl ModelsDecoder {
             return Err(self
                 .head
                 .with_context(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]));
+        }
+        if let Some(error) = self.head.read_page(&self.body) {
+            return Err(error);
         }
         ModelList::parse(&self.body).map_err(|error| self.head.with_context(error, &[]))
     }

@@ -29,11 +29,13 @@ pub(crate) fn bounded(text: &str, limit: usize) -> String {
     }
 }
 
-/// The first `limit` characters on one line: control characters and runs of white space become one space.
+/// The first `limit` characters on one line: control characters, what was no UTF-8, and runs of white space become one
+/// space.
 pub(crate) fn one_line(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let mut count = 0;
-    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    let is_space = |c: char| c.is_whitespace() || c.is_control() || c == char::REPLACEMENT_CHARACTER;
+    let words = text.split(is_space).filter(|word| !word.is_empty());
     for word in words {
         let space = usize::from(count > 0);
         let room = limit.saturating_sub(count + space);
@@ -90,6 +92,7 @@ mod tests {
             ("éé é", 3, "éé…"),
             ("éé é", 4, "éé é"),
             ("ééé", 2, "éé…"),
+            ("a\u{fffd}b", 9, "a b"),
             ("éé", 2, "éé"),
             ("a", 0, "…"),
             (" \u{85}\n", 0, ""),

@@ -2,6 +2,7 @@
 
 use super::{
     parse::{ErrorBody, Form},
+    target::Why,
     verdict::Verdict,
 };
 use crate::{Category, Origin, text::bounded};
@@ -31,6 +32,10 @@ pub(super) fn compose(body: &ErrorBody, verdict: &Verdict, origin: &Origin) -> S
         Form::Empty => "an empty answer",
         Form::Json | Form::Text | Form::Binary => "answered",
     };
+    if verdict.category == Category::InvalidResponse && body.form == Form::Page {
+        let from = origin.server.as_ref().map(|server| format!(", from {server}")).unwrap_or_default();
+        return format!("the answer is a page, `{message}`{from}, not what was asked for");
+    }
     match (&origin.server, body.form) {
         (Some(server), Form::Page | Form::Empty) => format!("{message} ({form} from {server})"),
         (Some(server), _) => format!("{message} ({form} by {server})"),
@@ -81,7 +86,7 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
     if verdict.category != Category::Authentication || verdict.key_rejected {
         return None;
     }
-    if verdict.is_login {
+    if verdict.wrong_target == Some(Why::Login) {
         return Some(Cow::Borrowed(
             "a login page stands before the server: sign in through what guards it, or send its token as a header (for \
              Cloudflare Access: `CF-Access-Client-Id` and `CF-Access-Client-Secret`)",
@@ -97,7 +102,7 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
             .header
             .as_ref()
             .map(|header| Cow::Owned(format!("send the key in the header `{header}`"))),
-        (None, _) if verdict.wrong_target => Some(Cow::Borrowed(
+        (None, _) if verdict.wrong_target.is_some() => Some(Cow::Borrowed(
             "AWS's API gateway says this of a path or stage that it does not have, and of one that wants a signed request",
         )),
         (None, Some(server)) => {

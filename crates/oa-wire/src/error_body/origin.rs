@@ -9,17 +9,15 @@ const SHOWN: usize = 80;
 
 /// Who answered, with these headers.
 pub(super) fn read(headers: &HeaderMap) -> Origin {
-    let mut origin = Origin::default();
-    origin.server = front(headers);
-    origin.challenges = [header::WWW_AUTHENTICATE, header::PROXY_AUTHENTICATE]
+    let challenges = [header::WWW_AUTHENTICATE, header::PROXY_AUTHENTICATE]
         .iter()
         .flat_map(|name| headers.get_all(name))
         .take(8)
         .flat_map(|value| challenges(&String::from_utf8_lossy(value.as_bytes())))
         .collect();
-    origin.location =
-        headers.get(header::LOCATION).map(|to| redacted_url(&String::from_utf8_lossy(to.as_bytes())));
-    origin
+    let location = headers.get(header::LOCATION);
+    let location = location.map(|to| redacted_url(&String::from_utf8_lossy(to.as_bytes())));
+    Origin { server: front(headers), challenges, location, proxy: None }
 }
 
 /// A content coding of the body: none was asked for.

@@ -6,7 +6,7 @@ use crate::text::{one_line, start};
 const READ: usize = 64 * 1024;
 
 /// True for a text that is markup: it starts with a tag, a comment or a declaration.
-pub(super) fn is_page(text: &str) -> bool {
+pub(crate) fn is_page(text: &str) -> bool {
     let mut start = text.trim_start().chars();
     start.next() == Some('<') && start.next().is_some_and(|c| c.is_ascii_alphabetic() || "!?/".contains(c))
 }

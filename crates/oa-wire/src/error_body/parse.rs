@@ -112,8 +112,7 @@ fn is_envelope(value: &Value) -> bool {
     let Value::Object(object) = value else { return false };
     let has = |name: &str| object.get(name).is_some_and(is_meaningful);
     let is_problem = has("title") || has("instance");
-    has("error") && !is_problem
-        || has("detail") && !is_problem
+    !is_problem && (has("error") || has("detail"))
         || object.get("object").is_some_and(|object| object == "error")
 }
 

@@ -1,7 +1,6 @@
 //! Names what is wrong with the URL that was called, for an error that is about nothing else.
 
-use super::redact::excerpt;
-use crate::Origin;
+use crate::{Origin, text::one_line};
 use http::StatusCode;
 
 /// The URL without user-info, query and fragment: these may hold secrets.
@@ -12,11 +11,11 @@ pub(super) fn redacted_url(url: &str) -> String {
     let authority = url.find("://").map_or(0, |at| at + 3);
     let path = url[authority..].find('/').map_or(url.len(), |at| authority + at);
     let host = url[authority..path].rfind('@').map_or(authority, |at| authority + at + 1);
-    excerpt(&format!("{}{}", &url[..authority], &url[host..]), LIMIT)
+    one_line(&format!("{}{}", &url[..authority], &url[host..]), LIMIT)
 }
 
 /// What to add to the message of a 3xx, 404 or 405 that is not about the model, or of AWS's 403.
-pub(super) fn advice(url: &str, status: StatusCode, origin: &Origin, why: &Why) -> String {
+pub(super) fn advice(url: &str, status: StatusCode, origin: &Origin, why: Why) -> String {
     let url = redacted_url(url);
     if url.is_empty() {
         return String::new();
@@ -52,8 +51,9 @@ pub(super) fn advice(url: &str, status: StatusCode, origin: &Origin, why: &Why) 
 }
 
 /// What is known of why the URL is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Why {
-    /// A router passes on what its upstream said.
+    /// A router passes on the error of its upstream.
     Upstream,
     /// A gateway answered that has no server for the request.
     Gateway,

@@ -20,7 +20,7 @@ pub(super) struct Validation {
 /// A list of errors as FastAPI sends them, or none if it is no such list.
 pub(super) fn of_list(items: &[Value]) -> Option<Validation> {
     let complaints: Vec<Complaint> = items.iter().take(64).filter_map(Complaint::of_value).collect();
-    summary(complaints, "")
+    summary(&complaints, "")
 }
 
 /// The errors that a text lists in one of pydantic's forms, or none if it lists none.
@@ -34,10 +34,10 @@ pub(super) fn of_text(text: &str) -> Option<Validation> {
     // "litellm.X: XException - 1 validation error for Y"
     let head = one_line(&text[..head_end], COMPLAINT);
     let rest = &text[head_end..];
-    let is_request = head.trim_end().ends_with("Request");
+    let of_request = head.trim_end().ends_with("Request");
     let dictionaries = of_dictionaries(rest);
-    let complaints = if dictionaries.is_empty() { of_lines(rest, is_request) } else { dictionaries };
-    summary(complaints, &head)
+    let complaints = if dictionaries.is_empty() { of_lines(rest, of_request) } else { dictionaries };
+    summary(&complaints, &head)
 }
 
 /// A text that is a Python or JSON literal as a whole: a list of errors, or an object that holds one.
@@ -46,15 +46,14 @@ pub(super) fn of_literal(text: &str) -> Option<Validation> {
     if !text.starts_with(['{', '[']) {
         return None;
     }
-    let value: Value = match serde_json::from_str(text) {
-        Ok(value) => value,
-        Err(_) => {
-            let (json, length) = python::to_json(text)?;
-            if !text[length..].trim().is_empty() {
-                return None;
-            }
-            serde_json::from_str(&json).ok()?
+    let value: Value = if let Ok(value) = serde_json::from_str(text) {
+        value
+    } else {
+        let (json, length) = python::to_json(text)?;
+        if !text[length..].trim().is_empty() {
+            return None;
         }
+        serde_json::from_str(&json).ok()?
     };
     let list = match &value {
         Value::Object(object) => ["errors", "detail"].into_iter().find_map(|name| object.get(name))?,
@@ -128,7 +127,7 @@ fn of_broken_dictionary(line: &str) -> Option<Complaint> {
 }
 
 /// Lines as `ValidationError` prints itself: the place, then what is wrong with `[type=.., input_value=..]` behind it.
-fn of_lines(text: &str, is_request: bool) -> Vec<Complaint> {
+fn of_lines(text: &str, of_request: bool) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     let mut place = "";
     for line in text.lines().skip(1) {
@@ -138,7 +137,7 @@ fn of_lines(text: &str, is_request: bool) -> Vec<Complaint> {
         };
         let Some(end) = what.find(" [type=") else { continue };
         let what = what[..end].trim().to_owned();
-        let in_request = is_request || place == "body" || place.starts_with("body.");
+        let in_request = of_request || place == "body" || place.starts_with("body.");
         complaints.push(Complaint { place: place.to_owned(), what, in_request });
         if complaints.len() == 64 {
             break;
@@ -147,10 +146,10 @@ fn of_lines(text: &str, is_request: bool) -> Vec<Complaint> {
     complaints
 }
 
-fn summary(complaints: Vec<Complaint>, head: &str) -> Option<Validation> {
+fn summary(complaints: &[Complaint], head: &str) -> Option<Validation> {
     let in_request = complaints.iter().any(|complaint| complaint.in_request);
     let mut shown: Vec<String> = Vec::new();
-    for complaint in &complaints {
+    for complaint in complaints {
         let complaint = complaint.shown();
         if !shown.contains(&complaint) {
             shown.push(complaint);

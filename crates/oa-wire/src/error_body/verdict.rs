@@ -3,6 +3,7 @@
 use super::{
     parse::{ErrorBody, Form},
     phrases::ErrorText,
+    target::Why,
 };
 use crate::{Category, Challenge, ErrorKind, Origin};
 use http::StatusCode;
@@ -25,12 +26,10 @@ pub(super) struct Verdict {
     pub(super) quota_spent: bool,
     /// The status that the category was taken from, if there was one.
     pub(super) effective: Option<u16>,
-    /// The error is about the URL, not about what was asked.
-    pub(super) wrong_target: bool,
+    /// What is wrong with the URL, where the error is about it and not about what was asked.
+    pub(super) wrong_target: Option<Why>,
     /// The answer is about the key.
     pub(super) key_rejected: bool,
-    /// The redirect leads to a login.
-    pub(super) is_login: bool,
     context: ErrorContext,
 }
 
@@ -62,17 +61,24 @@ pub(super) fn decide(
         Some(status) => by_status(status, text),
         None => by_phrases(text),
     };
-    let wrong_target = !in_success
+    // A page in the place of an answer: it is the URL's.
+    let is_page = context == ErrorContext::SuccessBody && body.form == Form::Page;
+    let is_about_target = !in_success
         && match status.as_u16() {
             404 | 405 => category == Category::InvalidRequest,
             403 => text.is_unknown_path_of_aws(),
             _ => status.is_redirection(),
         };
+    let wrong_target = (is_page || is_about_target).then_some(match () {
+        () if is_login => Why::Login,
+        () if body.upstream_message.is_some() => Why::Upstream,
+        () if text.is_gateway_without_route() => Why::Gateway,
+        () => Why::Path,
+    });
     let key_rejected = category == Category::Authentication
-        && !is_login
-        && !(wrong_target && text.is_unknown_path_of_aws())
+        && wrong_target.is_none()
         && is_about_key(effective, body, text, origin);
-    Verdict { category, quota_spent, effective, wrong_target, key_rejected, is_login, context }
+    Verdict { category, quota_spent, effective, wrong_target, key_rejected, context }
 }
 
 /// Whether a refusal is about the key: the body or the challenge says so. A gateway's own page, or a challenge for a

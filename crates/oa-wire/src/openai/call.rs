@@ -74,11 +74,11 @@ impl ChatCall {
         let head = ResponseHead::new(origin, status, headers, received_at.into());
         let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream_type);
         let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let state = if status.is_success() {
+        let state = if ResponseHead::is_error(status, headers) {
+            State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
+        } else {
             let expected = length.unwrap_or(0).min(self.limits.body);
             State::Undecided { is_stream, head: Buffer::new(expected), is_blank: true }
-        } else {
-            State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
         };
         ResponseDecoder { asked: self.asked, limits: self.limits, head, state }
     }
@@ -263,6 +263,9 @@ impl ResponseDecoder {
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
             Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
         };
+        if let Some(error) = self.head.read_page(body) {
+            return Err(error);
+        }
         let start = start_of(&text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
         Err(self.head.with_context(Error::invalid_response(message), body))
@@ -303,7 +306,8 @@ fn is_event_stream(head: &[u8], said_so: bool) -> Option<bool> {
     const FIELDS: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"retry:", b"id:", b":"];
     let start = head.trim_ascii_start();
     match start.first()? {
-        b'{' | b'[' => Some(false),
+        // JSON, or a page, whatever it calls itself.
+        b'{' | b'[' | b'<' => Some(false),
         _ if said_so || FIELDS.iter().any(|field| start.starts_with(field)) => Some(true),
         // The first piece may end within the name of a field.
         _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,
