@@ -2,12 +2,12 @@
 
 use crate::{
     client::{Answer, Client, Timing},
-    environment::Subject,
+    environment::Target,
     finding::Finding,
+    hints::{Call, Hints, is_cooldown},
     identity::{Identity, Server},
     models::Models,
     text,
-    trouble::{Asked, Trouble, is_cooldown},
 };
 use oa_wire::{
     Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, Profile, RuntimeConfig, Tool,
@@ -27,7 +27,7 @@ pub(crate) struct Calls<'a> {
     client: &'a Client,
     identity: &'a Identity,
     profile: Profile,
-    trouble: Trouble<'a>,
+    hints: Hints<'a>,
     /// The list has the model.
     listed: bool,
     /// The server wants `max_completion_tokens`.
@@ -38,13 +38,10 @@ pub(crate) struct Calls<'a> {
     one_token: Option<Duration>,
 }
 
-/// Whether it is any use to go on.
-pub(crate) type GoOn = bool;
-
 impl<'a> Calls<'a> {
     pub(crate) fn new(
         client: &'a Client,
-        subject: &'a Subject,
+        target: &'a Target,
         identity: &'a Identity,
         models: &'a Models,
         model: &'a str,
@@ -53,16 +50,16 @@ impl<'a> Calls<'a> {
             client,
             identity,
             profile: Profile::new(model),
-            trouble: Trouble { subject, identity, model: Some(model) },
-            listed: models.catalogue.as_ref().is_none_or(|list| list.find(model).is_some()),
+            hints: Hints { target, identity, model: Some(model) },
+            listed: models.list.as_ref().is_none_or(|list| list.find(model).is_some()),
             renamed_limit: false,
             usages: Vec::new(),
             one_token: None,
         }
     }
 
-    /// One token.
-    pub(crate) async fn completion(&mut self) -> (Finding, GoOn) {
+    /// One token. Like every call here it also says whether it is any use to go on.
+    pub(crate) async fn completion(&mut self) -> (Finding, bool) {
         let request = CompletionRequest::new([Message::user("Hi")]);
         let mut before = String::new();
         let mut result = self.ask(&request, 1).await;
@@ -78,8 +75,8 @@ impl<'a> Calls<'a> {
         let answer = match result {
             Ok(answer) => answer,
             Err(error) => {
-                let mut finding = self.trouble.finding(&error, Asked::Completion);
-                finding.saw = format!("{before}{}", finding.saw);
+                let mut finding = self.hints.finding(&error, Call::Completion);
+                finding.observed = format!("{before}{}", finding.observed);
                 return (finding, false);
             }
         };
@@ -87,50 +84,52 @@ impl<'a> Calls<'a> {
         self.one_token = Some(answer.timing.head);
         let response = &answer.response;
         let reason = response.server_finish_reason.as_deref().unwrap_or(response.finish_reason.as_str());
-        let mut saw = format!("{before}one token, finish reason {}", text::one_line(reason, 40));
+        let mut observed = format!("{before}one token, finish reason {}", text::one_line(reason, 40));
         let upstream = answer.headers.get("x-litellm-model-api-base").and_then(|base| base.to_str().ok());
         if let Some(upstream) = upstream {
-            saw = format!("{saw}, from {}", text::one_line(upstream, 120));
+            observed = format!("{observed}, from {}", text::one_line(upstream, 120));
         }
         let version = answer.headers.get("x-litellm-version").and_then(|version| version.to_str().ok());
         if let Some(version) = version {
-            saw = format!("{saw}, by LiteLLM {}", text::one_line(version, 40));
+            observed = format!("{observed}, by LiteLLM {}", text::one_line(version, 40));
         }
-        (self.judge_completion(&answer, saw, !before.is_empty()), true)
+        (self.judge_completion(&answer, observed, !before.is_empty()), true)
     }
 
-    fn judge_completion(&self, answer: &Answer, saw: String, was_cooling: bool) -> Finding {
+    fn judge_completion(&self, answer: &Answer, observed: String, was_cooling: bool) -> Finding {
         let asked = self.profile.model();
         if was_cooling {
-            return Finding::warning(saw)
+            return Finding::warning(observed)
                 .cause(
                     "something failed shortly before, and the router refused all requests for some seconds",
                 )
-                .next(self.trouble.subject.again());
+                .next(self.hints.target.again());
         }
         if self.renamed_limit {
-            return Finding::warning(format!("{saw}; it refuses max_tokens"))
+            return Finding::warning(format!("{observed}; it refuses max_tokens"))
                 .cause("this model wants max_completion_tokens: give it as an extra field")
-                .next(format!("{} --extra max_completion_tokens=64", self.trouble.chat()));
+                .next(format!("{} --extra max_completion_tokens=64", self.hints.chat()));
         }
-        let other = answer.response.model.as_deref().filter(|model| !self.listed && *model != asked);
+        // A revision (`name@main`) or a provider's prefix is the same model.
+        let is_other = |model: &&str| !self.listed && !model.contains(asked) && !asked.contains(*model);
+        let other = answer.response.model.as_deref().filter(is_other);
         if let Some(other) = other {
-            return Finding::warning(format!("{saw}; the answer is {other}'s"))
+            return Finding::warning(format!("{observed}; the answer is {other}'s"))
                 .cause(format!(
                     "the server takes no notice of the name {asked}, and answers with what it has"
                 ))
-                .next(format!("{} --model {}", self.trouble.subject.doctor(), text::word(other)));
+                .next(format!("{} --model {}", self.hints.target.doctor(), text::word(other)));
         }
         if answer.timing.head >= SLOW {
-            return Finding::warning(saw)
+            return Finding::warning(observed)
                 .cause("the model was not in memory, or requests of others wait in the same queue")
-                .next(self.trouble.subject.oa("ready --warm-up"));
+                .next(self.hints.target.oa("ready --warm-up"));
         }
-        Finding::ok(saw)
+        Finding::ok(observed)
     }
 
     /// A short stream.
-    pub(crate) async fn stream(&mut self) -> (Finding, GoOn) {
+    pub(crate) async fn stream(&mut self) -> (Finding, bool) {
         let prompt = "Count from 1 to 20, with a space after each number.";
         let request = CompletionRequest::new([Message::user(prompt)]).with_stream(true);
         let answer = match self.ask(&request, 40).await {
@@ -139,7 +138,7 @@ impl<'a> Calls<'a> {
         };
         self.usages.push(("a stream", answer.response.usage));
         let Timing { head, first, last, pieces, bursts } = answer.timing;
-        let saw = format!(
+        let observed = format!(
             "head after {}, {pieces} pieces from {} to {}",
             text::duration(head),
             text::duration(first),
@@ -164,48 +163,52 @@ impl<'a> Calls<'a> {
             } else {
                 "everything at once"
             };
-            let finding = Finding::warning(format!("{saw}: {late}")).cause(format!(
+            let finding = Finding::warning(format!("{observed}: {late}")).cause(format!(
                 "a gateway on the way{} holds the stream back until it is complete: nginx needs `proxy_buffering off`, \
                  others their own word for it",
                 via.unwrap_or_default()
             ));
             return (finding.next(self.watch()), true);
         }
-        (Finding::ok(saw), true)
+        (Finding::ok(observed), true)
     }
 
-    /// A tool call that is forced.
-    pub(crate) async fn tools(&mut self) -> (Finding, GoOn) {
+    /// A tool call that is forced: any, and where none comes, the tool by its name.
+    pub(crate) async fn tools(&mut self) -> (Finding, bool) {
         let (request, name) = match tool_request() {
             Ok(found) => found,
             Err(error) => return self.broken(&error),
         };
-        let answer = match self.ask(&request, 128).await {
-            Ok(answer) => answer,
-            Err(error) => return self.lacking(&error, &self.how_to_get_tools()),
-        };
-        let calls = &answer.response.message.tool_calls;
-        if let Some(call) = calls.first() {
-            let more = if calls.len() > 1 { format!(", {} calls", calls.len()) } else { String::new() };
-            return (Finding::ok(format!("{} was called{more}", text::one_line(&call.name, 60))), true);
+        let by_name = request.clone().with_tool_choice(ToolChoice::Tool(name.to_owned()));
+        let mut reason = FinishReason::Stop;
+        for request in [request, by_name] {
+            let answer = match self.ask(&request, 128).await {
+                Ok(answer) => answer,
+                Err(error) => return self.lacking(&error, &self.how_to_get_tools()),
+            };
+            let calls = &answer.response.message.tool_calls;
+            if let Some(call) = calls.first() {
+                let more = if calls.len() > 1 { format!(", {} calls", calls.len()) } else { String::new() };
+                return (Finding::ok(format!("{} was called{more}", text::one_line(&call.name, 60))), true);
+            }
+            reason = answer.response.finish_reason;
         }
-        let reason = answer.response.finish_reason;
-        let (saw, cause) = if reason == FinishReason::Length {
+        let (observed, cause) = if reason == FinishReason::Length {
             (format!("no call of {name} within 128 tokens: the answer is text"), self.how_to_get_tools())
         } else {
             (format!("{name} was not called: the answer is text"), self.how_to_get_tools())
         };
-        let next = self.trouble.chat();
+        let next = self.hints.chat();
         let next = if self.identity.server == Some(Server::LiteLlm) {
             "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned()
         } else {
             self.setting().map_or(next, str::to_owned)
         };
-        (Finding::warning(saw).cause(cause).next(next), true)
+        (Finding::warning(observed).cause(cause).next(next), true)
     }
 
     /// An answer by a schema.
-    pub(crate) async fn schema(&mut self) -> (Finding, GoOn) {
+    pub(crate) async fn schema(&mut self) -> (Finding, bool) {
         let schema = json!({
             "title": "doctor_color",
             "type": "object",
@@ -227,14 +230,14 @@ impl<'a> Calls<'a> {
             }
             Ok(_) => {
                 let finding = Finding::warning("no answer by the schema").cause(cause);
-                (finding.next(format!("{} --schema FILE --fallback", self.trouble.chat())), true)
+                (finding.next(format!("{} --schema FILE --fallback", self.hints.chat())), true)
             }
             Err(error) => {
                 let cut =
                     error.structured().is_some_and(|failure| failure.finish_reason == FinishReason::Length);
                 let cut_cause = "the model wrote for too long: 128 tokens were allowed";
                 let (finding, go_on) = self.lacking(&error, if cut { cut_cause } else { cause });
-                let by_prompt = format!("{} --schema FILE --fallback", self.trouble.chat());
+                let by_prompt = format!("{} --schema FILE --fallback", self.hints.chat());
                 (if finding.category.is_none() && !cut { finding.next(by_prompt) } else { finding }, go_on)
             }
         }
@@ -251,7 +254,7 @@ impl<'a> Calls<'a> {
         if !without.is_empty() {
             return Finding::warning(format!("no token counts in {}", without.join(" and ")))
                 .cause("the server does not report usage, or a gateway strips it; in a stream it must obey stream_options")
-                .next(format!("{} --json", self.trouble.chat()));
+                .next(format!("{} --json", self.hints.chat()));
         }
         let shown = self.usages.iter().map(|(what, usage)| {
             let number = |count: Option<u64>| count.map_or("?".to_owned(), |count| count.to_string());
@@ -272,7 +275,8 @@ impl<'a> Calls<'a> {
     /// Asks for at most so many tokens, by the name that the server wants for that.
     async fn ask(&mut self, request: &CompletionRequest, tokens: u64) -> Result<Answer, Error> {
         let limited = |renamed: bool| {
-            let config = RuntimeConfig::new();
+            // The same question has the same answer, as far as the server can.
+            let config = RuntimeConfig::new().temperature(0.0);
             request.clone().with_config(if renamed {
                 config.with_extra("max_completion_tokens", tokens)
             } else {
@@ -294,19 +298,19 @@ impl<'a> Calls<'a> {
     }
 
     /// A failure of something that plain completions need.
-    fn broken(&self, error: &Error) -> (Finding, GoOn) {
-        (self.trouble.finding(error, Asked::Completion), !is_final(error))
+    fn broken(&self, error: &Error) -> (Finding, bool) {
+        (self.hints.finding(error, Call::Completion), !is_final(error))
     }
 
     /// A failure of something that an application may not need; a failure all the same if it is of another kind.
-    fn lacking(&self, error: &Error, cause: &str) -> (Finding, GoOn) {
+    fn lacking(&self, error: &Error, cause: &str) -> (Finding, bool) {
         match error.category() {
             Category::InvalidRequest
             | Category::InvalidResponse
             | Category::UnsupportedContentBlock
             | Category::StructuredOutputInvalid => {
-                let finding = self.trouble.finding(error, Asked::Completion).only_a_warning();
-                (finding.cause(cause).next(self.setting().map_or(self.trouble.chat(), str::to_owned)), true)
+                let finding = self.hints.finding(error, Call::Completion).only_a_warning();
+                (finding.cause(cause).next(self.setting().map_or(self.hints.chat(), str::to_owned)), true)
             }
             _ => self.broken(error),
         }
@@ -318,7 +322,7 @@ impl<'a> Calls<'a> {
                 "vLLM needs --enable-auto-tool-choice and a --tool-call-parser that fits the model"
             }
             Some(Server::Sglang) => "SGLang needs a --tool-call-parser that fits the model",
-            Some(Server::LlamaCpp) => "llama.cpp needs --jinja and a template that knows tools",
+            Some(Server::LlamaCpp) => "llama.cpp needs a template that knows tools, and older ones --jinja",
             Some(Server::Ollama) => {
                 "Ollama takes no notice of tool_choice: the model decides, if it knows tools at all"
             }
@@ -342,7 +346,7 @@ impl<'a> Calls<'a> {
 
     /// The stream as it comes, byte by byte.
     fn watch(&self) -> String {
-        format!("{} --json-events", self.trouble.chat())
+        format!("{} --json-events", self.hints.chat())
     }
 }
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body::Body;
-use oa_transport::{HyperTransport, TransportError, TransportErrorKind};
+use oa_transport::{HyperTransport, Proxy, TransportError, TransportErrorKind};
 use oa_wire::{
     Category, CompletionRequest, Error, ErrorKind, Event, ModelList, Profile, Response,
     openai::{ChatCall, Endpoint, ModelsCall},
@@ -36,6 +36,7 @@ pub(crate) struct Page {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
     endpoint: Endpoint,
+    proxy: Option<Proxy>,
 }
 
 /// An answer to a completion, and how it came.
@@ -146,7 +147,8 @@ impl Client {
         if path != "/v1/models" {
             request.headers_mut().insert(header::ACCEPT, http::HeaderValue::from_static("*/*"));
         }
-        let (head, body) = self.send(request).await?.into_parts();
+        let (mut head, body) = self.send(request).await?.into_parts();
+        let proxy = head.extensions.remove::<Proxy>();
         let mut body = pin!(body);
         let mut bytes = Vec::new();
         while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
@@ -156,7 +158,13 @@ impl Client {
                 break;
             }
         }
-        Ok(Page { status: head.status, headers: head.headers, body: bytes, endpoint: self.endpoint.clone() })
+        Ok(Page {
+            status: head.status,
+            headers: head.headers,
+            body: bytes,
+            endpoint: self.endpoint.clone(),
+            proxy,
+        })
     }
 
     async fn send(
@@ -175,12 +183,25 @@ impl Page {
         let call = ModelsCall::new(&self.endpoint);
         let mut decoder = call.on_response(self.status, &self.headers, SystemTime::now());
         decoder.push(self.body.clone().into());
-        decoder.finish()
+        decoder.finish().map_err(|error| with_proxy(error, self.proxy.as_ref()))
     }
 
     /// The page as JSON, if it is a success.
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         self.status.is_success().then(|| serde_json::from_slice(&self.body).ok()).flatten()
+    }
+
+    /// Whether the body is a page for people.
+    pub(crate) fn is_html(&self) -> bool {
+        self.body.trim_ascii_start().starts_with(b"<")
+    }
+
+    /// Whether the body is one that a health page has: empty, JSON or a few words.
+    pub(crate) fn is_plain(&self) -> bool {
+        const FEW_WORDS: usize = 200;
+        !self.is_html()
+            && (self.body.len() <= FEW_WORDS
+                || serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok())
     }
 
     pub(crate) fn text(&self) -> String {
@@ -189,6 +210,17 @@ impl Page {
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The error of a response that came through this proxy.
+fn with_proxy(error: Error, proxy: Option<&Proxy>) -> Error {
+    match proxy {
+        Some(proxy) => error.with_proxy(match proxy.variable() {
+            Some(variable) => format!("{}, from {variable}", proxy.url()),
+            None => proxy.url().to_owned(),
+        }),
+        None => error,
     }
 }
 

@@ -1,16 +1,21 @@
-//! Whether the server can be reached: proxy, names, addresses, TLS.
+//! The way to the server: proxy, names, addresses, TLS.
 
 use crate::{
-    client::{Client, Page, from_transport},
-    environment::Subject,
+    advice,
+    client::{Client, Page},
+    environment::Target,
     finding::Finding,
     ports::{self, Answering},
-    proxy::Way,
     text,
 };
-use oa_transport::{Stage, TransportError, TransportErrorKind};
-use oa_wire::{Category, Error};
-use std::{io, net::SocketAddr, time::Duration};
+use http::StatusCode;
+use oa_transport::{HyperTransport, Stage, TransportError, TransportErrorKind};
+use oa_wire::{Category, openai::Endpoint};
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
 use tokio::{
     net::{TcpStream, lookup_host},
     task::JoinSet,
@@ -23,51 +28,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// The first exchange, once it was made.
 pub(crate) type Hello = Result<Page, TransportError>;
 
-/// The proxy, and the first exchange where one stands between.
-pub(crate) async fn proxy(subject: &Subject, way: &Way, client: &Client) -> (Finding, Option<Hello>) {
-    let (variable, shown, host) = match way {
-        Way::NoneSet => return (Finding::ok("none is set"), None),
-        Way::NotForLocal(variable) => {
-            let saw = format!("{variable} is set, and is not for this machine itself");
-            return (Finding::ok(saw), None);
-        }
-        Way::Excepted(variable) => {
-            return (Finding::ok(format!("{variable} is set, and NO_PROXY excepts the host")), None);
-        }
-        Way::Socks { variable, shown } => {
-            let saw = format!("{shown} ({variable}) is a SOCKS proxy, which is not supported");
-            let finding = Finding::failed(Category::Unavailable, saw).next(bypass(subject));
-            return (finding.cause("only http and https proxies are"), None);
-        }
-        Way::Through { variable, shown, host, .. } => (variable, shown, host),
-    };
-    let hello = client.get("/").await;
-    let through = format!("{shown} ({variable})");
-    let finding = match &hello {
-        Err(error) if error.stage() <= Stage::Proxy && error.stage() != Stage::Request => {
-            Finding::failed(Category::Unavailable, error.to_string())
-                .cause(format!("the proxy {through} is down, refuses this server, or is not meant for it"))
-                .next(bypass(subject))
-        }
-        Ok(page) if page.status.as_u16() == 407 => {
-            Finding::failed(Category::Unavailable, format!("{through} answers 407: it asks for a password"))
-                .cause(format!("{variable} holds none, or a wrong one"))
-                .next(format!("export {variable}=http://USER:PASSWORD@{}", text::word(host)))
-        }
-        _ => Finding::ok(format!("through {through}")),
-    };
-    (finding, Some(hello))
-}
-
-/// The same without the proxy.
-fn bypass(subject: &Subject) -> String {
-    format!("NO_PROXY={} {}", text::word(subject.host().unwrap_or("*")), subject.again())
-}
-
 /// The addresses of the host.
-pub(crate) async fn dns(subject: &Subject, host: &str) -> (Finding, Option<Vec<SocketAddr>>) {
+pub(crate) async fn dns(target: &Target, host: &str) -> (Finding, Option<Vec<SocketAddr>>) {
     let found: Result<Vec<SocketAddr>, io::Error> =
-        lookup_host((host, subject.port())).await.map(Iterator::collect);
+        lookup_host((host, target.port())).await.map(Iterator::collect);
     let why = match found {
         Ok(addresses) if !addresses.is_empty() => {
             let ips = addresses.iter().map(|address| address.ip().to_string());
@@ -76,21 +40,85 @@ pub(crate) async fn dns(subject: &Subject, host: &str) -> (Finding, Option<Vec<S
         Ok(_) => "it has no addresses".to_owned(),
         Err(error) => error.to_string(),
     };
-    let saw = format!("the host name {host} could not be resolved: {why}");
+    let observed = format!("the host name {host} could not be resolved: {why}");
     let cause = "it is misspelt, or known only elsewhere: a container's or service's name outside of its network, a \
                  name behind a VPN";
     let next = format!("getent hosts {}", text::word(host));
-    (Finding::failed(Category::Unavailable, saw).cause(cause).next(next), None)
+    (Finding::failed(Category::Unavailable, observed).cause(cause).next(next), None)
 }
 
 /// Each address, tried by itself. True if one took the connection.
 pub(crate) async fn tcp(
-    subject: &Subject,
+    target: &Target,
     host: &str,
     addresses: Vec<SocketAddr>,
     well_known: &[(u16, String)],
     client: &Client,
 ) -> (Finding, bool) {
+    let tried = connect_all(addresses).await;
+    let observed =
+        text::list(tried.iter().map(|(address, result)| format!("{address} {}", outcome(result))), 8);
+    let failed_as =
+        |kind| tried.iter().any(|(_, result)| result.as_ref().is_err_and(|error| error.kind() == kind));
+    let accepting: Vec<SocketAddr> =
+        tried.iter().filter(|(_, result)| result.is_ok()).map(|(address, _)| *address).collect();
+    if !accepting.is_empty() {
+        return (reached(target, host, observed, &accepting, failed_as(io::ErrorKind::TimedOut)).await, true);
+    }
+    let finding = Finding::failed(Category::Unavailable, observed);
+    let is_here = tried.iter().any(|(address, _)| address.ip().is_loopback());
+    if is_here {
+        if let Some(other) = other_loopback(&tried, target.port()).await {
+            let (ip, there) = (other.ip(), ports::url(&other.ip().to_string(), other.port()));
+            let cause = format!(
+                "the server listens on {ip} alone, which {host} does not name here: use that address, or start the \
+                 server with a --host that covers both"
+            );
+            return (finding.cause(cause).next(format!("oa doctor {}", text::word(&there))), false);
+        }
+    }
+    let elsewhere = ports::look(host, &other_ports(target, well_known)).await;
+    if let Some(first) = elsewhere.first() {
+        let finding = finding.cause(format!(
+            "nobody takes connections on port {}, but {}",
+            target.port(),
+            described(&elsewhere)
+        ));
+        return (finding.next(format!("oa doctor {}", text::word(&first.url))), false);
+    }
+    let finding = if failed_as(io::ErrorKind::PermissionDenied) {
+        finding
+            .cause(
+                "a policy of this machine forbids the connection: SELinux (`ausearch -m avc -ts recent` shows what it \
+                 denied), seccomp, or a firewall's rule for outgoing connections",
+            )
+            .next("sudo ausearch -m avc -ts recent")
+    } else if failed_as(io::ErrorKind::ConnectionRefused) {
+        // Asked the usual way too, for what the transport knows of such a refusal.
+        let error = client.get("/").await.err();
+        let hint = error.and_then(|error| error.remedy()).map(advice::remedy);
+        refused(target, finding, is_here, well_known, hint)
+    } else if failed_as(io::ErrorKind::TimedOut) {
+        finding
+            .cause(
+                "nothing comes back: a firewall drops what is sent, the host is off, or the address is wrong",
+            )
+            .next(format!("curl -v --max-time 10 {}", text::word(&target.models_url())))
+    } else {
+        finding
+            .cause(
+                "there is no way to the host: another network, a VPN that is off, or a firewall that rejects what is \
+                 sent",
+            )
+            .next(format!("getent ahosts {}", text::word(host)))
+    };
+    (finding, false)
+}
+
+type Tried = (SocketAddr, io::Result<()>);
+
+/// Connects to each, all at once, in their order.
+async fn connect_all(addresses: Vec<SocketAddr>) -> Vec<Tried> {
     let mut attempts = JoinSet::new();
     for (at, address) in addresses.into_iter().enumerate() {
         attempts.spawn(async move {
@@ -104,61 +132,96 @@ pub(crate) async fn tcp(
         tried.extend(one);
     }
     tried.sort_by_key(|(at, ..)| *at);
-    let saw =
-        text::list(tried.iter().map(|(_, address, result)| format!("{address} {}", outcome(result))), 8);
-    let kind =
-        |kind| tried.iter().any(|(.., result)| result.as_ref().is_err_and(|error| error.kind() == kind));
-    if tried.iter().any(|(.., result)| result.is_ok()) {
-        let finding = if kind(io::ErrorKind::TimedOut) {
-            let cause =
-                "clients that try this address first are slow: it is wrong, or a firewall drops what is sent";
-            Finding::warning(saw).cause(cause).next(format!("getent ahosts {}", text::word(host)))
-        } else {
-            Finding::ok(saw)
-        };
-        return (finding, true);
+    tried.into_iter().map(|(_, address, result)| (address, result)).collect()
+}
+
+/// At least one address took the connection.
+async fn reached(
+    target: &Target,
+    host: &str,
+    observed: String,
+    accepting: &[SocketAddr],
+    some_timed_out: bool,
+) -> Finding {
+    if some_timed_out {
+        let cause =
+            "clients that try this address first are slow: it is wrong, or a firewall drops what is sent";
+        return Finding::warning(observed).cause(cause).next(format!("getent ahosts {}", text::word(host)));
     }
-    let finding = Finding::failed(Category::Unavailable, saw);
-    let elsewhere = ports::look(host, &other_ports(subject, well_known)).await;
-    if let Some(first) = elsewhere.first() {
-        let finding = finding.cause(format!(
-            "nobody takes connections on port {}, but {}",
-            subject.port(),
-            told(&elsewhere)
+    // A name of this machine may be two addresses, and two programs may have the same port of them.
+    if let [first, second, ..] = accepting {
+        if first.ip().is_loopback() && second.ip().is_loopback() {
+            let (one, other) = tokio::join!(ports::what_answers(*first), ports::what_answers(*second));
+            if one != other {
+                let say = |what: Option<String>| what.unwrap_or_else(|| "no HTTP".to_owned());
+                let cause = format!(
+                    "two programs have port {} of this machine: {first} gives {}, {second} gives {}",
+                    target.port(),
+                    say(one),
+                    say(other)
+                );
+                return Finding::warning(observed).cause(cause).next(listeners(target.port()));
+            }
+        }
+    }
+    Finding::ok(observed)
+}
+
+/// The other loopback address, if it takes a connection on this port.
+async fn other_loopback(tried: &[Tried], port: u16) -> Option<SocketAddr> {
+    let all = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    let others = all.map(|ip| SocketAddr::new(ip, port)).into_iter();
+    let others = others.filter(|other| !tried.iter().any(|(address, _)| address == other)).collect();
+    connect_all(others).await.into_iter().find(|(_, result)| result.is_ok()).map(|(address, _)| address)
+}
+
+/// Nobody listens, here or there.
+fn refused(
+    target: &Target,
+    finding: Finding,
+    is_here: bool,
+    well_known: &[(u16, String)],
+    hint: Option<&str>,
+) -> Finding {
+    let port = target.port();
+    let mut cause = format!(
+        "nobody listens on port {port}: the server is not up, still loads (vLLM, SGLang and LiteLLM listen only after \
+         that), or listens on another port or interface{}",
+        checked(well_known),
+    );
+    if port == LITELLM {
+        cause.push_str("; LiteLLM takes a random port where 4000 is taken, which its first lines tell");
+    }
+    if is_here {
+        let listeners = listeners(port);
+        cause.push_str(&format!(
+            "; `{listeners}` shows who listens here, `docker ps` which ports containers publish"
         ));
-        return (finding.next(format!("oa doctor {}", text::word(&first.url))), false);
-    }
-    let finding = if kind(io::ErrorKind::ConnectionRefused) {
-        // Asked the usual way too, for what the transport knows of such a refusal.
-        let hint = client.get("/").await.err().and_then(|error| error.hint());
-        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
-        finding
-            .cause(format!(
-                "nobody listens on port {}: the server is not up, still loads (vLLM, SGLang and LiteLLM listen only \
-                 after that), or listens on another port or interface{}{hint}",
-                subject.port(),
-                looked_at(well_known),
-            ))
-            .next(subject.oa("ready --wait 5m"))
-    } else if kind(io::ErrorKind::TimedOut) {
-        finding
-            .cause(
-                "nothing comes back: a firewall drops what is sent, the host is off, or the address is wrong",
-            )
-            .next(format!("curl -v --max-time 10 {}", text::word(&subject.models_url())))
     } else {
-        finding
-            .cause("there is no way to the host: another network, or a VPN that is off")
-            .next(format!("getent ahosts {}", text::word(host)))
-    };
-    (finding, false)
+        cause.push_str(
+            "; a server that was started for 127.0.0.1 takes no connection from another machine or container (start it \
+             with --host 0.0.0.0), and a firewall may refuse like this too",
+        );
+    }
+    if let Some(hint) = hint {
+        cause.push_str(&format!("; {hint}"));
+    }
+    finding.cause(cause).next(target.oa("ready --wait 5m"))
+}
+
+/// The port that LiteLLM takes where nothing else is said.
+const LITELLM: u16 = 4000;
+
+/// The command that shows who listens on a port of this machine.
+fn listeners(port: u16) -> String {
+    format!("ss -ltnp 'sport = :{port}'")
 }
 
 /// The ports worth a look: those that variables name, and the well-known ones.
-pub(crate) fn other_ports(subject: &Subject, well_known: &[(u16, String)]) -> Vec<(u16, String)> {
+pub(crate) fn other_ports(target: &Target, well_known: &[(u16, String)]) -> Vec<(u16, String)> {
     let mut ports: Vec<(u16, String)> = Vec::new();
-    for (port, whose) in subject.ports.iter().chain(well_known) {
-        if *port != subject.port() && !ports.iter().any(|(known, _)| known == port) {
+    for (port, whose) in target.ports.iter().chain(well_known) {
+        if *port != target.port() && !ports.iter().any(|(known, _)| known == port) {
             ports.push((*port, whose.clone()));
         }
     }
@@ -166,11 +229,11 @@ pub(crate) fn other_ports(subject: &Subject, well_known: &[(u16, String)]) -> Ve
 }
 
 /// What answers, in words.
-pub(crate) fn told(elsewhere: &[Answering]) -> String {
+pub(crate) fn described(elsewhere: &[Answering]) -> String {
     elsewhere.iter().map(|answering| answering.what.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-fn looked_at(well_known: &[(u16, String)]) -> String {
+fn checked(well_known: &[(u16, String)]) -> String {
     match well_known {
         [] => String::new(),
         ports => {
@@ -188,107 +251,176 @@ fn outcome(result: &io::Result<()>) -> String {
             io::ErrorKind::TimedOut => "timed out".to_owned(),
             io::ErrorKind::HostUnreachable => "no route to the host".to_owned(),
             io::ErrorKind::NetworkUnreachable => "network unreachable".to_owned(),
+            io::ErrorKind::PermissionDenied => "not permitted".to_owned(),
             _ => error.to_string(),
         },
     }
 }
 
 /// Over a Unix socket there is neither name nor port: the first exchange tells.
-pub(crate) async fn unix(subject: &Subject, client: &Client) -> (Finding, Option<Hello>) {
+pub(crate) async fn unix(target: &Target, client: &Client) -> (Finding, Option<Hello>) {
     let hello = client.get("/").await;
     let finding = match &hello {
         Err(error) if error.stage() <= Stage::Connect => {
-            let path = text::word(subject.url().trim_start_matches("unix://"));
+            let path = text::word(target.url().trim_start_matches("unix://"));
             Finding::failed(Category::Unavailable, error.to_string())
                 .cause("the server is not up, uses another path, or its socket is not open to this user")
                 .next(format!("ls -l {path}"))
         }
-        _ => Finding::ok(format!("{} connected", subject.url())),
+        _ => Finding::ok(format!("{} connected", target.url())),
     };
     (finding, Some(hello))
 }
 
 /// What the first exchange tells of TLS. None when there is none to tell of.
-pub(crate) async fn tls(subject: &Subject, hello: Option<&Hello>) -> Option<Finding> {
-    let is_https = subject.endpoint.chat_uri().scheme_str() == Some("https");
+pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Finding> {
+    use TransportErrorKind as Kind;
+    let is_https = target.endpoint.chat_uri().scheme_str() == Some("https");
     let error = match hello {
-        Some(Err(error)) if error.stage() == Stage::Tls || error.kind() == TransportErrorKind::TlsOnPlain => {
-            error
+        Some(Err(error)) if error.stage() == Stage::Tls || error.kind() == Kind::TlsOnPlain => error,
+        Some(Err(error)) if error.kind() == Kind::NoRoots => error,
+        // nginx answers 400 to plain HTTP on such a port, others hang up.
+        Some(Ok(page)) if !is_https && page.status == StatusCode::BAD_REQUEST && page.is_html() => {
+            return speaks_tls(target).await.then(|| {
+                let observed = "plain HTTP is answered with 400 Bad Request";
+                tls_instead(target, Finding::failed(Category::InvalidRequest, observed))
+            });
+        }
+        Some(Err(error)) if !is_https && matches!(error.kind(), Kind::ClosedBeforeResponse | Kind::Reset) => {
+            let finding = Finding::failed(Category::Unavailable, error.to_string());
+            return speaks_tls(target).await.then(|| tls_instead(target, finding));
         }
         Some(Ok(_)) if is_https => return Some(Finding::ok("agreed, and the certificate is trusted")),
         _ if is_https => return Some(Finding::ok("agreed")),
         _ => return None,
     };
     let finding = Finding::failed(Category::Unavailable, error.to_string());
-    let other_scheme = |scheme: &str| {
-        let rest = subject.url().split_once("://").map_or("", |(_, rest)| rest);
-        format!("oa doctor {}", text::word(&format!("{scheme}://{rest}")))
-    };
+    let remedy = error.remedy().map(advice::remedy);
     Some(match error.kind() {
-        TransportErrorKind::TlsOnPlain => {
-            finding.cause("the server speaks TLS on this port").next(other_scheme("https"))
-        }
-        TransportErrorKind::PlainHttpOnTls => {
-            finding.cause("the server speaks plain HTTP on this port").next(other_scheme("http"))
-        }
+        Kind::TlsOnPlain => tls_instead(target, finding),
+        Kind::PlainHttpOnTls => http_instead(target, finding),
         // Some servers wait for more when they are greeted in TLS, or hang up.
-        TransportErrorKind::TimedOut
-        | TransportErrorKind::Reset
-        | TransportErrorKind::ClosedBeforeResponse
-            if speaks_http(subject).await =>
-        {
-            finding.cause("the server speaks plain HTTP on this port").next(other_scheme("http"))
+        Kind::TimedOut | Kind::Reset | Kind::ClosedBeforeResponse if speaks_http(target).await => {
+            http_instead(target, finding)
         }
-        TransportErrorKind::CertificateUnknownIssuer => {
-            let finding = finding.cause(
-                "its authority is private: give its certificate to the transport (add_root_pem), or name it by \
-                 SSL_CERT_FILE",
+        Kind::NoRoots => {
+            let what = error.variable().map(|variable| format!("{variable} names no file of certificates, or "));
+            let cause = format!(
+                "{}this machine has no root certificates, so that no server can be trusted: the fault is not the \
+                 server's",
+                what.unwrap_or_default()
             );
-            finding.next(format!("SSL_CERT_FILE=/path/of/the/authority.pem {}", subject.again()))
+            let next = error.variable().map(|variable| format!("ls -l \"${variable}\""));
+            finding.cause(joined(&cause, remedy)).next(next.unwrap_or_else(|| "ls -l /etc/ssl/certs".to_owned()))
+        }
+        Kind::CertificateIsAuthority => finding
+            .cause(joined(
+                "the server shows the certificate of an authority (CA:TRUE), as plain `openssl req -x509` makes it: a \
+                 server needs one that the authority has signed, or its own with CA:FALSE",
+                None,
+            ))
+            .next(format!(
+                "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj /CN={0} \
+                 -addext subjectAltName={1}:{0} -addext basicConstraints=critical,CA:FALSE",
+                text::word(target.host().unwrap_or_default()),
+                if target.host().is_some_and(|host| host.parse::<IpAddr>().is_ok()) { "IP" } else { "DNS" },
+            )),
+        Kind::CertificateUnknownIssuer => {
+            let cause = "its authority is private, or the server leaves out an intermediate certificate";
+            finding
+                .cause(joined(cause, remedy))
+                .next(format!("SSL_CERT_FILE=/path/of/the/authority.pem {}", target.again()))
         }
         kind => {
-            let cause =
-                cause_of_tls(kind).or(error.hint()).unwrap_or("server and client do not agree on TLS");
-            let host = subject.host().unwrap_or_default();
-            let at = text::word(&format!("{host}:{}", subject.port()));
+            let cause = cause_of_tls(kind).unwrap_or("server and client do not agree on TLS");
+            let host = target.host().unwrap_or_default();
+            let at = text::word(&format!("{host}:{}", target.port()));
             let next = format!("openssl s_client -connect {at} -servername {} </dev/null", text::word(host));
-            finding.cause(cause).next(next)
+            finding.cause(joined(cause, remedy)).next(next)
         }
     })
 }
 
+fn tls_instead(target: &Target, finding: Finding) -> Finding {
+    finding.cause("the server speaks TLS on this port").next(other_scheme(target, "https"))
+}
+
+fn http_instead(target: &Target, finding: Finding) -> Finding {
+    finding.cause("the server speaks plain HTTP on this port").next(other_scheme(target, "http"))
+}
+
+/// The doctor for the same address by the other scheme.
+fn other_scheme(target: &Target, scheme: &str) -> String {
+    let rest = target.url().split_once("://").map_or("", |(_, rest)| rest);
+    format!("oa doctor {}", text::word(&format!("{scheme}://{rest}")))
+}
+
+fn joined(cause: &str, remedy: Option<&str>) -> String {
+    remedy.map_or(cause.to_owned(), |remedy| format!("{cause}; {remedy}"))
+}
+
 /// Whether plain HTTP is answered where TLS was asked for.
-async fn speaks_http(subject: &Subject) -> bool {
-    let Some(host) = subject.host() else { return false };
-    !ports::look(host, &[(subject.port(), String::new())]).await.is_empty()
+async fn speaks_http(target: &Target) -> bool {
+    let Some(host) = target.host() else { return false };
+    !ports::look(host, &[(target.port(), String::new())]).await.is_empty()
+}
+
+/// Whether TLS is spoken where plain HTTP was asked for, whatever the certificate.
+async fn speaks_tls(target: &Target) -> bool {
+    let url = target.url().replacen("http://", "https://", 1);
+    let transport = HyperTransport::builder().no_proxy().connect_timeout(CONNECT).build();
+    let (Ok(transport), Ok(endpoint)) = (transport, Endpoint::new(&url, None)) else { return false };
+    let asked = timeout(CONNECT, Client::new(transport, endpoint).get("/")).await;
+    asked.is_ok_and(|answer| match answer {
+        Ok(_) => true,
+        Err(error) => {
+            use TransportErrorKind as Kind;
+            let about_certificate = matches!(
+                error.kind(),
+                Kind::CertificateExpired
+                    | Kind::CertificateNotYetValid
+                    | Kind::CertificateUnknownIssuer
+                    | Kind::CertificateWrongName
+                    | Kind::CertificateIsAuthority
+                    | Kind::TlsVersion
+                    | Kind::TlsAlert(_)
+            );
+            about_certificate || error.stage() > Stage::Tls
+        }
+    })
 }
 
 fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
+    use TransportErrorKind as Kind;
     Some(match kind {
-        TransportErrorKind::CertificateExpired => {
-            "the certificate was not renewed, or this machine's clock is wrong"
-        }
-        TransportErrorKind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
-        TransportErrorKind::CertificateWrongName => {
+        Kind::CertificateExpired => "the certificate was not renewed, or this machine's clock is wrong",
+        Kind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
+        Kind::CertificateWrongName => {
             "the URL names the server otherwise than its certificate does: an address, an alias, or another server"
         }
-        TransportErrorKind::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
+        Kind::TlsVersion => {
+            "the server speaks only versions of TLS that are too old: 1.2 is the oldest that is taken"
+        }
+        Kind::TlsAlert(116) => "the server wants a client certificate",
+        Kind::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
         _ => return None,
     })
 }
 
 /// The first exchange failed for another reason than those above.
-pub(crate) fn no_answer(subject: &Subject, error: &TransportError) -> Finding {
+pub(crate) fn no_answer(target: &Target, error: &TransportError) -> Finding {
+    use TransportErrorKind as Kind;
     let cause = match error.kind() {
-        TransportErrorKind::NotHttp => "something else than an HTTP server listens on this port",
-        TransportErrorKind::Reset | TransportErrorKind::ClosedBeforeResponse => {
+        Kind::NotHttp => "something else than an HTTP server listens on this port",
+        Kind::Http2 => "the port speaks HTTP/2 alone, and HTTP/1.1 is spoken here",
+        Kind::HeadTooLarge => "an answer has more header fields than are taken here",
+        Kind::Reset | Kind::ClosedBeforeResponse => {
             "the server ended just now, something else than an HTTP server listens here, or a forwarded port leads \
              nowhere"
         }
         _ => "the server, or something on the way, broke the connection",
     };
-    let error: Error = from_transport(error.clone());
-    let finding = Finding::failed(Category::Unavailable, error.message().to_owned());
-    let cause = error.hint().map_or(cause.to_owned(), |hint| format!("{cause}; {hint}"));
-    finding.cause(cause).next(format!("curl -v --max-time 10 {}", text::word(&subject.models_url())))
+    Finding::failed(Category::Unavailable, error.to_string())
+        .cause(joined(cause, error.remedy().map(advice::remedy)))
+        .next(format!("curl -v --max-time 10 {}", text::word(&target.models_url())))
 }

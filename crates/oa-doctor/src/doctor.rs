@@ -1,54 +1,64 @@
-//! An examination: its settings, and the order of its steps.
+//! An examination: its settings, and its steps in order.
 
 use crate::{
     calls::Calls,
     client::{Client, Page},
     connection,
-    environment::{self, Given, Subject, Variables},
+    environment::{self, Overrides, Target, Variables},
     finding::Finding,
-    identity, load,
+    hints::Hints,
+    identity,
+    judgement::Facts,
+    load,
     log::{
-        COMPLETION, DNS, ENVIRONMENT, IDENTITY, Kind, LOAD, Log, MODELS, PROXY, Progress, SCHEMA, STREAM,
-        TCP, TLS, TOOLS, USAGE,
+        COMPLETION, DNS, ENVIRONMENT, Head, IDENTITY, LOAD, Log, MODELS, PROXY, Progress, SCHEMA, STREAM,
+        StepKind, TCP, TLS, TOOLS, USAGE,
     },
-    models, ports,
-    proxy::{self, Way},
+    models, ports, proxy,
     redact::Secrets,
     report::Report,
     text,
-    trouble::Trouble,
 };
 use http::{HeaderName, HeaderValue};
-use oa_transport::HyperTransport;
+use oa_transport::{HyperTransport, Proxies};
 use oa_wire::{Category, Error};
 use std::{fmt, time::Duration};
 
 /// Examines a server. See the [crate](crate) for the steps.
 ///
 /// What is not said comes from the environment, by the rules of [`oa_provider::Environment`].
-#[must_use = "a doctor does nothing until `examine` is awaited"]
+#[must_use = "a doctor does nothing until `run` is awaited"]
 pub struct Doctor {
-    given: Given,
+    given: Overrides,
     variables: Variables,
     headers: Vec<(String, String)>,
     no_completion: bool,
     time_limit: Duration,
     ports: Vec<(u16, String)>,
     transport: Option<HyperTransport>,
+    command: Option<String>,
 }
 
 impl Doctor {
     /// An examination of the server that the process's environment names.
     pub fn new() -> Self {
         Self {
-            given: Given::default(),
+            given: Overrides::default(),
             variables: Variables::of_process(),
             headers: Vec::new(),
             no_completion: false,
             time_limit: Duration::from_secs(60),
             ports: ports::WELL_KNOWN_PORTS.map(|(port, whose)| (port, whose.to_owned())).into(),
             transport: None,
+            command: None,
         }
+    }
+
+    /// The command line that asks for it, to be kept in the report. Keys, the values of headers and passwords that this
+    /// doctor was given are redacted.
+    pub fn command_line(mut self, command: impl Into<String>) -> Self {
+        self.command = Some(command.into());
+        self
     }
 
     /// Examines this server, in place of the one that the environment names. A missing scheme, and a `/v1` at the end,
@@ -109,20 +119,21 @@ impl Doctor {
     }
 
     /// Makes the examination. Never fails: what is wrong is in the report.
-    pub async fn examine(&self) -> Report {
-        self.examine_with(|_| ()).await
+    pub async fn run(&self) -> Report {
+        self.run_with(|_| ()).await
     }
 
-    /// [`examine`](Self::examine) that tells of each step when it starts and when it has ended. Dropping the future
+    /// [`run`](Self::run) that tells of each step when it starts and when it has ended. Dropping the future
     /// ends the examination and its connections.
-    pub async fn examine_with(&self, mut progress: impl FnMut(Progress<'_>) + Send) -> Report {
+    pub async fn run_with(&self, mut progress: impl FnMut(Progress<'_>) + Send) -> Report {
         let mut log = Log::new(self.time_limit, self.secrets(), &mut progress);
-        let mut found = Found::default();
+        let mut head = Head { command: self.command.clone(), ..Head::default() };
+        let mut facts = Facts::default();
         // The steps hold the futures of every call: boxed, the caller's own stays small.
-        if let Err((rest, why)) = Box::pin(self.make_steps(&mut log, &mut found)).await {
+        if let Err((rest, why)) = Box::pin(self.make_steps(&mut log, &mut head, &mut facts)).await {
             log.skip_all(rest, &why);
         }
-        log.report(found.url, found.server, found.model)
+        log.report(head, &facts)
     }
 
     fn secrets(&self) -> Secrets {
@@ -136,37 +147,42 @@ impl Doctor {
     }
 
     /// Makes the steps in order. Where it is no use to go on, gives those that are left, and why.
-    async fn make_steps(&self, log: &mut Log<'_>, found: &mut Found) -> Result<(), Stop> {
-        let Some(Some(subject)) = log.run(&ENVIRONMENT, self.resolve()).await else {
+    async fn make_steps(&self, log: &mut Log<'_>, head: &mut Head, facts: &mut Facts) -> Result<(), Stop> {
+        let Some(Some(target)) = log.run(&ENVIRONMENT, self.resolve()).await else {
             return Err(stop(&ENVIRONMENT, "no server to ask"));
         };
-        log.when_late(format!("curl -v --max-time 60 {}", text::word(&subject.models_url())));
-        found.url = Some(subject.url().to_owned());
-        found.model.clone_from(&subject.model);
-        let (client, hello) = self.connect(log, &subject).await?;
+        log.when_late(format!("curl -v --max-time 60 {}", text::word(&target.models_url())));
+        head.url = Some(target.url().to_owned());
+        head.model.clone_from(&target.model);
+        let (client, hello) = self.connect(log, &target).await?;
 
         let identity = log.run(&IDENTITY, identity::ask(&client, &hello)).await.unwrap_or_default();
-        found.server = identity.shown();
-        let trouble = Trouble { subject: &subject, identity: &identity, model: subject.model.as_deref() };
-        let listing = async { models::judge(&subject, &trouble, client.models().await) };
-        let models = log.run(&MODELS, listing).await.unwrap_or_else(|| models::Models::of(&subject));
-        found.model.clone_from(&models.model);
+        head.server = identity.shown();
+        let hints = Hints { target: &target, identity: &identity, model: target.model.as_deref() };
+        let listing = async { models::judge(&target, &hints, client.models().await) };
+        let models = log.run(&MODELS, listing).await.unwrap_or_else(|| models::Models::of(&target));
+        head.model.clone_from(&models.model);
+        facts.listing = Some(models.listing);
         if models.refused {
             return Err(stop(&MODELS, "the server refuses the key"));
         }
-        let load =
-            async { (load::ask(&client, &subject, &identity, &models, !self.no_completion).await, ()) };
+        let load = async { (load::ask(&client, &target, &identity, &models, !self.no_completion).await, ()) };
         log.run(&LOAD, load).await;
         if self.no_completion {
             return Err(stop(&LOAD, "no completion is to be made"));
         }
-        if log.failed() {
+        if log.failed_with(Category::ModelNotLoaded) {
             return Err(stop(&LOAD, "the server is not ready"));
         }
         let Some(model) = &models.model else { return Err(stop(&LOAD, "no model to ask for")) };
+        let hints = Hints { target: &target, identity: &identity, model: Some(model) };
+        facts.chat_probe = hints.ready("chat");
+        log.when_late(format!("{} --timeout 5m", hints.chat()));
 
-        let mut calls = Calls::new(&client, &subject, &identity, &models, model);
-        if log.run(&COMPLETION, calls.completion()).await != Some(true) {
+        let mut calls = Calls::new(&client, &target, &identity, &models, model);
+        let completes = log.run(&COMPLETION, calls.completion()).await;
+        facts.completion_hangs = completes.is_none();
+        if completes != Some(true) {
             return Err(stop(&COMPLETION, "no completion works"));
         }
         if log.run(&STREAM, calls.stream()).await == Some(false) {
@@ -181,16 +197,16 @@ impl Doctor {
     }
 
     /// What is to be examined. Where nothing is named, this machine is looked over for it.
-    async fn resolve(&self) -> (Finding, Option<Subject>) {
-        let (finding, subject) = environment::resolve(&self.given, &self.variables);
-        let Some(mut subject) = subject else {
+    async fn resolve(&self) -> (Finding, Option<Target>) {
+        let (finding, target) = environment::resolve(&self.given, &self.variables);
+        let Some(mut target) = target else {
             if finding.next.is_some() || self.given.url.is_some() {
                 return (finding, None);
             }
             let elsewhere = ports::look("127.0.0.1", &self.ports).await;
             let finding = match elsewhere.first() {
                 Some(first) => finding
-                    .cause(format!("on this machine {}", connection::told(&elsewhere)))
+                    .cause(format!("on this machine {}", connection::described(&elsewhere)))
                     .next(format!("oa doctor {}", text::word(&first.url))),
                 None => finding.next("oa doctor http://HOST:PORT"),
             };
@@ -203,18 +219,18 @@ impl Doctor {
                 return (Finding::failed(Category::InvalidRequest, why), None);
             };
             value.set_sensitive(true);
-            subject.endpoint = subject.endpoint.with_header(key, value);
+            target.endpoint = target.endpoint.with_header(key, value);
         }
-        (finding, Some(subject))
+        (finding, Some(target))
     }
 
     /// From the proxy to the first exchange.
-    async fn connect(&self, log: &mut Log<'_>, subject: &Subject) -> Result<(Client, Page), Stop> {
-        let way = match self.transport {
-            Some(_) => None,
-            None => Some(proxy::find(&self.variables, subject.endpoint.chat_uri())),
+    async fn connect(&self, log: &mut Log<'_>, target: &Target) -> Result<(Client, Page), Stop> {
+        let proxies = match self.transport {
+            Some(_) => Proxies::none(),
+            None => proxy::of(&self.variables),
         };
-        let client = match self.client(subject, way.as_ref()) {
+        let client = match self.client(target) {
             Ok(client) => client,
             Err(error) => {
                 let finding = Finding::failed(error.category(), error.message());
@@ -223,24 +239,23 @@ impl Doctor {
             }
         };
         let mut hello = None;
-        match &way {
-            None => log.skip(&PROXY, "the transport was given, and its proxy with it"),
-            Some(way) => {
-                let made = log.run(&PROXY, connection::proxy(subject, way, &client)).await;
-                if made.is_none() || log.failed() {
-                    return Err(stop(&PROXY, "the proxy does not let it through"));
-                }
-                hello = made.flatten();
+        if self.transport.is_some() {
+            log.skip(&PROXY, "the transport was given, and its proxy with it");
+        } else {
+            let made = log.run(&PROXY, proxy::step(target, &proxies, &client)).await;
+            if made.is_none() || log.failed() {
+                return Err(stop(&PROXY, "the proxy does not let it through"));
             }
+            hello = made.flatten();
         }
         if hello.is_some() {
             log.skip(&DNS, "the proxy looks the host up");
             log.skip(&TCP, "the proxy connects");
-        } else if let Some(host) = subject.host() {
-            self.reach(log, subject, host, &client).await?;
+        } else if let Some(host) = target.host() {
+            self.reach(log, target, host, &client).await?;
         } else {
             log.skip(&DNS, "a Unix socket has no name");
-            let made = log.run(&TCP, connection::unix(subject, &client)).await;
+            let made = log.run(&TCP, connection::unix(target, &client)).await;
             if made.is_none() || log.failed() {
                 return Err(stop(&TCP, "no connection"));
             }
@@ -251,13 +266,13 @@ impl Doctor {
                 Some(hello) => hello,
                 None => client.get("/").await,
             };
-            (connection::tls(subject, Some(&hello)).await, hello)
+            (connection::tls(target, Some(&hello)).await, hello)
         };
         let (greeted, took) = log.measure(&TLS, greeting).await;
         let (tls, hello) = match greeted {
             Ok((tls, hello)) => (tls, Ok(hello)),
             // TLS has a shorter bound, so that it is not TLS that is late.
-            Err(late) => (connection::tls(subject, None).await, Err(late)),
+            Err(late) => (connection::tls(target, None).await, Err(late)),
         };
         match tls {
             Some(finding) => log.push(&TLS, took, finding),
@@ -268,7 +283,7 @@ impl Doctor {
         }
         match hello {
             Ok(Ok(page)) => return Ok((client, page)),
-            Ok(Err(error)) => log.push(&IDENTITY, took, connection::no_answer(subject, &error)),
+            Ok(Err(error)) => log.push(&IDENTITY, took, connection::no_answer(target, &error)),
             Err(late) => log.push(&IDENTITY, took, late),
         }
         Err(stop(&IDENTITY, "no answer"))
@@ -278,45 +293,41 @@ impl Doctor {
     async fn reach(
         &self,
         log: &mut Log<'_>,
-        subject: &Subject,
+        target: &Target,
         host: &str,
         client: &Client,
     ) -> Result<(), Stop> {
         let addresses = if let Ok(ip) = host.parse::<std::net::IpAddr>() {
             log.skip(&DNS, "an address needs no looking up");
-            vec![(ip, subject.port()).into()]
+            vec![(ip, target.port()).into()]
         } else {
-            let looked_up = log.run(&DNS, connection::dns(subject, host)).await.flatten();
+            let looked_up = log.run(&DNS, connection::dns(target, host)).await.flatten();
             looked_up.ok_or_else(|| stop(&DNS, "the host has no address"))?
         };
-        match log.run(&TCP, connection::tcp(subject, host, addresses, &self.ports, client)).await {
+        match log.run(&TCP, connection::tcp(target, host, addresses, &self.ports, client)).await {
             Some(true) => Ok(()),
             _ => Err(stop(&TCP, "no connection")),
         }
     }
 
-    fn client(&self, subject: &Subject, way: Option<&Way>) -> Result<Client, Error> {
-        let transport = match (&self.transport, way) {
-            (Some(transport), _) => transport.clone(),
-            (None, Some(Way::Through { url, .. })) => build(builder().proxy(url))?,
-            (None, _) => build(builder().no_proxy())?,
+    fn client(&self, target: &Target) -> Result<Client, Error> {
+        let transport = match &self.transport {
+            Some(transport) => transport.clone(),
+            // Connecting takes less than the steps that do it, so that it is known to be what takes long.
+            None => HyperTransport::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .proxies(proxy::of(&self.variables))
+                .build()
+                .map_err(|error| Error::invalid_request(error.to_string()))?,
         };
-        Ok(Client::new(transport, subject.endpoint.clone()))
+        Ok(Client::new(transport, target.endpoint.clone()))
     }
 }
 
-/// What the head of the report says.
-#[derive(Default)]
-struct Found {
-    url: Option<String>,
-    server: Option<String>,
-    model: Option<String>,
-}
-
 /// The steps that are not made any more, and why.
-type Stop = (&'static [&'static Kind], String);
+type Stop = (&'static [&'static StepKind], String);
 
-const STEPS: &[&Kind] = &[
+const STEPS: &[&StepKind] = &[
     &ENVIRONMENT,
     &PROXY,
     &DNS,
@@ -333,18 +344,9 @@ const STEPS: &[&Kind] = &[
 ];
 
 /// Stops after this step.
-fn stop(after: &Kind, why: &str) -> Stop {
+fn stop(after: &StepKind, why: &str) -> Stop {
     let made = STEPS.iter().position(|kind| kind.name == after.name).map_or(0, |at| at + 1);
     (&STEPS[made..], why.to_owned())
-}
-
-/// Connecting takes less than the steps that do it, so that it is known to be what takes long.
-fn builder() -> oa_transport::HyperTransportBuilder {
-    HyperTransport::builder().connect_timeout(Duration::from_secs(5))
-}
-
-fn build(builder: oa_transport::HyperTransportBuilder) -> Result<HyperTransport, Error> {
-    builder.build().map_err(|error| Error::invalid_request(error.to_string()))
 }
 
 impl Default for Doctor {
@@ -356,7 +358,7 @@ impl Default for Doctor {
 /// Shows what is asked for, and no secret.
 impl fmt::Debug for Doctor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = self.given.url.as_ref().map(|url| self.secrets().strike(url));
+        let url = self.given.url.as_ref().map(|url| self.secrets().redact(url));
         f.debug_struct("Doctor")
             .field("url", &url)
             .field("model", &self.given.model)

@@ -1,6 +1,6 @@
 //! The server, key and model that are meant, where each was named, and what contradicts it.
 
-use crate::{finding::Finding, proxy, redact::Secrets, text};
+use crate::{finding::Finding, redact::Secrets, text};
 use oa_provider::Environment;
 use oa_wire::{ApiKey, Category, CorrectedBaseUrl, openai::Endpoint};
 use std::collections::BTreeMap;
@@ -44,14 +44,14 @@ impl Variables {
 
 /// What the caller says himself.
 #[derive(Clone, Default)]
-pub(crate) struct Given {
+pub(crate) struct Overrides {
     pub(crate) url: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) api_key: Option<String>,
 }
 
 /// What is to be examined.
-pub(crate) struct Subject {
+pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
     /// The model that was named.
     pub(crate) model: Option<String>,
@@ -59,12 +59,16 @@ pub(crate) struct Subject {
     pub(crate) key: Option<&'static str>,
     /// `OPENAI_API_KEY` is set, and is not for this server.
     pub(crate) key_held_back: bool,
+    /// Variables that seem to hold a key, and are not read.
+    pub(crate) other_keys: Vec<String>,
     /// Ports that variables name, and which ones.
     pub(crate) ports: Vec<(u16, String)>,
-    given: Given,
+    /// The variable that excepts hosts from proxies, where one is set.
+    no_proxy: Option<&'static str>,
+    given: Overrides,
 }
 
-impl Subject {
+impl Target {
     pub(crate) fn url(&self) -> &str {
         self.endpoint.base_url()
     }
@@ -110,14 +114,27 @@ impl Subject {
         format!("oa {command}{url}{}", self.key_flag())
     }
 
+    /// The same examination past the proxy: the host is added to the variable that excepts hosts.
+    pub(crate) fn without_proxy(&self) -> String {
+        self.except_from_proxy(self.host().unwrap_or("*"))
+    }
+
+    /// The same examination with this entry added to the hosts that are reached without a proxy.
+    pub(crate) fn except_from_proxy(&self, entry: &str) -> String {
+        match self.no_proxy {
+            Some(variable) => format!("{variable}=\"${variable}\",{} {}", text::word(entry), self.again()),
+            None => format!("NO_PROXY={} {}", text::word(entry), self.again()),
+        }
+    }
+
     fn key_flag(&self) -> &'static str {
         if self.given.api_key.is_some() { " --api-key KEY" } else { "" }
     }
 }
 
 /// What the environment names, and what there is to say of it.
-pub(crate) fn resolve(given: &Given, variables: &Variables) -> (Finding, Option<Subject>) {
-    match subject(given, variables) {
+pub(crate) fn resolve(given: &Overrides, variables: &Variables) -> (Finding, Option<Target>) {
+    match target(given, variables) {
         Ok(found) => found,
         Err(finding) => (finding, None),
     }
@@ -126,7 +143,7 @@ pub(crate) fn resolve(given: &Given, variables: &Variables) -> (Finding, Option<
 /// Where a value came from that the caller gave.
 const GIVEN: &str = "given";
 
-fn subject(given: &Given, variables: &Variables) -> Result<(Finding, Option<Subject>), Finding> {
+fn target(given: &Overrides, variables: &Variables) -> Result<(Finding, Option<Target>), Finding> {
     let refused = |why: String| Finding::failed(Category::InvalidRequest, why);
     let mut found = Environment::from_vars(variables.0.clone());
     if let Some(url) = &given.url {
@@ -166,63 +183,60 @@ fn subject(given: &Given, variables: &Variables) -> Result<(Finding, Option<Subj
         Some((_, name)) => name,
         None => "OPENAI_API_KEY alone, which means OpenAI",
     };
-    let subject = Subject {
+    let target = Target {
         model: found.model.as_ref().map(|(model, _)| model.clone()),
         key: found.api_key.as_ref().map(|(_, name)| *name),
         key_held_back: found.api_key.is_none() && variables.get("OPENAI_API_KEY").is_some(),
+        other_keys: found.near_misses.api_key.clone(),
         ports: ports(variables),
+        no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find(|name| variables.get(name).is_some()),
         given: given.clone(),
         endpoint,
     };
-    let mut saw = vec![format!("{} ({from})", subject.url())];
-    saw.push(subject.key.map_or("no key".to_owned(), |key| format!("key ({key})")));
-    if subject.key_held_back {
-        saw.push("OPENAI_API_KEY is set, and goes only to the server of OPENAI_BASE_URL or OpenAI".into());
+    let mut observed = vec![format!("{} ({from})", target.url())];
+    observed.push(target.key.map_or("no key".to_owned(), |key| format!("key ({key})")));
+    if target.key_held_back {
+        observed
+            .push("OPENAI_API_KEY is set, and goes only to the server of OPENAI_BASE_URL or OpenAI".into());
     }
-    saw.push(match &found.model {
+    observed.push(match &found.model {
         Some((model, name)) => format!("model {model} ({name})"),
         None => "no model named".to_owned(),
     });
-    let mut doubts = contradictions(&subject, &found, variables);
+    // Another port than the URL's is worth a look where the URL's is closed, and no reason to doubt it before.
+    for (port, variable) in target.ports.iter().filter(|(port, _)| *port != target.port()) {
+        observed.push(format!("{variable} is {port}"));
+    }
+    let mut doubts = contradictions(&target, &found, variables);
     if let Some(corrected) = corrected {
         let why = corrected.flaws.join(" and ");
         let next = match from {
-            GIVEN => subject.doctor(),
-            name => format!("export {name}={}", text::word(subject.url())),
+            GIVEN => target.doctor(),
+            name => format!("export {name}={}", text::word(target.url())),
         };
         doubts.insert(0, (format!("the base URL {why}: corrected here, refused elsewhere"), next));
     }
-    let saw = saw.join("; ");
+    let observed = observed.join("; ");
     let finding = match doubts.first() {
-        None => Finding::ok(saw),
+        None => Finding::ok(observed),
         Some((_, next)) => {
             let causes: Vec<&str> = doubts.iter().map(|(cause, _)| cause.as_str()).collect();
-            Finding::warning(saw).cause(causes.join("; ")).next(next.clone())
+            Finding::warning(observed).cause(causes.join("; ")).next(next.clone())
         }
     };
-    Ok((finding, Some(subject)))
+    Ok((finding, Some(target)))
 }
 
 /// What variables say against the server that won: why, and what to do.
-fn contradictions(subject: &Subject, found: &Environment, variables: &Variables) -> Vec<(String, String)> {
+fn contradictions(target: &Target, found: &Environment, variables: &Variables) -> Vec<(String, String)> {
     let mut doubts = Vec::new();
     if let (Some((_, "OA_BASE_URL")), Some(other), false) =
-        (&found.base_url, variables.get("OPENAI_BASE_URL"), subject.given.url.is_some())
+        (&found.base_url, variables.get("OPENAI_BASE_URL"), target.given.url.is_some())
     {
         let other_url = CorrectedBaseUrl::new(other).map(|corrected| corrected.url);
-        if !other_url.is_some_and(|url| url.eq_ignore_ascii_case(subject.url())) {
+        if !other_url.is_some_and(|url| url.eq_ignore_ascii_case(target.url())) {
             let cause = format!("OPENAI_BASE_URL names another server, {other}: OA_BASE_URL wins");
             doubts.push((cause, "unset OPENAI_BASE_URL".to_owned()));
-        }
-    }
-    if let Some(host) = subject.host().filter(|host| is_here(host)) {
-        for (port, variable) in subject.ports.iter().filter(|(port, _)| *port != subject.port()) {
-            let cause = format!(
-                "{variable} is {port}, and the URL's port is {}: a server that is started with {variable} listens on \
-                 {port}",
-                subject.port()
-            );
-            doubts.push((cause, format!("oa doctor http://{host}:{port}")));
         }
     }
     for (upper, lower) in
@@ -238,14 +252,26 @@ fn contradictions(subject: &Subject, found: &Environment, variables: &Variables)
     doubts
 }
 
+/// Ports that variables name: `PORT` (which LiteLLM and many others read), `LITELLM_PORT` (which scripts and compose files
+/// pass on to it), those of other servers, and that of `OLLAMA_HOST`.
 fn ports(variables: &Variables) -> Vec<(u16, String)> {
-    let names = ["LITELLM_PORT", "PORT"];
-    names
-        .into_iter()
-        .filter_map(|name| Some((variables.get(name)?.trim().parse().ok()?, name.to_owned())))
-        .collect()
+    const MOST: usize = 8;
+    let is_port = |name: &str| {
+        let words: Vec<&str> = name.split('_').collect();
+        name == "PORT"
+            || matches!(words[..], [server, "PORT"] if SERVERS.contains(&server))
+            || OTHER_PORTS.contains(&name)
+    };
+    let named = variables.0.iter().filter(|(name, _)| is_port(name));
+    // Kubernetes writes `tcp://10.0.0.7:8000` there, Ollama `0.0.0.0:11434`.
+    let read = |value: &str| value.trim().rsplit([':', '/']).next().and_then(|port| port.parse().ok());
+    let found = named.filter_map(|(name, value)| Some((read(value)?, name.clone())));
+    let mut found: Vec<(u16, String)> = found.filter(|(port, _)| *port != 0).collect();
+    // The servers' own names say more than `PORT`.
+    found.sort_by_key(|(_, name)| name == "PORT");
+    found.truncate(MOST);
+    found
 }
 
-fn is_here(host: &str) -> bool {
-    proxy::is_localhost(host) || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
+const SERVERS: [&str; 8] = ["LITELLM", "VLLM", "SGLANG", "OLLAMA", "LLAMA", "LLM", "SERVER", "OA"];
+const OTHER_PORTS: [&str; 3] = ["LLAMA_ARG_PORT", "OLLAMA_HOST", "LMSTUDIO_PORT"];

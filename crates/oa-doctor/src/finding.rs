@@ -7,22 +7,22 @@ use oa_wire::Category;
 pub(crate) struct Finding {
     pub(crate) status: Status,
     pub(crate) category: Option<Category>,
-    pub(crate) saw: String,
+    pub(crate) observed: String,
     pub(crate) cause: Option<String>,
     pub(crate) next: Option<String>,
 }
 
 impl Finding {
-    pub(crate) fn ok(saw: impl Into<String>) -> Self {
-        Self::new(Status::Ok, None, saw)
+    pub(crate) fn ok(observed: impl Into<String>) -> Self {
+        Self::new(Status::Ok, None, observed)
     }
 
-    pub(crate) fn warning(saw: impl Into<String>) -> Self {
-        Self::new(Status::Warning, None, saw)
+    pub(crate) fn warning(observed: impl Into<String>) -> Self {
+        Self::new(Status::Warning, None, observed)
     }
 
-    pub(crate) fn failed(category: Category, saw: impl Into<String>) -> Self {
-        Self::new(Status::Failed, Some(category), saw)
+    pub(crate) fn failed(category: Category, observed: impl Into<String>) -> Self {
+        Self::new(Status::Failed, Some(category), observed)
     }
 
     pub(crate) fn skipped(why: impl Into<String>) -> Self {
@@ -46,7 +46,7 @@ impl Finding {
         self
     }
 
-    fn new(status: Status, category: Option<Category>, saw: impl Into<String>) -> Self {
-        Self { status, category, saw: saw.into(), cause: None, next: None }
+    fn new(status: Status, category: Option<Category>, observed: impl Into<String>) -> Self {
+        Self { status, category, observed: observed.into(), cause: None, next: None }
     }
 }

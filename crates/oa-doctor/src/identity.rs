@@ -66,8 +66,8 @@ pub(crate) async fn ask(client: &Client, hello: &Page) -> (Finding, Identity) {
         declared.push(format!("/ says {}", text::one_line(title(&root), 60)));
     }
     let page = client.get("/v1/models").await.ok();
-    let catalogue = page.as_ref().and_then(|page| page.models().ok());
-    let owners = owners(catalogue.as_ref());
+    let list = page.as_ref().and_then(|page| page.models().ok());
+    let owners = owners(list.as_ref());
     if !owners.is_empty() {
         declared.push(format!("models owned by {}", text::list(&owners, 4)));
     }
@@ -88,7 +88,7 @@ pub(crate) async fn ask(client: &Client, hello: &Page) -> (Finding, Identity) {
         Some(Server::Sglang)
     } else if header("openai-version").is_some() {
         Some(Server::OpenAi)
-    } else if catalogue.is_some() && lm_studio(client).await {
+    } else if list.is_some() && lm_studio(client).await {
         declared.push("/api/v0/models tells load states".to_owned());
         Some(Server::LmStudio)
     } else {
@@ -111,13 +111,13 @@ pub(crate) async fn ask(client: &Client, hello: &Page) -> (Finding, Identity) {
     };
     let identity = Identity { version: version.filter(|_| server.is_some()), server };
     let evidence = declared.join(", ");
-    let saw = match (identity.shown(), evidence.is_empty()) {
+    let observed = match (identity.shown(), evidence.is_empty()) {
         (Some(shown), true) => shown,
         (Some(shown), false) => format!("{shown} ({evidence})"),
         (None, true) => "it declares nothing".to_owned(),
         (None, false) => format!("none that is known ({evidence})"),
     };
-    (Finding::ok(saw), identity)
+    (Finding::ok(observed), identity)
 }
 
 /// The title of a page, or the page.
@@ -129,10 +129,9 @@ fn title(page: &str) -> &str {
     }
 }
 
-fn owners(catalogue: Option<&ModelList>) -> Vec<String> {
+fn owners(list: Option<&ModelList>) -> Vec<String> {
     let mut owners: Vec<String> = Vec::new();
-    for owner in catalogue.iter().flat_map(|list| list.entries()).filter_map(|entry| entry.owned_by.as_ref())
-    {
+    for owner in list.iter().flat_map(|list| list.entries()).filter_map(|entry| entry.owned_by.as_ref()) {
         if !owners.contains(owner) {
             owners.push(owner.clone());
         }

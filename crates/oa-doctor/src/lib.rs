@@ -4,7 +4,7 @@
 //! # async fn example() {
 //! use oa_doctor::Doctor;
 //!
-//! let report = Doctor::new().url("http://localhost:8000").examine().await;
+//! let report = Doctor::new().url("http://localhost:8000").run().await;
 //! println!("{report}");
 //! if let Some(step) = report.first_failure() {
 //!     eprintln!("{}: {}", step.name, step.cause.as_deref().unwrap_or("no cause is known"));
@@ -40,13 +40,16 @@
 //! A server that merely lacks tools, schemas or token counts gets a [`Warning`](Status::Warning): an application may
 //! not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
 
+pub mod advice;
 mod calls;
 mod client;
 mod connection;
 mod doctor;
 mod environment;
 mod finding;
+mod hints;
 mod identity;
+mod judgement;
 mod load;
 mod log;
 mod models;
@@ -55,7 +58,6 @@ mod proxy;
 mod redact;
 mod report;
 mod text;
-mod trouble;
 
 pub use doctor::Doctor;
 pub use log::Progress;

@@ -1,7 +1,8 @@
-//! The steps as they are made: each bounded, timed, redacted, and told to whoever watches.
+//! The steps as they are made: each bounded, timed, redacted and reported.
 
 use crate::{
     finding::Finding,
+    judgement::{self, Facts},
     redact::Secrets,
     report::{Report, Status, Step},
     text,
@@ -10,7 +11,7 @@ use oa_wire::Category;
 use std::{future::Future, time::Duration};
 use tokio::time::{Instant, timeout};
 
-/// What an examination is at; see [`Doctor::examine_with`](crate::Doctor::examine_with).
+/// What an examination is at; see [`Doctor::run_with`](crate::Doctor::run_with).
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Progress<'a> {
@@ -21,7 +22,7 @@ pub enum Progress<'a> {
 }
 
 /// A step that can be made.
-pub(crate) struct Kind {
+pub(crate) struct StepKind {
     pub(crate) name: &'static str,
     /// How long it may take at most.
     bound: Duration,
@@ -29,8 +30,8 @@ pub(crate) struct Kind {
     late: &'static str,
 }
 
-const fn kind(name: &'static str, seconds: u64, late: &'static str) -> Kind {
-    Kind { name, bound: Duration::from_secs(seconds), late }
+const fn kind(name: &'static str, seconds: u64, late: &'static str) -> StepKind {
+    StepKind { name, bound: Duration::from_secs(seconds), late }
 }
 
 const HANGS: &str = "the server takes connections but does not answer: it hangs, is stopped, or nothing stands behind \
@@ -38,24 +39,33 @@ const HANGS: &str = "the server takes connections but does not answer: it hangs,
 const SLOW: &str = "the server takes requests but does not answer in time: its queue is full, its engine hangs, or it \
                     still loads or compiles";
 
-pub(crate) const ENVIRONMENT: Kind = kind("environment", 5, HANGS);
-pub(crate) const PROXY: Kind = kind("proxy", 10, "the proxy does not answer");
-pub(crate) const DNS: Kind =
+pub(crate) const ENVIRONMENT: StepKind = kind("environment", 5, HANGS);
+pub(crate) const PROXY: StepKind = kind("proxy", 10, "the proxy does not answer");
+pub(crate) const DNS: StepKind =
     kind("dns", 5, "the name servers do not answer: no network, or a VPN that is off");
-pub(crate) const TCP: Kind =
+pub(crate) const TCP: StepKind =
     kind("tcp", 10, "nothing comes back: a firewall drops what is sent, or the host is off");
-pub(crate) const TLS: Kind = kind("tls", 10, HANGS);
-pub(crate) const IDENTITY: Kind = kind("identity", 10, HANGS);
-pub(crate) const MODELS: Kind = kind("models", 10, HANGS);
-pub(crate) const LOAD: Kind = kind("load", 15, HANGS);
-pub(crate) const COMPLETION: Kind = kind("completion", 45, SLOW);
-pub(crate) const STREAM: Kind = kind("stream", 30, SLOW);
-pub(crate) const TOOLS: Kind = kind("tools", 30, SLOW);
-pub(crate) const SCHEMA: Kind = kind("schema", 30, SLOW);
-pub(crate) const USAGE: Kind = kind("usage", 5, SLOW);
+pub(crate) const TLS: StepKind = kind("tls", 10, HANGS);
+pub(crate) const IDENTITY: StepKind = kind("identity", 10, HANGS);
+pub(crate) const MODELS: StepKind = kind("models", 10, HANGS);
+pub(crate) const LOAD: StepKind = kind("load", 15, HANGS);
+pub(crate) const COMPLETION: StepKind = kind("completion", 45, SLOW);
+pub(crate) const STREAM: StepKind = kind("stream", 30, SLOW);
+pub(crate) const TOOLS: StepKind = kind("tools", 30, SLOW);
+pub(crate) const SCHEMA: StepKind = kind("schema", 30, SLOW);
+pub(crate) const USAGE: StepKind = kind("usage", 5, SLOW);
 
 /// The longest that a text of others is shown.
 const SHOWN: usize = 600;
+
+/// What the head of the report says.
+#[derive(Default)]
+pub(crate) struct Head {
+    pub(crate) command: Option<String>,
+    pub(crate) url: Option<String>,
+    pub(crate) server: Option<String>,
+    pub(crate) model: Option<String>,
+}
 
 pub(crate) struct Log<'a> {
     steps: Vec<Step>,
@@ -86,7 +96,7 @@ impl<'a> Log<'a> {
     /// Makes a step within its bound and what is left of the whole. None when there was no time.
     pub(crate) async fn run<T>(
         &mut self,
-        kind: &Kind,
+        kind: &StepKind,
         work: impl Future<Output = (Finding, T)> + Send,
     ) -> Option<T> {
         let (made, took) = self.measure(kind, work).await;
@@ -105,7 +115,7 @@ impl<'a> Log<'a> {
     /// As [`run`](Self::run), for a work that may turn out to belong to another step.
     pub(crate) async fn measure<T>(
         &mut self,
-        kind: &Kind,
+        kind: &StepKind,
         work: impl Future<Output = T> + Send,
     ) -> (Result<T, Finding>, Duration) {
         let left = self.left();
@@ -116,8 +126,8 @@ impl<'a> Log<'a> {
         let start = Instant::now();
         let bound = kind.bound.min(left);
         let made = timeout(bound, work).await.map_err(|_| {
-            let saw = format!("nothing came within {}", text::duration(bound));
-            let late = Finding::failed(Category::Unavailable, saw).cause(kind.late);
+            let observed = format!("nothing came within {}", text::duration(bound));
+            let late = Finding::failed(Category::Unavailable, observed).cause(kind.late);
             Finding { next: self.next_when_late.clone(), ..late }
         });
         (made, start.elapsed())
@@ -127,7 +137,7 @@ impl<'a> Log<'a> {
         self.next_when_late = Some(next);
     }
 
-    pub(crate) fn skip(&mut self, kind: &Kind, why: &str) {
+    pub(crate) fn skip(&mut self, kind: &StepKind, why: &str) {
         let why = if self.left().is_zero() { self.out_of_time() } else { why.to_owned() };
         self.push(kind, Duration::ZERO, Finding::skipped(why));
     }
@@ -140,7 +150,7 @@ impl<'a> Log<'a> {
         format!("the {} for all steps are spent", text::duration(self.limit))
     }
 
-    pub(crate) fn skip_all(&mut self, kinds: &[&Kind], why: &str) {
+    pub(crate) fn skip_all(&mut self, kinds: &[&StepKind], why: &str) {
         for kind in kinds {
             self.skip(kind, why);
         }
@@ -151,30 +161,38 @@ impl<'a> Log<'a> {
         self.steps.last().is_some_and(|step| step.status == Status::Failed)
     }
 
-    pub(crate) fn report(self, url: Option<String>, server: Option<String>, model: Option<String>) -> Report {
+    /// Whether the last step that was made failed so.
+    pub(crate) fn failed_with(&self, category: Category) -> bool {
+        self.steps.last().is_some_and(|step| step.category == Some(category))
+    }
+
+    pub(crate) fn report(mut self, head: Head, facts: &Facts) -> Report {
+        judgement::revise(&mut self.steps, facts);
         let shown =
-            |text: Option<String>| text.map(|text| self.secrets.strike(&text::one_line(&text, SHOWN)));
+            |text: Option<String>| text.map(|text| self.secrets.redact(&text::one_line(&text, SHOWN)));
         Report {
-            url: shown(url),
-            server: shown(server),
-            model: shown(model),
+            version: env!("CARGO_PKG_VERSION"),
+            command: shown(head.command),
+            url: shown(head.url),
+            server: shown(head.server),
+            model: shown(head.model),
             took: self.start.elapsed(),
             steps: self.steps,
         }
     }
 
-    pub(crate) fn push(&mut self, kind: &Kind, took: Duration, finding: Finding) {
+    pub(crate) fn push(&mut self, kind: &StepKind, took: Duration, finding: Finding) {
         // Here everything that is shown passes.
-        let shown = |text: &str| text::one_line(&self.secrets.strike(text), SHOWN);
+        let shown = |text: &str| text::one_line(&self.secrets.redact(text), SHOWN);
         let step = Step {
             name: kind.name,
             status: finding.status,
             category: finding.category,
             took,
-            saw: shown(&finding.saw),
+            observed: shown(&finding.observed),
             cause: finding.cause.as_deref().map(shown),
             // A command is not cut: half of one may do something else.
-            next: finding.next.map(|next| self.secrets.strike(&next).replace(char::is_control, " ")),
+            next: finding.next.map(|next| self.secrets.redact(&next).replace(char::is_control, " ")),
         };
         (self.progress)(Progress::Finished(&step));
         self.steps.push(step);

@@ -1,81 +1,97 @@
 //! The list of models, and which of them is asked for.
 
 use crate::{
-    environment::Subject,
+    environment::Target,
     finding::Finding,
+    hints::{Call, Hints},
     text,
-    trouble::{Asked, Trouble},
 };
 use oa_wire::{Category, Error, ModelList};
+
+/// What the list of models came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listing {
+    /// The model is on it, or none was named.
+    Has,
+    /// The model is not on it.
+    Lacks,
+    /// Nothing is on it.
+    Empty,
+    /// The server has no list: 404, 405 or 501.
+    Absent,
+    /// The list is refused, or is none.
+    Broken,
+}
 
 /// What is known of the models.
 pub(crate) struct Models {
     /// The list, where there is one.
-    pub(crate) catalogue: Option<ModelList>,
+    pub(crate) list: Option<ModelList>,
     /// The model to ask for.
     pub(crate) model: Option<String>,
     /// The server refused the key: nothing else will work.
     pub(crate) refused: bool,
+    pub(crate) listing: Listing,
 }
 
 impl Models {
     /// What is known without a list.
-    pub(crate) fn of(subject: &Subject) -> Self {
-        Self { catalogue: None, model: subject.model.clone(), refused: false }
+    pub(crate) fn of(target: &Target) -> Self {
+        Self { list: None, model: target.model.clone(), refused: false, listing: Listing::Broken }
     }
 }
 
 pub(crate) fn judge(
-    subject: &Subject,
-    trouble: &Trouble<'_>,
+    target: &Target,
+    hints: &Hints<'_>,
     listed: Result<ModelList, Error>,
 ) -> (Finding, Models) {
-    let catalogue = match listed {
-        Ok(catalogue) => catalogue,
+    let list = match listed {
+        Ok(list) => list,
         Err(error) => {
-            let refused = error.status() != Some(403) && error.category() == Category::Authentication;
-            let models = Models { refused, ..Models::of(subject) };
-            return (trouble.finding(&error, Asked::Models), models);
+            let refused = error.status() == Some(401);
+            let is_absent = matches!(error.status(), Some(404 | 405 | 501));
+            let listing = if is_absent { Listing::Absent } else { Listing::Broken };
+            let models = Models { refused, listing, ..Models::of(target) };
+            return (hints.finding(&error, Call::Models), models);
         }
     };
-    let (finding, model) = match &subject.model {
-        Some(model) => (named(subject, &catalogue, model), Some(model.clone())),
-        None => unnamed(subject, &catalogue),
+    let listing = match &target.model {
+        _ if list.entries().is_empty() => Listing::Empty,
+        Some(model) if list.find(model).is_none() => Listing::Lacks,
+        _ => Listing::Has,
     };
-    (finding, Models { catalogue: Some(catalogue), model, refused: false })
+    let (finding, model) = match &target.model {
+        Some(model) => (named(target, &list, model), Some(model.clone())),
+        None => unnamed(target, &list),
+    };
+    (finding, Models { list: Some(list), model, refused: false, listing })
 }
 
-fn named(subject: &Subject, catalogue: &ModelList, model: &str) -> Finding {
-    if let Some(entry) = catalogue.find(model) {
+fn named(target: &Target, list: &ModelList, model: &str) -> Finding {
+    if let Some(entry) = list.find(model) {
         let context = entry.max_model_len.map(|length| format!(", a context of {length} tokens"));
-        let others = match catalogue.entries().len() {
+        let others = match list.entries().len() {
             0 | 1 => "its only one".to_owned(),
             count => format!("one of {count}"),
         };
         return Finding::ok(format!("{model} is listed, {others}{}", context.unwrap_or_default()));
     }
-    let Err(error) = catalogue.check(model) else { return Finding::ok(format!("{model} is listed")) };
+    let Err(error) = list.check(model) else { return Finding::ok(format!("{model} is listed")) };
     let finding = Finding::failed(Category::InvalidModel, error.message().to_owned());
-    match nearest(catalogue, error.message()) {
+    match list.nearest(model).into_iter().find(|id| !id.ends_with('*')) {
         Some(nearest) => finding
             .cause("the name is misspelt, or the server was started with another model or served name")
-            .next(format!("{} --model {}", subject.doctor(), text::word(nearest))),
+            .next(format!("{} --model {}", target.doctor(), text::word(nearest))),
         None => finding
             .cause("the server has no model yet: none was pulled, configured or loaded")
-            .next(subject.oa("models")),
+            .next(target.oa("models")),
     }
 }
 
-/// The id that the message names first, which is the nearest.
-fn nearest<'a>(catalogue: &'a ModelList, message: &str) -> Option<&'a str> {
-    let (_, named) = message.split_once("; it lists ")?.1.split_once(": ")?;
-    let is_first = |id: &&str| named.strip_prefix(*id).is_some_and(|rest| rest.starts_with([',', '.']));
-    catalogue.ids().filter(is_first).max_by_key(|id| id.len()).filter(|id| !id.ends_with('*'))
-}
-
-fn unnamed(subject: &Subject, catalogue: &ModelList) -> (Finding, Option<String>) {
+fn unnamed(target: &Target, list: &ModelList) -> (Finding, Option<String>) {
     let mut names: Vec<&str> = Vec::new();
-    for id in catalogue.ids().filter(|id| !id.ends_with('*')) {
+    for id in list.ids().filter(|id| !id.ends_with('*')) {
         if !names.contains(&id) {
             names.push(id);
         }
@@ -84,7 +100,7 @@ fn unnamed(subject: &Subject, catalogue: &ModelList) -> (Finding, Option<String>
         [] => {
             let finding = Finding::failed(Category::InvalidModel, "it lists no model, and none is named")
                 .cause("none was pulled, configured or loaded, or the server lists only patterns")
-                .next(format!("{} --model NAME", subject.doctor()));
+                .next(format!("{} --model NAME", target.doctor()));
             (finding, None)
         }
         [only] => (
@@ -92,14 +108,14 @@ fn unnamed(subject: &Subject, catalogue: &ModelList) -> (Finding, Option<String>
             Some(only.to_owned()),
         ),
         [first, ..] => {
-            let saw = format!(
+            let observed = format!(
                 "none is named, so this is the first of {} listed: {}",
                 names.len(),
                 text::list(&names, 8)
             );
-            let next = format!("{} --model {}", subject.doctor(), text::word(first));
-            let cause = "a program must name one: OA_MODEL or the provider's builder";
-            (Finding::warning(saw).cause(cause).next(next), Some(first.to_owned()))
+            let next = format!("{} --model {}", target.doctor(), text::word(first));
+            let cause = "a program must name one, by OA_MODEL or in its code";
+            (Finding::warning(observed).cause(cause).next(next), Some(first.to_owned()))
         }
     }
 }

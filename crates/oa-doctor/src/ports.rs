@@ -1,12 +1,12 @@
-//! Who answers on the ports where such servers usually listen?
+//! A look at the ports where such servers usually listen.
 
 use crate::{client::Client, text};
 use oa_transport::HyperTransport;
 use oa_wire::openai::Endpoint;
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use tokio::{task::JoinSet, time::timeout};
 
-/// Where servers listen when nothing else is said: the port, and whose it is.
+/// The default ports of chat servers: the port, and whose it is.
 ///
 /// They are looked at on the host of the base URL alone, only when its own port is closed, and without the key.
 pub const WELL_KNOWN_PORTS: [(u16, &str); 6] = [
@@ -35,8 +35,7 @@ pub(crate) struct Answering {
 pub(crate) async fn look(host: &str, ports: &[(u16, String)]) -> Vec<Answering> {
     let mut looks = JoinSet::new();
     for (at, (port, usual)) in ports.iter().enumerate() {
-        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        let url = format!("http://{bracketed}:{port}");
+        let url = url(host, *port);
         let (port, usual) = (*port, usual.clone());
         looks.spawn(async move {
             let answer = timeout(PATIENCE, ask(&url)).await.ok().flatten();
@@ -54,18 +53,29 @@ pub(crate) async fn look(host: &str, ports: &[(u16, String)]) -> Vec<Answering> 
     found.into_iter().map(|(_, answering)| answering).collect()
 }
 
+/// What answers at this address, in words; none if nothing does.
+pub(crate) async fn what_answers(address: SocketAddr) -> Option<String> {
+    let url = url(&address.ip().to_string(), address.port());
+    timeout(PATIENCE, ask(&url)).await.ok().flatten().map(|(what, _)| what)
+}
+
+pub(crate) fn url(host: &str, port: u16) -> String {
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    format!("http://{bracketed}:{port}")
+}
+
 async fn ask(url: &str) -> Option<(String, bool)> {
     let transport = HyperTransport::builder().no_proxy().connect_timeout(PATIENCE).build().ok()?;
     let client = Client::new(transport, Endpoint::new(url, None).ok()?);
     let page = client.get("/v1/models").await.ok()?;
     Some(match page.models() {
-        Ok(catalogue) => {
-            let owner = catalogue.entries().iter().find_map(|entry| entry.owned_by.as_deref());
+        Ok(list) => {
+            let owner = list.entries().iter().find_map(|entry| entry.owned_by.as_deref());
             let owner = owner.map(|owner| format!(" (owned by {})", text::one_line(owner, 40)));
-            let models = match catalogue.ids().count() {
+            let models = match list.ids().count() {
                 0 => "it lists no models".to_owned(),
-                1 => format!("the model {}", text::list(catalogue.ids(), 5)),
-                _ => format!("the models {}", text::list(catalogue.ids(), 5)),
+                1 => format!("the model {}", text::list(list.ids(), 5)),
+                _ => format!("the models {}", text::list(list.ids(), 5)),
             };
             (format!("{models}{}", owner.unwrap_or_default()), true)
         }

@@ -1,126 +1,102 @@
-//! Which proxy of the environment stands between? The transport's rules, applied where it can be told.
-//!
-//! The transport that is used here is then built with just that proxy, or none: what is said is what is done.
+//! The step `proxy`: whether one stands between, which variable names it, and whether it answers.
 
-use crate::environment::Variables;
-use http::Uri;
-use hyper_util::client::proxy::matcher::Matcher;
-use std::net::IpAddr;
+use crate::{
+    client::{Client, Page},
+    connection::Hello,
+    environment::{Target, Variables},
+    finding::Finding,
+    text,
+};
+use oa_transport::{Proxies, Proxy, ProxyRoute, Stage, TransportErrorKind};
+use oa_wire::Category;
 
-/// What the environment says of the way to this URL.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// No variable names a proxy.
-    NoneSet,
-    /// This variable names one, which is not for this machine itself.
-    NotForLocal(&'static str),
-    /// This variable names one, and `NO_PROXY` excepts the host.
-    Excepted(&'static str),
-    /// This variable names one for the URL.
-    Through { variable: &'static str, url: String, shown: String, host: String },
-    /// This variable names a SOCKS proxy, which the transport does not support.
-    Socks { variable: &'static str, shown: String },
+/// The proxies that these variables name, by the transport's own rules.
+pub(crate) fn of(variables: &Variables) -> Proxies {
+    Proxies::from_lookup(|name| variables.get(name).map(str::to_owned))
 }
 
-pub(crate) fn find(variables: &Variables, uri: &Uri) -> Way {
-    let own: &[&'static str] = match uri.scheme_str() {
-        Some("http") if variables.get("REQUEST_METHOD").is_some() => &["http_proxy"],
-        Some("http") => &["HTTP_PROXY", "http_proxy"],
-        Some("https") => &["HTTPS_PROXY", "https_proxy"],
-        _ => return Way::NoneSet,
-    };
-    let first = |names: &[&'static str]| {
-        names.iter().find_map(|&name| variables.get(name).map(|value| (name, value)))
-    };
-    let any = Uri::from_static("http://host.invalid/");
-    let found =
-        [first(own), first(&["ALL_PROXY", "all_proxy"])].into_iter().flatten().find_map(|(variable, url)| {
-            Some((variable, url, Matcher::builder().all(url).build().intercept(&any)?.uri().clone()))
-        });
-    let Some((variable, url, proxy)) = found else { return Way::NoneSet };
-    if is_local(uri) {
-        return Way::NotForLocal(variable);
-    }
-    let no = variables.get("NO_PROXY").or_else(|| variables.get("no_proxy")).unwrap_or_default();
-    if Matcher::builder().all(url).no(no).build().intercept(uri).is_none() {
-        return Way::Excepted(variable);
-    }
-    let (scheme, host) = (proxy.scheme_str().unwrap_or("http"), proxy.host().unwrap_or_default());
-    let port = proxy.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
-    let shown = format!("{scheme}://{host}{port}");
-    if !matches!(scheme, "http" | "https") {
-        return Way::Socks { variable, shown };
-    }
-    Way::Through { variable, url: url.to_owned(), shown, host: host.to_owned() }
-}
-
-/// This machine or its own network segment: what an environment's proxy cannot be meant for.
-fn is_local(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default();
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    match host.parse::<IpAddr>().map(|ip| ip.to_canonical()) {
-        Ok(ip) if ip.is_loopback() || ip.is_unspecified() => true,
-        Ok(IpAddr::V4(ip)) => ip.is_link_local(),
-        Ok(IpAddr::V6(ip)) => ip.is_unicast_link_local(),
-        Err(_) => is_localhost(host),
-    }
-}
-
-/// `localhost` and what is below it.
-pub(crate) fn is_localhost(host: &str) -> bool {
-    let host = host.strip_suffix('.').unwrap_or(host);
-    host.rsplit('.').next().is_some_and(|last| last.eq_ignore_ascii_case("localhost"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn way(pairs: &[(&str, &str)], uri: &str) -> Way {
-        let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        find(&Variables::new(pairs), &uri.parse().unwrap())
-    }
-
-    #[test]
-    fn the_schemes_own_variable_goes_before_all_proxy() {
-        let set = [("https_proxy", "http://me:pw@h:1"), ("ALL_PROXY", "a:2")];
-        let through = |variable, url: &str, shown: &str, host: &str| Way::Through {
-            variable,
-            url: url.into(),
-            shown: shown.into(),
-            host: host.into(),
-        };
-        assert_eq!(way(&set, "https://x/"), through("https_proxy", "http://me:pw@h:1", "http://h:1", "h"));
-        assert_eq!(way(&set, "http://x/"), through("ALL_PROXY", "a:2", "http://a:2", "a"));
-    }
-
-    #[test]
-    fn this_machine_is_reached_straight() {
-        let set = [("HTTP_PROXY", "http://h:1")];
-        for uri in ["http://127.0.0.1:8000/", "http://localhost/", "http://[::1]/", "http://169.254.1.1/"] {
-            assert_eq!(way(&set, uri), Way::NotForLocal("HTTP_PROXY"), "{uri}");
+/// The proxy, and the first exchange where one stands between.
+pub(crate) async fn step(target: &Target, proxies: &Proxies, client: &Client) -> (Finding, Option<Hello>) {
+    let uri = target.endpoint.chat_uri();
+    let proxy = match proxies.for_uri(uri) {
+        ProxyRoute::Through(proxy) => proxy,
+        ProxyRoute::Local { variable } => {
+            let observed = format!("{variable} is set, and is not for this machine itself");
+            return (Finding::ok(observed), None);
         }
-        assert_eq!(way(&[], "http://127.0.0.1/"), Way::NoneSet);
-    }
+        ProxyRoute::Excepted { variable, by, entry } => {
+            let observed = format!("{variable} is set, and {by} excepts the host by `{entry}`");
+            return (Finding::ok(observed), None);
+        }
+        ProxyRoute::Invalid(invalid) => {
+            let finding = Finding::failed(Category::InvalidRequest, invalid.to_string())
+                .cause("nothing is sent until it can be read: going past it unasked may be forbidden");
+            let next = invalid.variable().map(|variable| format!("export {variable}=http://HOST:PORT"));
+            return (Finding { next, ..finding }, None);
+        }
+        _ => return (Finding::ok("none is set"), None),
+    };
+    let hello = client.get("/").await;
+    let finding = match &hello {
+        Err(error) if error.stage() == Stage::Proxy => {
+            let failed = Finding::failed(Category::Unavailable, error.to_string());
+            if error.kind() == TransportErrorKind::ProxyAuthentication {
+                wants_password(failed, proxy)
+            } else {
+                let cause = format!("{} is down, refuses this server, or is not meant for it", named(proxy));
+                failed.cause(cause).next(target.without_proxy())
+            }
+        }
+        Ok(page) if page.status.as_u16() == 407 => {
+            let observed = format!("{} answers 407: it asks for a password", named(proxy));
+            wants_password(Finding::failed(Category::Unavailable, observed), proxy)
+        }
+        Ok(page) if is_own_answer(page) => {
+            let observed = format!("through {}, which answers {} itself", named(proxy), page.status.as_u16());
+            Finding::warning(observed)
+                .cause("the proxy refuses this server, or is not meant for it")
+                .next(target.without_proxy())
+        }
+        _ => Finding::ok(format!("through {}", named(proxy))),
+    };
+    let finding = match proxies.near_miss(uri) {
+        Some(near_miss) => {
+            let finding = if finding.category.is_none() { finding.only_a_warning() } else { finding };
+            finding.cause(near_miss.to_string()).next(target.except_from_proxy(near_miss.correction()))
+        }
+        None => finding,
+    };
+    (finding, Some(hello))
+}
 
-    #[test]
-    fn no_proxy_excepts_hosts() {
-        let set = [("HTTP_PROXY", "http://h:1"), ("no_proxy", "inner.example")];
-        assert_eq!(way(&set, "http://a.inner.example/"), Way::Excepted("HTTP_PROXY"));
+/// `the proxy http://host:3128 (HTTP_PROXY)`.
+fn named(proxy: &Proxy) -> String {
+    match proxy.variable() {
+        Some(variable) => format!("the proxy {} ({variable})", proxy.url()),
+        None => format!("the proxy {}", proxy.url()),
     }
+}
 
-    #[test]
-    fn socks_is_named() {
-        let set = [("ALL_PROXY", "socks5://h:1080")];
-        assert_eq!(
-            way(&set, "http://x/"),
-            Way::Socks { variable: "ALL_PROXY", shown: "socks5://h:1080".into() }
-        );
-    }
+fn wants_password(finding: Finding, proxy: &Proxy) -> Finding {
+    let variable = proxy.variable().unwrap_or("--proxy");
+    let has = if proxy.has_credentials() {
+        "the user name or password in it is wrong, or is not percent-encoded"
+    } else {
+        "it holds no user name and password"
+    };
+    let host = text::word(&format!("{}:{}", proxy.host(), proxy.port()));
+    finding.cause(format!("the proxy wants a password; {has} ({variable})")).next(
+        if variable.starts_with('-') {
+            format!("oa doctor --proxy {}://USER:PASSWORD@{host}", proxy.scheme())
+        } else {
+            format!("export {variable}={}://USER:PASSWORD@{host}", proxy.scheme())
+        },
+    )
+}
 
-    #[test]
-    fn in_a_cgi_program_http_proxy_does_not_count() {
-        let set = [("HTTP_PROXY", "http://evil:1"), ("REQUEST_METHOD", "GET")];
-        assert_eq!(way(&set, "http://x/"), Way::NoneSet);
-    }
+/// Whether a forward proxy wrote the page itself, as its headers tell.
+fn is_own_answer(page: &Page) -> bool {
+    let refuses = matches!(page.status.as_u16(), 403 | 502 | 503 | 504);
+    refuses
+        && (page.header("x-squid-error").is_some() || page.header("proxy-status").is_some() || page.is_html())
 }

@@ -1,4 +1,4 @@
-//! What must not be shown, and is struck out of everything that is.
+//! What must not be shown, and is redacted out of everything that is.
 
 /// The secrets that are known: keys, values of headers, passwords of proxies.
 #[derive(Clone, Default)]
@@ -29,7 +29,7 @@ impl Secrets {
         }
     }
 
-    pub(crate) fn strike(&self, text: &str) -> String {
+    pub(crate) fn redact(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
@@ -45,7 +45,7 @@ mod tests {
         secrets.add("canary-long\n");
         secrets.add("abc");
         secrets.add_userinfo("http://me:s3cret@proxy:3128/");
-        let text = secrets.strike("canary canary-long abc me:s3cret s3cret");
+        let text = secrets.redact("canary canary-long abc me:s3cret s3cret");
         assert_eq!(text, "*** *** abc *** ***");
     }
 }

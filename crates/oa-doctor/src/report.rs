@@ -1,4 +1,4 @@
-//! What was found: a report of steps, as a record and as text.
+//! The report of an examination: its steps, as a record and as text.
 
 use crate::text;
 use oa_wire::Category;
@@ -11,6 +11,11 @@ use std::{fmt, time::Duration};
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Report {
+    /// The version of this crate.
+    pub version: &'static str,
+    /// The command line that asked for it, without secrets; see [`Doctor::command_line`](crate::Doctor::command_line).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// The base URL that was examined, corrected where that was needed; none when no server is named.
     pub url: Option<String>,
     /// What the server declares itself to be, such as `vllm 0.32.0`; none where it declares nothing that is known.
@@ -38,8 +43,9 @@ pub struct Step {
     /// How long it took; in seconds, as `took_seconds`, where it is serialized.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
-    /// What was seen, in one line.
-    pub saw: String,
+    /// What was seen, in one line; `saw` where it is serialized.
+    #[serde(rename = "saw")]
+    pub observed: String,
     /// The likely cause of a warning or failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
@@ -97,18 +103,23 @@ impl Report {
     }
 }
 
-/// The steps as lines, an empty line, the summary. Steps that were skipped for one reason share a line.
+/// A line with the version and the command line, the steps as lines, an empty line, the summary. Steps that were skipped
+/// for one reason share a line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alike = |one: &Step, other: &Step| {
-            one.status == Status::Skipped && other.status == Status::Skipped && one.saw == other.saw
+            one.status == Status::Skipped && other.status == Status::Skipped && one.observed == other.observed
         };
+        match &self.command {
+            Some(command) => writeln!(f, "oa-doctor {}: {command}", self.version)?,
+            None => writeln!(f, "oa-doctor {}", self.version)?,
+        }
         for steps in self.steps.chunk_by(alike) {
             match steps {
                 [step] => writeln!(f, "{step}")?,
                 [first, ..] => {
                     let names: Vec<&str> = steps.iter().map(|step| step.name).collect();
-                    writeln!(f, "{:<8} {}: {}", first.status, names.join(", "), first.saw)?;
+                    writeln!(f, "{:<8} {}: {}", first.status, names.join(", "), first.observed)?;
                 }
                 [] => {}
             }
@@ -120,7 +131,7 @@ impl fmt::Display for Report {
 /// One line, and below it the cause and the next command where there are any. No line break at the end.
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:<8} {:<12} {}", self.status.as_str(), self.name, self.saw)?;
+        write!(f, "{:<8} {:<12} {}", self.status.as_str(), self.name, self.observed)?;
         if self.status != Status::Skipped {
             write!(f, " [{}]", text::duration(self.took))?;
         }

@@ -2,11 +2,19 @@
 
 use std::time::Duration;
 
-/// `85 ms`, or `1.2 s` from a second on.
+/// `85 ms`, `1.2 s` from a second on, `35 min`, `6.5 h` and `3.3 d` where seconds say little.
 pub(crate) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         milliseconds @ 0..1000 => format!("{milliseconds} ms"),
-        _ => format!("{:.1} s", duration.as_secs_f64()),
+        1000..1_000_000 => format!("{:.1} s", duration.as_secs_f64()),
+        _ => {
+            let minutes = duration.as_secs_f64() / 60.0;
+            match minutes {
+                ..90.0 => format!("{minutes:.0} min"),
+                ..2160.0 => format!("{:.1} h", minutes / 60.0),
+                _ => format!("{:.1} d", minutes / 1440.0),
+            }
+        }
     }
 }
 
@@ -77,5 +85,9 @@ mod tests {
     fn durations_have_the_unit_that_fits() {
         assert_eq!(duration(Duration::from_micros(999_999)), "999 ms");
         assert_eq!(duration(Duration::from_millis(1250)), "1.2 s");
+        assert_eq!(duration(Duration::from_secs(999)), "999.0 s");
+        assert_eq!(duration(Duration::from_secs(2100)), "35 min");
+        assert_eq!(duration(Duration::from_secs(23_400)), "6.5 h");
+        assert_eq!(duration(Duration::from_secs(287_441)), "3.3 d");
     }
 }

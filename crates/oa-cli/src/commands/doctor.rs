@@ -10,7 +10,7 @@ use crate::{
     spinner::Spinner,
     values,
 };
-use oa_doctor::{Doctor, Progress, Report, Status};
+use oa_doctor::{Doctor, Progress, Report};
 use oa_provider::Environment;
 use oa_wire::Error;
 use std::{
@@ -79,7 +79,10 @@ impl Args {
     }
 
     fn doctor(&self) -> Result<Doctor, Error> {
-        let mut doctor = Doctor::new().no_completion(self.no_completion).time_limit(self.timeout);
+        let mut doctor = Doctor::new()
+            .no_completion(self.no_completion)
+            .time_limit(self.timeout)
+            .command_line(command_line());
         if let Some(url) = self.url() {
             doctor = doctor.url(url);
         }
@@ -97,11 +100,28 @@ impl Args {
     }
 }
 
+/// The words of this command line, without the values of flags that may hold a secret.
+fn command_line() -> String {
+    let mut words = vec!["oa".to_owned()];
+    let mut hides_next = false;
+    for word in std::env::args_os().skip(1) {
+        let word = word.to_string_lossy();
+        let secret = ["--api-key", "--header", "--proxy"].into_iter().find(|flag| word.starts_with(flag));
+        words.push(match (hides_next, secret) {
+            (true, _) => "***".to_owned(),
+            (false, Some(flag)) if word.len() > flag.len() => format!("{flag}=***"),
+            (false, _) => word.into_owned(),
+        });
+        hides_next = !hides_next && secret.is_some_and(|flag| flag.len() == words[words.len() - 1].len());
+    }
+    words.join(" ")
+}
+
 /// Makes the examination, with a spinner on a terminal, and with a line for each step elsewhere.
 async fn watched(doctor: &Doctor, limit: Duration) -> Report {
     if io::stderr().is_terminal() {
         let spinner = Spinner::new(limit);
-        let examination = doctor.examine_with(|progress| {
+        let examination = doctor.run_with(|progress| {
             if let Progress::Started(name) = progress {
                 spinner.set(name);
             }
@@ -109,11 +129,10 @@ async fn watched(doctor: &Doctor, limit: Duration) -> Report {
         return spinner.spin(examination).await;
     }
     doctor
-        .examine_with(|progress| {
-            if let Progress::Finished(step) = progress {
-                if step.status != Status::Skipped {
-                    note(&format!("{}: {}", step.name, step.status));
-                }
+        .run_with(|progress| {
+            // The verdicts are final when all steps are made: see the report.
+            if let Progress::Started(name) = progress {
+                note(&format!("checking {name}"));
             }
         })
         .await

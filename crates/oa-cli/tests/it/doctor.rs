@@ -12,9 +12,12 @@ fn the_report_goes_to_standard_output_and_progress_to_standard_error() {
     let sim = sim();
     let ran = doctor(&sim, &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(ran.stdout.starts_with("ok       environment "), "{}", ran.stdout);
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let head = format!("oa-doctor {}: oa doctor {}", env!("CARGO_PKG_VERSION"), sim.base_url());
+    assert_eq!(lines[0], head);
+    assert!(lines[1].starts_with("ok       environment "), "{}", ran.stdout);
     assert!(ran.stdout.lines().last().unwrap().starts_with("nothing failed"), "{}", ran.stdout);
-    assert!(ran.stderr.starts_with("oa: environment: ok\noa: proxy: ok\n"), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("oa: checking environment\noa: checking proxy\n"), "{}", ran.stderr);
 }
 
 #[test]
@@ -35,8 +38,19 @@ fn the_url_is_taken_as_a_flag_too() {
 #[test]
 fn json_is_the_whole_report() {
     let sim = sim();
-    let ran = doctor(&sim, &["--json", "--no-completion", "--model", "other"]);
+    let ran = doctor(
+        &sim,
+        &["--json", "--no-completion", "--model", "other", "--api-key", "canary", "--header=x: canary"],
+    );
     let report = ran.json();
+    let command = format!(
+        "oa doctor {} --json --no-completion --model other --api-key *** --header=***",
+        sim.base_url()
+    );
+    assert_eq!(
+        (&report["command"], &report["version"]),
+        (&command.into(), &env!("CARGO_PKG_VERSION").into())
+    );
     assert_eq!(report["url"], sim.base_url());
     assert_eq!(report["steps"].as_array().unwrap().len(), 13);
     assert_eq!(report["steps"][6]["category"], "provider_invalid_model");

@@ -9,7 +9,7 @@ use std::time::Duration;
 #[tokio::test]
 async fn all_is_fine() {
     let sim = Sim::builder().api_key("sk-canary").cached_tokens(1).start().await.unwrap();
-    let report = doctor(sim.base_url()).api_key("sk-canary").model("oa-sim").examine().await;
+    let report = doctor(sim.base_url()).api_key("sk-canary").model("oa-sim").run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -36,7 +36,7 @@ nothing failed, in T",
 #[tokio::test]
 async fn nobody_listens_anywhere() {
     let (closed, other) = (Sim::closed_port().unwrap(), Sim::closed_port().unwrap());
-    let report = doctor(closed.base_url()).ports([(other.addr().port(), "vLLM")]).examine().await;
+    let report = doctor(closed.base_url()).ports([(other.addr().port(), "vLLM")]).run().await;
     let report_text = report.to_string().replace(&other.addr().port().to_string(), "8000");
     assert!(report_text.contains("; nobody answers on 8000 (vLLM) either"), "{report}");
     assert_eq!(report.first_failure().unwrap().category, Some(Category::Unavailable));
@@ -45,7 +45,7 @@ async fn nobody_listens_anywhere() {
 #[tokio::test]
 async fn nobody_listens_and_nowhere_else_is_looked() {
     let closed = Sim::closed_port().unwrap();
-    let report = doctor(closed.base_url()).examine().await;
+    let report = doctor(closed.base_url()).run().await;
     assert_text(
         &report,
         closed.addr().port(),
@@ -55,7 +55,8 @@ ok proxy none is set [T]
 skipped dns an address needs no looking up
 failed tcp 127.0.0.1:PORT refused [T]
          cause: nobody listens on port PORT: the server is not up, still loads (vLLM, SGLang and \
-            LiteLLM listen only after that), or listens on another port or interface
+            LiteLLM listen only after that), or listens on another port or interface; `ss -ltnp 'sport = \
+            :PORT'` shows who listens here, `docker ps` which ports containers publish
          next: oa ready --wait 5m --base-url http://127.0.0.1:PORT
 skipped tls, identity, models, load, completion, stream, tools, schema, usage: no connection
 
@@ -67,7 +68,7 @@ skipped tls, identity, models, load, completion, stream, tools, schema, usage: n
 async fn another_port_answers() {
     let closed = Sim::closed_port().unwrap();
     let sim = Sim::builder().models(["qwen3-8b", "qwen3-14b"]).start().await.unwrap();
-    let report = doctor(closed.base_url()).ports([(sim.addr().port(), "vLLM")]).examine().await;
+    let report = doctor(closed.base_url()).ports([(sim.addr().port(), "vLLM")]).run().await;
     let tcp = report.step("tcp").unwrap();
     let (port, there) = (closed.addr().port(), sim.addr().port());
     let want = format!(
@@ -84,7 +85,7 @@ async fn a_chat_server_goes_before_what_else_answers() {
     let other = Sim::builder().script([Answer::text(404, "no").forever()]).start().await.unwrap();
     let chat = Sim::start().await.unwrap();
     let ports = [(other.addr().port(), "vLLM"), (chat.addr().port(), "LiteLLM")];
-    let report = doctor(closed.base_url()).ports(ports).examine().await;
+    let report = doctor(closed.base_url()).ports(ports).run().await;
     assert_eq!(report.step("tcp").unwrap().next, Some(format!("oa doctor {}", chat.base_url())));
 }
 
@@ -93,7 +94,7 @@ async fn a_port_of_the_environment_answers() {
     let closed = Sim::closed_port().unwrap();
     let sim = Sim::builder().start().await.unwrap();
     let variables = [("OA_BASE_URL", closed.base_url()), ("LITELLM_PORT", sim.addr().port().to_string())];
-    let report = doctor_in(&variables).examine().await;
+    let report = doctor_in(&variables).run().await;
     assert!(
         report.step("tcp").unwrap().cause.as_ref().unwrap().contains("(LITELLM_PORT) answers"),
         "{report}"
@@ -103,8 +104,7 @@ async fn a_port_of_the_environment_answers() {
 #[tokio::test]
 async fn the_key_is_wrong() {
     let sim = Sim::builder().api_key("sk-right").start().await.unwrap();
-    let report =
-        doctor_in(&[("OA_BASE_URL", sim.base_url()), ("OA_API_KEY", "sk-wrong".into())]).examine().await;
+    let report = doctor_in(&[("OA_BASE_URL", sim.base_url()), ("OA_API_KEY", "sk-wrong".into())]).run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -129,7 +129,7 @@ skipped load, completion, stream, tools, schema, usage: the server refuses the k
 async fn the_key_is_held_back() {
     let sim = Sim::builder().api_key("sk-right").start().await.unwrap();
     let variables = [("OA_BASE_URL", sim.base_url()), ("OPENAI_API_KEY", "sk-right".into())];
-    let report = doctor_in(&variables).examine().await;
+    let report = doctor_in(&variables).run().await;
     let models = report.step("models").unwrap();
     let want = "no key was sent: OPENAI_API_KEY does not go to the server of OA_BASE_URL or a URL";
     assert_eq!(models.cause.as_deref(), Some(want));
@@ -139,7 +139,7 @@ async fn the_key_is_held_back() {
 #[tokio::test]
 async fn the_model_is_wrong() {
     let sim = Sim::builder().models(["qwen3-8b", "llama-3"]).start().await.unwrap();
-    let report = doctor(sim.base_url()).model("qwen-8b").examine().await;
+    let report = doctor(sim.base_url()).model("qwen-8b").run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -175,7 +175,7 @@ async fn a_server_that_takes_any_name() {
     );
     let sim = Sim::builder().model("tiny").script([any.on("POST", "/v1/chat/completions")]).then_generate();
     let sim = sim.start().await.unwrap();
-    let report = doctor(sim.base_url()).model("other").examine().await;
+    let report = doctor(sim.base_url()).model("other").run().await;
     let found = report.step("completion").unwrap();
     assert_eq!(
         step(&report, "completion"),
@@ -187,7 +187,7 @@ async fn a_server_that_takes_any_name() {
 #[tokio::test]
 async fn no_model_is_named() {
     let sim = Sim::builder().models(["a", "b"]).start().await.unwrap();
-    let report = doctor(sim.base_url()).no_completion(true).examine().await;
+    let report = doctor(sim.base_url()).no_completion(true).run().await;
     assert_eq!(step(&report, "models"), ("warning", "none is named, so this is the first of 2 listed: a, b"));
     assert_eq!(report.model.as_deref(), Some("a"));
 }
@@ -196,7 +196,7 @@ async fn no_model_is_named() {
 async fn the_model_loads() {
     let sim = Sim::builder().start().await.unwrap();
     sim.set_loading(true);
-    let report = doctor(sim.base_url()).model("oa-sim").examine().await;
+    let report = doctor(sim.base_url()).model("oa-sim").run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -223,7 +223,7 @@ skipped completion, stream, tools, schema, usage: the server is not ready
 #[tokio::test]
 async fn the_list_says_loading() {
     let sim = Sim::builder().model_status("loading").start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(step(&report, "load"), ("failed", "the list says of oa-sim: loading"));
     assert_eq!(step(&report, "completion"), ("skipped", "the server is not ready"));
 }
@@ -231,7 +231,7 @@ async fn the_list_says_loading() {
 #[tokio::test]
 async fn v1_is_given() {
     let sim = Sim::start().await.unwrap();
-    let report = doctor(format!("{}/v1/", sim.base_url())).no_completion(true).examine().await;
+    let report = doctor(format!("{}/v1/", sim.base_url())).no_completion(true).run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -267,7 +267,7 @@ async fn a_gateway_holds_the_stream_back() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     let stream = report.step("stream").unwrap();
     assert_eq!(
         step(&report, "stream"),
@@ -289,7 +289,7 @@ async fn a_slow_first_token_is_no_buffering() {
     let sim =
         Sim::builder().script([Answer::generated().on("POST", "/v1/chat/completions"), slow]).then_generate();
     let sim = sim.start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(step(&report, "stream"), ("ok", "head after 2.0 s, 5 pieces from 2.0 s to 2.1 s"));
 }
 
@@ -300,7 +300,7 @@ async fn no_stream_comes() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(step(&report, "stream"), ("warning", "no stream: the answer is application/json"));
 }
 
@@ -317,7 +317,7 @@ async fn no_usage_is_reported() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(step(&report, "usage"), ("warning", "no token counts in a completion and a stream"));
 }
 
@@ -332,7 +332,7 @@ async fn tools_and_schemas_are_taken_no_notice_of() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_text(
         &report,
         sim.addr().port(),
@@ -376,7 +376,7 @@ async fn tools_that_are_refused_are_a_warning_and_a_dead_server_is_not() {
             .start()
             .await
             .unwrap();
-        let report = doctor(sim.base_url()).examine().await;
+        let report = doctor(sim.base_url()).run().await;
         assert_eq!(step(&report, "tools").0, want, "{status}: {report}");
     }
 }
@@ -393,15 +393,14 @@ async fn variables_contradict_each_other() {
         ("http_proxy", "http://b:1".to_owned()),
         ("OA_MODEL", "oa-sim".to_owned()),
     ];
-    let report = doctor_in(&variables).no_completion(true).examine().await;
+    let report = doctor_in(&variables).no_completion(true).run().await;
     assert_text(
         &report,
         sim.addr().port(),
         "\
-warning environment http://127.0.0.1:PORT (OA_BASE_URL); no key; model oa-sim (OA_MODEL) [T]
+warning environment http://127.0.0.1:PORT (OA_BASE_URL); no key; model oa-sim (OA_MODEL); LITELLM_PORT is 4001 [T]
          cause: OPENAI_BASE_URL names another server, http://127.0.0.1:1/v1: OA_BASE_URL wins; \
-            LITELLM_PORT is 4001, and the URL's port is PORT: a server that is started with \
-            LITELLM_PORT listens on 4001; HTTP_PROXY and http_proxy differ: HTTP_PROXY wins \
+            HTTP_PROXY and http_proxy differ: HTTP_PROXY wins \
             here, the other one elsewhere
          next: unset OPENAI_BASE_URL
 ok proxy HTTP_PROXY is set, and is not for this machine itself [T]
@@ -421,7 +420,7 @@ nothing failed, 1 warning, in T",
 async fn openais_own_variable_ends_in_v1_by_custom() {
     let sim = Sim::start().await.unwrap();
     let variables = [("OPENAI_BASE_URL", format!("{}/v1", sim.base_url()))];
-    let report = doctor_in(&variables).no_completion(true).examine().await;
+    let report = doctor_in(&variables).no_completion(true).run().await;
     let want = format!("{} (OPENAI_BASE_URL); no key; no model named", sim.base_url());
     assert_eq!(step(&report, "environment"), ("ok", &*want));
 }
@@ -447,9 +446,9 @@ async fn what_cannot_be_used_is_refused() {
         (vec![], "no server is named"),
     ] {
         let variables: Vec<_> = variables.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
-        let report = doctor_in(&variables).examine().await;
-        let (status, saw) = step(&report, "environment");
-        assert!(status == "failed" && saw.starts_with(want), "{report}");
+        let report = doctor_in(&variables).run().await;
+        let (status, observed) = step(&report, "environment");
+        assert!(status == "failed" && observed.starts_with(want), "{report}");
         assert_eq!(report.first_failure().unwrap().category, Some(Category::InvalidRequest));
         assert!(!report.to_string().contains("canary"), "{report}");
     }
@@ -458,14 +457,14 @@ async fn what_cannot_be_used_is_refused() {
 #[tokio::test]
 async fn without_a_name_this_machine_is_looked_over() {
     let sim = Sim::start().await.unwrap();
-    let report = nowhere().ports([(sim.addr().port(), "vLLM")]).examine().await;
+    let report = nowhere().ports([(sim.addr().port(), "vLLM")]).run().await;
     assert_eq!(report.step("environment").unwrap().next, Some(format!("oa doctor {}", sim.base_url())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn https_is_asked_of_a_plain_port() {
     let sim = Sim::start().await.unwrap();
-    let report = doctor(sim.base_url().replace("http://", "https://")).examine().await;
+    let report = doctor(sim.base_url().replace("http://", "https://")).run().await;
     let tls = report.step("tls").unwrap();
     assert_eq!(tls.cause.as_deref(), Some("the server speaks plain HTTP on this port"));
     assert_eq!(tls.next, Some(format!("oa doctor {}", sim.base_url())));
@@ -475,7 +474,7 @@ async fn https_is_asked_of_a_plain_port() {
 async fn something_else_listens() {
     let sim =
         Sim::builder().script([Answer::raw("SSH-2.0-OpenSSH_9.2\r\n").forever()]).start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     let identity = report.step("identity").unwrap();
     assert_eq!(step(&report, "tls").0, "skipped");
     assert_eq!(identity.cause.as_deref(), Some("something else than an HTTP server listens on this port"));
@@ -488,14 +487,14 @@ async fn the_proxy_is_dead() {
         ("OA_BASE_URL", "http://model.example:8000".to_owned()),
         ("HTTP_PROXY", format!("http://me:canary@{}", closed.addr())),
     ];
-    let report = doctor_in(&variables).examine().await;
+    let report = doctor_in(&variables).run().await;
     assert_text(
         &report,
         closed.addr().port(),
         "\
 ok environment http://model.example:8000 (OA_BASE_URL); no key; no model named [T]
 failed proxy could not connect to http://model.example:8000 through the proxy \
-            http://127.0.0.1:PORT: connection refused (tried 127.0.0.1:PORT) [T]
+            http://127.0.0.1:PORT (from HTTP_PROXY): connection refused (tried 127.0.0.1:PORT) [T]
          cause: the proxy http://127.0.0.1:PORT (HTTP_PROXY) is down, refuses this server, or is \
             not meant for it
          next: NO_PROXY=model.example oa doctor
@@ -510,8 +509,8 @@ skipped dns, tcp, tls, identity, models, load, completion, stream, tools, schema
 async fn a_proxy_that_works_stands_between() {
     let sim = Sim::start().await.unwrap();
     let variables = [("OA_BASE_URL", "http://model.example:8000".to_owned()), ("ALL_PROXY", sim.base_url())];
-    let report = doctor_in(&variables).no_completion(true).examine().await;
-    let want = format!("through {} (ALL_PROXY)", sim.base_url());
+    let report = doctor_in(&variables).no_completion(true).run().await;
+    let want = format!("through the proxy {} (ALL_PROXY)", sim.base_url());
     assert_eq!(step(&report, "proxy"), ("ok", &*want));
     assert_eq!(step(&report, "tcp"), ("skipped", "the proxy connects"));
     assert_eq!(step(&report, "models").0, "ok");
@@ -519,7 +518,7 @@ async fn a_proxy_that_works_stands_between() {
 
 #[tokio::test]
 async fn there_is_no_socket() {
-    let report = doctor("unix:///no/such/dir/oa.sock").examine().await;
+    let report = doctor("unix:///no/such/dir/oa.sock").run().await;
     let tcp = report.step("tcp").unwrap();
     assert_eq!(step(&report, "tcp").0, "failed");
     assert_eq!(tcp.next.as_deref(), Some("ls -l /no/such/dir/oa.sock"));
@@ -529,10 +528,10 @@ async fn there_is_no_socket() {
 async fn the_host_has_no_name() {
     // A label of more than 63 characters is refused by the resolver itself.
     let host = "x".repeat(64);
-    let report = doctor(format!("http://{host}:8000")).examine().await;
-    let (status, saw) = step(&report, "dns");
+    let report = doctor(format!("http://{host}:8000")).run().await;
+    let (status, observed) = step(&report, "dns");
     assert_eq!(status, "failed");
-    assert!(saw.starts_with(&format!("the host name {host} could not be resolved: ")), "{report}");
+    assert!(observed.starts_with(&format!("the host name {host} could not be resolved: ")), "{report}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -551,10 +550,10 @@ async fn a_cooldown_hides_a_refused_key() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).api_key("sk-1234").examine().await;
-    let (_, saw) = step(&report, "completion");
+    let report = doctor(sim.base_url()).api_key("sk-1234").run().await;
+    let (_, observed) = step(&report, "completion");
     assert!(
-        saw.starts_with("after 5.0 s of the router's cooldown (429): provider_authentication: "),
+        observed.starts_with("after 5.0 s of the router's cooldown (429): provider_authentication: "),
         "{report}"
     );
     assert_eq!(report.first_failure().unwrap().category, Some(Category::Authentication));
@@ -566,7 +565,7 @@ async fn a_cooldown_that_is_too_long_is_named() {
         "type": "all_deployments_in_cooldown", "code": "429"}});
     let answer = Answer::json(429, cooldown).header("retry-after", "300").on("POST", "/v1/chat/completions");
     let sim = Sim::builder().script([answer]).then_generate().start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     let completion = report.step("completion").unwrap();
     assert!(completion.cause.as_ref().unwrap().contains("refuses its key (401)"), "{report}");
     let want = format!("oa ready --probe chat --wait 360s --base-url {} --model oa-sim", sim.base_url());
@@ -584,7 +583,7 @@ async fn a_model_that_wants_max_completion_tokens() {
         .start()
         .await
         .unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(step(&report, "completion").0, "warning");
     assert_eq!(step(&report, "stream").0, "ok");
     // One request was refused, and then none.

@@ -6,7 +6,7 @@ use serde_json::json;
 
 /// The report of an examination without completions.
 async fn examined(sim: &Sim, model: &str) -> oa_doctor::Report {
-    doctor(sim.base_url()).model(model).no_completion(true).examine().await
+    doctor(sim.base_url()).model(model).no_completion(true).run().await
 }
 
 fn owned_by(owner: &str) -> Answer {
@@ -25,14 +25,14 @@ async fn vllm() {
     assert_eq!(report.server.as_deref(), Some("vllm 0.32.0"));
     assert_eq!(
         step(&report, "load"),
-        ("ok", "/health is 200: its engine lives; it listens only once the model is loaded")
+        ("ok", "/health is 200: it is up, and listens only once the model is loaded")
     );
 }
 
 #[tokio::test]
 async fn vllm_with_a_dead_engine() {
     let sim = serving(vec![("/v1/models", owned_by("vllm")), ("/health", page(503, "", ""))]).await;
-    let report = doctor(sim.base_url()).examine().await;
+    let report = examined(&sim, "tiny").await;
     assert_eq!(step(&report, "load"), ("failed", "/health is 503: Service Unavailable"));
     assert!(report.step("load").unwrap().cause.as_ref().unwrap().starts_with("the engine is dead"));
     assert_eq!(step(&report, "completion").0, "skipped");
@@ -43,7 +43,7 @@ async fn llama_cpp_while_it_loads() {
     let loading = r#"{"error":{"message":"Loading model","type":"unavailable_error","code":503}}"#;
     let answer = page(503, "Server: llama.cpp\r\n", loading);
     let sim = Sim::builder().script([answer.forever()]).start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     assert_eq!(report.server.as_deref(), Some("llamacpp"));
     assert_eq!(step(&report, "load"), ("failed", "provider_model_not_loaded: Loading model (HTTP 503)"));
 }
@@ -81,7 +81,7 @@ async fn litellm_and_its_health_that_costs_money_is_left_alone() {
 #[tokio::test]
 async fn an_unknown_servers_health_is_asked_without_the_key() {
     let sim = serving(vec![("/v1/models", owned_by("acme")), ("/health", page(200, "", "fine"))]).await;
-    let report = doctor(sim.base_url()).api_key("sk-canary").no_completion(true).examine().await;
+    let report = doctor(sim.base_url()).api_key("sk-canary").no_completion(true).run().await;
     assert_eq!(report.server, None);
     assert_eq!(step(&report, "identity"), ("ok", "none that is known (models owned by acme)"));
     let health: Vec<_> = sim.requests().into_iter().filter(|request| request.path == "/health").collect();
@@ -124,7 +124,7 @@ async fn sglang_makes_a_token_for_its_health_only_where_that_is_wanted() {
         let fine = || page(200, "", "");
         let sim =
             serving(vec![("/v1/models", owned_by("sglang")), ("/health", fine()), ("/ready", fine())]).await;
-        let report = doctor(sim.base_url()).no_completion(no_completion).examine().await;
+        let report = doctor(sim.base_url()).no_completion(no_completion).run().await;
         assert_eq!(report.server.as_deref(), Some("sglang"));
         assert!(step(&report, "load").1.starts_with(path), "{report}");
         let asked: Vec<_> = sim.requests().into_iter().map(|request| request.path).collect();

@@ -4,8 +4,10 @@
     reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
 )]
 
+mod behaviour;
 mod bounds;
 mod findings;
+mod gateways;
 mod identities;
-mod manners;
+mod judged;
 mod support;

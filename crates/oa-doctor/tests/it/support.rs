@@ -20,9 +20,11 @@ pub(crate) fn doctor_in(variables: &[(&'static str, String)]) -> Doctor {
     nowhere().environment(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
 }
 
-/// The report's text, with `T` for each duration, `PORT` for the port, `VERSION` for the simulator's.
+/// The report's text without its first line, with `T` for each duration, `PORT` for the port, `VERSION` for the simulator's.
 pub(crate) fn text(report: &Report, port: u16) -> String {
-    let text = report.to_string().replace(&port.to_string(), "PORT").replace(oa_sim::VERSION, "VERSION");
+    let text = report.to_string();
+    let (_, text) = text.split_once('\n').unwrap();
+    let text = text.replace(&port.to_string(), "PORT").replace(oa_sim::VERSION, "VERSION");
     // Whether the tests run in a container is no part of what they hold.
     let container = "; this program runs in a container, whose localhost is not the host's: use the server's \
                      service name, or host.docker.internal where that exists";
@@ -70,7 +72,7 @@ pub(crate) fn assert_text(report: &Report, port: u16, want: &str) {
 #[track_caller]
 pub(crate) fn step<'a>(report: &'a Report, name: &str) -> (&'a str, &'a str) {
     let step = report.step(name).unwrap_or_else(|| panic!("no step {name} in\n{report}"));
-    (step.status.as_str(), &step.saw)
+    (step.status.as_str(), &step.observed)
 }
 
 /// A completion of this text, without token counts.

@@ -41,10 +41,10 @@ async fn no_secret_is_shown() {
             ("HTTP_PROXY", "http://me:canary-proxy@h:1".to_owned()),
         ];
         let doctor = doctor_in(&variables).header("x-team", "canary-header");
-        let mut told = vec![format!("{doctor:?}")];
-        let report = doctor.examine_with(|progress| told.push(format!("{progress:?}"))).await;
-        told.push(format!("{report}{report:?}{}", serde_json::to_string(&report).unwrap()));
-        let seen = told.concat();
+        let mut described = vec![format!("{doctor:?}")];
+        let report = doctor.run_with(|progress| described.push(format!("{progress:?}"))).await;
+        described.push(format!("{report}{report:?}{}", serde_json::to_string(&report).unwrap()));
+        let seen = described.concat();
         for canary in canaries {
             assert!(!seen.contains(canary), "{status}: {canary} in {seen}");
         }
@@ -54,16 +54,16 @@ async fn no_secret_is_shown() {
 #[tokio::test]
 async fn no_completion_is_made_where_none_is_wanted() {
     let sim = Sim::start().await.unwrap();
-    let report = doctor(sim.base_url()).no_completion(true).examine().await;
+    let report = doctor(sim.base_url()).no_completion(true).run().await;
     assert!(sim.requests().iter().all(|request| request.method == "GET"), "{:?}", sim.requests());
-    assert_eq!(report.step("usage").unwrap().saw, "no completion is to be made");
+    assert_eq!(report.step("usage").unwrap().observed, "no completion is to be made");
 }
 
 #[tokio::test]
 async fn the_key_goes_to_no_other_port() {
     let closed = Sim::closed_port().unwrap();
     let sim = Sim::start().await.unwrap();
-    doctor(closed.base_url()).api_key("sk-canary").ports([(sim.addr().port(), "vLLM")]).examine().await;
+    doctor(closed.base_url()).api_key("sk-canary").ports([(sim.addr().port(), "vLLM")]).run().await;
     let requests = sim.requests();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].header("authorization"), None);
@@ -72,7 +72,7 @@ async fn the_key_goes_to_no_other_port() {
 #[tokio::test]
 async fn the_key_and_the_headers_go_to_the_server() {
     let sim = Sim::start().await.unwrap();
-    doctor(sim.base_url()).api_key("sk-1").header("x-team", "a").examine().await;
+    doctor(sim.base_url()).api_key("sk-1").header("x-team", "a").run().await;
     for request in sim.requests() {
         assert_eq!(request.header("x-team"), Some("a"), "{}", request.path);
         let wanted = (request.path != "/health").then_some("Bearer sk-1");
@@ -87,7 +87,7 @@ async fn every_step_is_reported_and_told_in_order() {
     for url in [sim.base_url(), closed.base_url()] {
         let (mut started, mut finished) = (Vec::new(), Vec::new());
         let report = doctor(url)
-            .examine_with(|progress| match progress {
+            .run_with(|progress| match progress {
                 Progress::Started(name) => started.push(name),
                 Progress::Finished(step) => finished.push(step.name),
                 _ => {}
@@ -102,7 +102,7 @@ async fn every_step_is_reported_and_told_in_order() {
 #[tokio::test]
 async fn a_model_of_a_server_cannot_smuggle_a_command() {
     let sim = Sim::builder().models(["x'; reboot; '", "b"]).start().await.unwrap();
-    let report = doctor(sim.base_url()).no_completion(true).examine().await;
+    let report = doctor(sim.base_url()).no_completion(true).run().await;
     let want = format!(r"oa doctor {} --model 'x'\''; reboot; '\'''", sim.base_url());
     assert_eq!(report.step("models").unwrap().next, Some(want));
 }
@@ -110,7 +110,7 @@ async fn a_model_of_a_server_cannot_smuggle_a_command() {
 #[tokio::test]
 async fn the_record_has_names_and_seconds() {
     let sim = Sim::builder().api_key("sk-right").start().await.unwrap();
-    let report = doctor(sim.base_url()).examine().await;
+    let report = doctor(sim.base_url()).run().await;
     let record = serde_json::to_value(&report).unwrap();
     let models = &record["steps"][6];
     assert_eq!(models["name"], "models");
@@ -127,8 +127,8 @@ async fn a_transport_of_the_callers_is_used_as_it_is() {
     let closed = Sim::closed_port().unwrap();
     let transport = oa_transport::HyperTransport::builder().proxy(&sim.base_url()).build().unwrap();
     let variables = [("OA_BASE_URL", sim.base_url()), ("HTTP_PROXY", closed.base_url())];
-    let report = doctor_in(&variables).transport(transport).no_completion(true).examine().await;
-    assert_eq!(report.step("proxy").unwrap().saw, "the transport was given, and its proxy with it");
+    let report = doctor_in(&variables).transport(transport).no_completion(true).run().await;
+    assert_eq!(report.step("proxy").unwrap().observed, "the transport was given, and its proxy with it");
     // What goes through a proxy names the whole URL.
     assert!(sim.requests().iter().all(|request| request.target.starts_with("http://")), "{report}");
 }
