@@ -1,10 +1,10 @@
-//! What can be typed: the commands, and what the help says of them all.
+//! The command line: the commands, and the help that they have in common.
 
 use crate::{
-    commands::{chat, doctor, models, ready},
+    commands::{chat, doctor, models, ready, shell},
     failure::Failure,
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Talk to any OpenAI-compatible chat server: vLLM, SGLang, llama.cpp, LM Studio, Ollama, LiteLLM, OpenAI.
 #[derive(Parser)]
@@ -27,7 +27,11 @@ pub(crate) enum Command {
     Ready(ready::Args),
     /// Find out what works, what does not, and why
     #[command(after_long_help = AFTER_HELP)]
-    Doctor(doctor::Args),
+    Doctor(Box<doctor::Args>),
+    /// Print the completions of a shell, such as `source <(oa completions bash)`
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, such as `oa man | man -l -`
+    Man,
 }
 
 impl Command {
@@ -37,6 +41,8 @@ impl Command {
             Self::Models(args) => models::run(&args),
             Self::Ready(args) => ready::run(&args),
             Self::Doctor(args) => doctor::run(&args),
+            Self::Completions(args) => shell::completions(&args, Cli::command()),
+            Self::Man => shell::man(Cli::command()),
         }
     }
 }
@@ -49,6 +55,10 @@ Environment (flags win):
   OPENAI_BASE_URL  where OA_BASE_URL is not set; its /v1 is cut off
   OPENAI_API_KEY   where OA_API_KEY is not set, but never sent to the server of
                    OA_BASE_URL or --base-url; alone, it means https://api.openai.com
+  SSL_CERT_FILE, SSL_CERT_DIR
+                   certificates to trust in place of the system's
+  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY
+                   proxies, and the hosts that are reached without one
 
 Exit codes:
   0    done
@@ -69,11 +79,10 @@ Exit codes:
 mod tests {
     use super::*;
     use crate::failure::exit_code;
-    use clap::CommandFactory;
     use oa_wire::Category;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
     }
 

@@ -1,6 +1,6 @@
 //! Failures of a command: what goes to standard error, and the exit code.
 
-use crate::screen;
+use crate::{explain, screen};
 use clap::error::ErrorKind;
 use oa_wire::{Category, Error};
 use std::{io, process::ExitCode};
@@ -24,7 +24,7 @@ impl Failure {
     pub(crate) fn report(self, mut command_line: clap::Command) -> ExitCode {
         match self {
             Self::Call(error) => {
-                screen::note(&format!("{error:#}"));
+                screen::note(&explain::text(&error));
                 exit_code(error.category()).into()
             }
             Self::Reported(code) => code.into(),
@@ -72,7 +72,7 @@ pub(crate) fn exit_code(category: Category) -> u8 {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::Call(error)
+        Self::Call(explain::with_flags(error))
     }
 }
 

@@ -50,6 +50,7 @@
 
 mod cli;
 mod commands;
+mod explain;
 mod failure;
 mod input;
 mod process;
@@ -57,6 +58,7 @@ mod record;
 mod screen;
 mod server;
 mod spinner;
+mod transport;
 mod values;
 
 use clap::{CommandFactory, Parser};

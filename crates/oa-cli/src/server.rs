@@ -3,8 +3,8 @@
 // Doc comments of flags are the text of the help.
 #![allow(clippy::doc_markdown)]
 
-use crate::{failure::Failure, screen, values};
-use oa_provider::{Builder, Environment, OpenAiProvider, Probe};
+use crate::{failure::Failure, screen, transport::TransportArgs, values};
+use oa_provider::{Builder, Environment, HyperTransport, OpenAiProvider, Probe};
 use oa_sim::Sim;
 use oa_wire::Error;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(crate) struct ServerArgs {
     /// Use the built-in simulator, whatever the environment says
     #[arg(long, conflicts_with = "base_url")]
     sim: bool,
+    #[command(flatten)]
+    transport: TransportArgs,
 }
 
 #[derive(clap::Args)]
@@ -63,7 +65,8 @@ pub(crate) struct Server {
     model: Option<String>,
     api_key: Option<String>,
     headers: Vec<(String, String)>,
-    probe_timeout: Duration,
+    pub(crate) probe_timeout: Duration,
+    transport: HyperTransport,
     hint: Option<&'static str>,
     /// Ends with this value.
     _sim: Option<Sim>,
@@ -128,6 +131,7 @@ impl ServerArgs {
             api_key: found.api_key.map(|(key, _)| key),
             headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             probe_timeout: self.timeout.unwrap_or(PROBE_TIMEOUT),
+            transport: self.transport.transport()?,
             hint: by_key_alone.then_some(
                 "OPENAI_API_KEY is set, so the server is https://api.openai.com; name another with --base-url, or \
                  try the simulator with --sim",
@@ -185,7 +189,9 @@ impl Server {
     }
 
     fn of_model(&self, model: &str) -> Builder {
-        let builder = OpenAiProvider::builder(&self.base_url, model).probe_timeout(self.probe_timeout);
+        let builder = OpenAiProvider::builder(&self.base_url, model)
+            .probe_timeout(self.probe_timeout)
+            .transport(self.transport.clone());
         let builder = match &self.api_key {
             Some(key) => builder.api_key(key),
             None => builder,

@@ -1,88 +1,66 @@
-//! A line on the terminal that turns while something is waited for.
+//! A line on the terminal that turns while something is awaited.
 
-use crate::screen::for_terminal;
+use crate::screen::{self, for_terminal};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::{
     future::Future,
-    io::{self, Write},
-    pin::pin,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    io::{self, IsTerminal},
+    time::Duration,
 };
-use tokio::time::{MissedTickBehavior, interval};
 
-/// A line that turns while something is waited for. Dropping it clears the line.
-pub(crate) struct Spinner {
-    start: Instant,
-    limit: Duration,
-    reason: Mutex<String>,
-}
+/// The line. Shown only where standard error is a terminal; cleared when it is dropped.
+pub(crate) struct Spinner(ProgressBar);
 
 impl Spinner {
-    pub(crate) fn new(limit: Duration) -> Self {
-        Self { start: Instant::now(), limit, reason: Mutex::new("asking".to_owned()) }
-    }
-
-    /// Says what is waited for.
-    pub(crate) fn set(&self, reason: &str) {
-        let mut known = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        reason.clone_into(&mut known);
-    }
-
-    pub(crate) async fn spin<T>(&self, wait: impl Future<Output = T>) -> T {
-        let mut wait = pin!(wait);
-        let mut ticks = interval(Duration::from_millis(100));
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        for frame in ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'].into_iter().cycle()
-        {
-            tokio::select! {
-                biased;
-                result = &mut wait => return result,
-                _ = ticks.tick() => self.draw(frame),
-            }
+    /// A line that counts up to a limit, where there is one.
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(ProgressBar::hidden());
         }
-        wait.await
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed}{prefix}: {wide_msg}") {
+            bar.set_style(style);
+        }
+        if let Some(limit) = limit {
+            bar.set_prefix(format!(" of {}", humantime::format_duration(limit)));
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self(bar)
     }
 
-    fn draw(&self, frame: char) {
-        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = line(frame, self.start.elapsed(), self.limit, &reason);
-        let mut err = io::stderr();
-        let _ = write!(err, "\r\x1b[K{line}").and_then(|()| err.flush());
+    /// Shows what is awaited.
+    pub(crate) fn set(&self, what: &str) {
+        self.0.set_message(line(what));
+    }
+
+    /// Prints a message above the line.
+    pub(crate) fn note(&self, text: &str) {
+        self.0.suspend(|| screen::note(text));
+    }
+
+    /// Awaits it, and clears the line.
+    pub(crate) async fn spin<T>(&self, wait: impl Future<Output = T>) -> T {
+        let result = wait.await;
+        self.0.finish_and_clear();
+        result
     }
 }
 
 impl Drop for Spinner {
     fn drop(&mut self) {
-        let mut err = io::stderr();
-        let _ = write!(err, "\r\x1b[K").and_then(|()| err.flush());
+        self.0.finish_and_clear();
     }
 }
 
-/// One line of a narrow terminal: one that wraps cannot be drawn over.
-fn line(frame: char, elapsed: Duration, limit: Duration, reason: &str) -> String {
-    const WIDTH: usize = 78;
-    let line = format!(
-        "{frame} {} of {:.0} s: {}",
-        elapsed.as_secs(),
-        limit.as_secs_f64(),
-        reason.replace('\n', " ")
-    );
-    let line = for_terminal(&line);
-    match line.char_indices().nth(WIDTH) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line.into_owned(),
-    }
+/// A text of others on one line, which cannot steer the terminal.
+fn line(text: &str) -> String {
+    for_terminal(&text.replace(['\n', '\t'], " ")).into_owned()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     #[test]
     fn it_stays_on_one_line() {
-        let line =
-            super::line('⠋', Duration::from_secs(3), Duration::from_secs(120), &"x\n\x1b[2J".repeat(40));
-        assert!(line.starts_with("⠋ 3 of 120 s: x ␛[2Jx"), "{line}");
-        assert!(line.chars().count() == 79 && !line.contains(char::is_control), "{line}");
+        assert_eq!(super::line("x\n\x1b[2J\ty"), "x \u{241b}[2J y");
     }
 }

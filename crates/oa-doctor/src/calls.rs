@@ -276,7 +276,7 @@ impl<'a> Calls<'a> {
     async fn ask(&mut self, request: &CompletionRequest, tokens: u64) -> Result<Answer, Error> {
         let limited = |renamed: bool| {
             // The same question has the same answer, as far as the server can.
-            let config = RuntimeConfig::new().temperature(0.0);
+            let config = RuntimeConfig::new().with_temperature(0.0);
             request.clone().with_config(if renamed {
                 config.with_extra("max_completion_tokens", tokens)
             } else {

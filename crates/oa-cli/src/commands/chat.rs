@@ -4,11 +4,13 @@
 #![allow(clippy::doc_markdown)]
 
 use crate::{
+    explain,
     failure::Failure,
     input, process,
     record::{self, EventRecord, ResponseRecord, ToolCallRecord},
     screen::{self, Screen},
     server::{ModelArgs, ServerArgs},
+    spinner::Spinner,
     values,
 };
 use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, RetryEvent, RetryLayer, RetryPolicy};
@@ -21,6 +23,7 @@ use serde_json::Value;
 use std::{
     io::{self, IsTerminal},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 use tower_layer::Layer;
@@ -172,22 +175,28 @@ impl Args {
         let server = self.server.find_or_simulate(&self.model).await?;
         let builder = server.builder(&self.model).await?;
         let provider = builder.force_prompt_augmentation_fallback(self.fallback).build()?;
-        let provider = self.stacked(provider);
+        let spinner = Arc::new(Spinner::new(None));
+        spinner.set("waiting for the first token");
+        let provider = self.stacked(provider, Arc::clone(&spinner));
+        let named = |error| explain::of_timeout(error, self.server.timeout);
         let response = if request.stream {
-            self.follow(provider.stream(request).await?, screen).await?
+            let stream = spinner.spin(provider.stream(request)).await.map_err(named)?;
+            self.follow(stream, screen).await?
         } else {
-            provider.complete(request).await?
+            spinner.spin(provider.complete(request)).await.map_err(named)?
         };
         self.show(&response, request, screen)?;
         Ok(())
     }
 
     /// The provider with the time limit and the retries.
-    fn stacked(&self, provider: OpenAiProvider) -> impl Provider {
+    fn stacked(&self, provider: OpenAiProvider, spinner: Arc<Spinner>) -> impl Provider {
         let limit = self.server.timeout.unwrap_or(Duration::MAX);
+        let named = self.server.timeout;
         let policy = RetryPolicy::new().max_attempts(self.retries.saturating_add(1)).on_retry(
-            |retry: &RetryEvent<'_>| {
-                screen::note(&format!("{}; retrying in {:.1} s", retry.error, retry.wait.as_secs_f64()));
+            move |retry: &RetryEvent<'_>| {
+                let error = explain::of_timeout(retry.error.clone(), named);
+                spinner.note(&format!("{error}; retrying in {:.1} s", retry.wait.as_secs_f64()));
             },
         );
         let attempt =
@@ -198,7 +207,7 @@ impl Args {
     /// Reads the stream to its end, and shows the events where they are wanted.
     async fn follow(&self, mut stream: CompletionStream, screen: &mut Screen) -> Result<Response, Failure> {
         while let Some(event) = stream.next().await {
-            let event = event?;
+            let event = event.map_err(|error| explain::of_timeout(error, self.server.timeout))?;
             if self.output.json_events {
                 if let Some(record) = EventRecord::of(&event) {
                     screen.line(&json(&record)?)?;

@@ -120,7 +120,7 @@ fn command_line() -> String {
 /// Makes the examination, with a spinner on a terminal, and with a line for each step elsewhere.
 async fn watched(doctor: &Doctor, limit: Duration) -> Report {
     if io::stderr().is_terminal() {
-        let spinner = Spinner::new(limit);
+        let spinner = Spinner::new(Some(limit));
         let examination = doctor.run_with(|progress| {
             if let Progress::Started(name) = progress {
                 spinner.set(name);

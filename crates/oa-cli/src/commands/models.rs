@@ -1,6 +1,6 @@
 //! `oa models`: what the server lists.
 
-use crate::{failure::Failure, process, screen::Screen, server::ServerArgs};
+use crate::{explain, failure::Failure, process, screen::Screen, server::ServerArgs};
 use oa_wire::{Model, ModelList};
 use serde::Serialize;
 use std::fmt::Write;
@@ -17,7 +17,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::block_on(async {
         let server = args.server.find("models", None).await?;
-        let catalogue = server.of_any_model().build()?.models().await?;
+        let listed = server.of_any_model().build()?.models().await;
+        let catalogue = listed.map_err(|error| explain::of_probe(error, server.probe_timeout))?;
         let mut screen = Screen::new(false);
         if args.json {
             let records: Vec<Record<'_>> = catalogue.entries().iter().map(Record::of).collect();

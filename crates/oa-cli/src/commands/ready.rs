@@ -1,6 +1,7 @@
 //! `oa ready`: whether the next completion is expected to work, and waiting until it is.
 
 use crate::{
+    explain,
     failure::Failure,
     process,
     screen::{Screen, note},
@@ -23,8 +24,7 @@ pub(crate) struct Args {
     probe: ProbeArg,
     /// Wait this long for the server to come up, such as 120s or 5m
     ///
-    /// Waits through refused connections, loading models and rate limits, and fails at once on what waiting does not
-    /// mend.
+    /// Waits through refused connections, loading models and rate limits, and fails at once on permanent failures.
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     wait: Option<Duration>,
     /// Ask for one token as well, so that the server has loaded all that it needs
@@ -68,7 +68,8 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             }
             (false, Some(_)) => "ready",
             (false, None) => {
-                provider.ready().await?;
+                let ready = provider.ready().await;
+                ready.map_err(|error| explain::of_probe(error, server.probe_timeout))?;
                 "ready"
             }
         };
@@ -100,7 +101,7 @@ async fn wait_for_list(server: &Server, limit: Duration) -> Result<(), Error> {
 /// Waits with a spinner on a terminal, and with lines elsewhere.
 async fn wait_for(provider: &OpenAiProvider, limit: Duration) -> Result<(), Error> {
     if io::stderr().is_terminal() {
-        let spinner = Spinner::new(limit);
+        let spinner = Spinner::new(Some(limit));
         let wait = provider.wait_until_ready_with(limit, |waiting| spinner.set(waiting.error.message()));
         return spinner.spin(wait).await;
     }

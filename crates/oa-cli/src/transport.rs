@@ -1,0 +1,74 @@
+//! The flags of the connection, and the transport that they make.
+
+// Doc comments of flags are the text of the help.
+#![allow(clippy::doc_markdown)]
+
+use crate::values;
+use oa_provider::HyperTransport;
+use oa_transport::HyperTransportBuilder;
+use oa_wire::{Error, Setting};
+use std::{fs, path::PathBuf, time::Duration};
+
+// No `Debug`: a proxy's URL may hold a password.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct TransportArgs {
+    /// Certificates to trust besides the system's, in PEM
+    ///
+    /// Those of a private authority, or the server's own where it signed itself.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Longest time to open a connection [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Proxy for every request, in place of those of HTTP_PROXY, HTTPS_PROXY and ALL_PROXY
+    ///
+    /// Such as http://proxy:3128, http://USER:PASSWORD@proxy:3128 or socks5h://127.0.0.1:1080.
+    #[arg(long, value_name = "URL")]
+    pub(crate) proxy: Option<String>,
+}
+
+impl TransportArgs {
+    /// The transport.
+    pub(crate) fn transport(&self) -> Result<HyperTransport, Error> {
+        let mut builder = HyperTransport::builder();
+        if let Some(limit) = self.connect_timeout {
+            builder = builder.connect_timeout(limit);
+        }
+        if let Some(pem) = self.roots()? {
+            builder = builder.add_root_pem(pem);
+        }
+        if let Some(url) = self.proxy()? {
+            builder = builder.proxy(url);
+        }
+        self.build(builder)
+    }
+
+    /// The certificates of `--ca-file`.
+    pub(crate) fn roots(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some(path) = &self.ca_file else { return Ok(None) };
+        let read = fs::read(path);
+        read.map(Some)
+            .map_err(|error| Error::invalid_request(format!("--ca-file {}: {error}", path.display())))
+    }
+
+    /// The URL of `--proxy`.
+    pub(crate) fn proxy(&self) -> Result<Option<&str>, Error> {
+        let Some(url) = &self.proxy else { return Ok(None) };
+        Setting::Proxy
+            .check(url)
+            .map_err(|flaw| Error::invalid_request(format!("--proxy: the value {flaw}")))?;
+        Ok(Some(url))
+    }
+
+    fn build(&self, builder: HyperTransportBuilder) -> Result<HyperTransport, Error> {
+        builder.build().map_err(|error| {
+            let flag = match (&self.ca_file, &self.proxy) {
+                (Some(path), None) => format!("--ca-file {}: ", path.display()),
+                (None, Some(_)) => "--proxy: ".to_owned(),
+                _ => String::new(),
+            };
+            Error::invalid_request(format!("{flag}{error}"))
+        })
+    }
+}
