@@ -57,20 +57,34 @@ impl History {
         Self { attempts: Vec::new(), log: log.cloned() }
     }
 
-    /// Adds a failed attempt. Where a layer inside made several, they stay in the chain before its verdict,
-    /// each once: the last of them is this failure itself.
+    /// Adds a failed attempt. Where a layer inside made several, they are in the error, and the last of them
+    /// gets this reason.
     pub(crate) fn push(&mut self, error: &Error, reason: impl Into<Cow<'static, str>>, waited: Duration) {
-        if let Some((_, inner)) = error.attempts().split_last() {
-            for attempt in inner {
-                let mut attempt = attempt.clone();
-                attempt.index = self.next_index();
-                self.attempts.push(attempt);
-            }
+        let (mut last, before) = match error.attempts().split_last() {
+            Some((last, before)) => (last.clone(), before),
+            None => (Attempt::new(0, error, "", waited), &[][..]),
+        };
+        for attempt in before {
+            self.add(attempt.clone());
         }
-        let attempt = Attempt::new(self.next_index(), error, reason, waited);
+        (last.reason, last.waited) = (reason.into(), waited);
         if let Some(log) = &self.log {
-            log.write(attempt.clone(), !error.attempts().is_empty());
+            log.write(last.clone(), !error.attempts().is_empty());
         }
+        self.add(last);
+    }
+
+    /// Adds a failed attempt at one of several servers.
+    pub(crate) fn push_server(&mut self, server: &Arc<str>, error: &Error, reason: &'static str) {
+        let attempt = Attempt::new(0, error, reason, Duration::ZERO).with_server(server.clone());
+        if let Some(log) = &self.log {
+            log.write(attempt.clone(), false);
+        }
+        self.add(attempt);
+    }
+
+    fn add(&mut self, mut attempt: Attempt) {
+        attempt.index = u32::try_from(self.attempts.len()).unwrap_or(u32::MAX);
         self.attempts.push(attempt);
     }
 
@@ -81,9 +95,5 @@ impl History {
     /// This error with the chain.
     pub(crate) fn attach(&mut self, error: Error) -> Error {
         error.with_attempts(std::mem::take(&mut self.attempts))
-    }
-
-    fn next_index(&self) -> u32 {
-        u32::try_from(self.attempts.len()).unwrap_or(u32::MAX)
     }
 }

@@ -3,9 +3,14 @@
 use oa_wire::CompletionRequest;
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
 };
 use tokio::time::Instant;
+use tower::retry::budget::Budget;
 
 /// What the layers of one call tell each other, in the request's
 /// [`extensions`](CompletionRequest::extensions).
@@ -28,13 +33,29 @@ pub struct CallContext {
     pub(crate) reason: Option<RetryReason>,
     /// Whether a retry layer is outside: a second one would multiply the attempts.
     pub(crate) retried: bool,
+    /// The limits of an attempt that layers outside apply.
+    pub(crate) first_event: Option<Duration>,
+    pub(crate) idle: Option<Duration>,
+    /// What pays for further requests of this call.
+    pub(crate) budget: Option<SharedBudget>,
+    /// How many sets of servers are outside.
+    depth: u8,
     shared: Arc<Shared>,
 }
 
 /// What the layers inside tell those outside.
 #[derive(Debug, Default)]
 struct Shared {
-    server: Mutex<Option<Arc<str>>>,
+    /// The depths, as bits, at which servers apply the limits of an attempt, each anew.
+    limited: AtomicU8,
+    servers: Mutex<ServersCalled>,
+}
+
+#[derive(Debug, Default)]
+struct ServersCalled {
+    last: Option<Arc<str>>,
+    /// Those that failed this call, until all of them have.
+    failed: Vec<Arc<str>>,
 }
 
 impl CallContext {
@@ -65,15 +86,73 @@ impl CallContext {
 
     /// The name of the server that was called last, if the call went through [`Servers`](crate::Servers).
     pub fn server(&self) -> Option<Arc<str>> {
-        self.last_server().clone()
+        self.servers().last.clone()
     }
 
-    pub(crate) fn set_server(&self, name: &Arc<str>) {
-        *self.last_server() = Some(name.clone());
+    /// Tells the layers outside that servers inside apply the limits of an attempt, each anew.
+    pub(crate) fn take_limits(&self) {
+        self.shared.limited.fetch_or(self.bit(), Ordering::Relaxed);
     }
 
-    fn last_server(&self) -> MutexGuard<'_, Option<Arc<str>>> {
-        self.shared.server.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For the layers that limit an attempt: whether servers inside do it.
+    pub(crate) fn limits(&self) -> Limits {
+        Limits { shared: self.shared.clone(), bit: self.bit() }
+    }
+
+    /// The context of a call to one of several servers.
+    pub(crate) fn to_one_server(&self, name: &Arc<str>) -> Self {
+        self.servers().last = Some(name.clone());
+        Self { first_event: None, idle: None, depth: self.depth.saturating_add(1), ..self.clone() }
+    }
+
+    /// A server failed this call.
+    pub(crate) fn server_failed(&self, name: &Arc<str>) {
+        let mut servers = self.servers();
+        if !servers.failed.contains(name) {
+            servers.failed.push(name.clone());
+        }
+    }
+
+    /// Whether this server has failed the call.
+    pub(crate) fn has_failed(&self, name: &str) -> bool {
+        self.servers().failed.iter().any(|failed| **failed == *name)
+    }
+
+    /// All servers have failed the call: they are equal again.
+    pub(crate) fn forget_failed(&self) {
+        self.servers().failed.clear();
+    }
+
+    // Deeper sets than there are bits share the last one.
+    fn bit(&self) -> u8 {
+        1 << self.depth.min(7)
+    }
+
+    fn servers(&self) -> MutexGuard<'_, ServersCalled> {
+        self.shared.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether servers inside apply the limits of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    shared: Arc<Shared>,
+    bit: u8,
+}
+
+impl Limits {
+    pub(crate) fn are_inside(&self) -> bool {
+        self.shared.limited.load(Ordering::Relaxed) & self.bit != 0
+    }
+}
+
+/// A budget of retries that several layers share.
+#[derive(Clone)]
+pub(crate) struct SharedBudget(pub(crate) Arc<dyn Budget + Send + Sync>);
+
+impl fmt::Debug for SharedBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedBudget(..)")
     }
 }
 

@@ -85,7 +85,9 @@ pub use context::{CallContext, RetryReason};
 pub use metrics::{Metrics, MetricsLayer};
 pub use observe::{CallObserver, Observe, ObserveLayer, Observer};
 pub use retry::{Backoff, Decision, Retry, RetryEvent, RetryLayer, RetryPolicy, RetrySession, is_retryable};
-pub use servers::{BreakerPolicy, Servers, is_failover_error};
+pub use servers::{
+    AffinityKey, BreakerPolicy, Hedge, OutReason, ServerEvent, ServerStatus, Servers, is_failover_error,
+};
 pub use stack::{Stack, StackService};
 pub use summary::{CallSummary, OnEnd, Outcome};
 pub use timeout::{

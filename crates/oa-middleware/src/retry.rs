@@ -23,7 +23,7 @@ pub use backoff::Backoff;
 pub use policy::{RetryEvent, RetryPolicy, is_retryable};
 pub use session::{Decision, RetrySession};
 
-use crate::{CallContext, random::Random};
+use crate::{CallContext, context::SharedBudget, random::Random};
 use oa_wire::{CompletionRequest, Error};
 use pin_project_lite::pin_project;
 use std::{
@@ -137,7 +137,8 @@ where
             (None, request)
         } else {
             let policy = request.extensions.get::<RetryPolicy>().unwrap_or(&self.layer.policy).clone();
-            let (session, first) = RetrySession::begin(policy, request);
+            let budget = self.layer.budget.clone().map(SharedBudget);
+            let (session, first) = RetrySession::begin(policy, request, budget);
             (Some(session), first)
         };
         let first = self.inner.call(first);

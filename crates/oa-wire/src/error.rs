@@ -178,6 +178,8 @@ pub struct Attempt {
     pub reason: Cow<'static, str>,
     /// How long the layer waited after it.
     pub waited: Duration,
+    /// The name of the server that it was made to, where there are several.
+    pub server: Option<Arc<str>>,
 }
 
 impl Attempt {
@@ -189,7 +191,14 @@ impl Attempt {
             message: error.message().to_owned(),
             reason: reason.into(),
             waited,
+            server: None,
         }
+    }
+
+    /// Sets the server that it was made to.
+    #[must_use]
+    pub fn with_server(self, server: Arc<str>) -> Self {
+        Self { server: Some(server), ..self }
     }
 }
 
@@ -562,6 +571,9 @@ impl Error {
         if let Some(id) = &self.0.request_id {
             note(f, format_args!("request id {}", OneLine(id)))?;
         }
+        if let Some(server) = self.0.attempts.last().and_then(|attempt| attempt.server.as_ref()) {
+            note(f, format_args!("server {}", OneLine(server)))?;
+        }
         if self.0.attempts.len() > 1 {
             note(f, format_args!("{} attempts", self.0.attempts.len()))?;
         }
@@ -569,6 +581,15 @@ impl Error {
     }
 
     fn fmt_causes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.attempts.len() > 1 {
+            for attempt in &self.0.attempts {
+                write!(f, "\n  attempt {}: ", attempt.index)?;
+                if let Some(server) = &attempt.server {
+                    write!(f, "{}: ", OneLine(server))?;
+                }
+                write!(f, "{} ({})", OneLine(&attempt.message), attempt.reason)?;
+            }
+        }
         for cause in self.causes() {
             write!(f, "\n  caused by: {}", OneLine(&cause))?;
         }

@@ -4,6 +4,7 @@ use super::{RetryEvent, RetryPolicy};
 use crate::{
     CallContext, RetryReason,
     attempt::{AttemptLog, History},
+    context::SharedBudget,
 };
 use oa_wire::{Attempt, Category, CompletionRequest, Error, FinishReason, Message, RuntimeConfig};
 use std::{borrow::Cow, mem, time::Duration};
@@ -82,9 +83,14 @@ impl RetrySession {
 
     /// A session and the request of its first attempt, with fewer allocations than [`new`](Self::new) and
     /// [`request`](Self::request): the map of extensions is kept only if the caller has put something there.
-    pub(super) fn begin(policy: RetryPolicy, mut request: CompletionRequest) -> (Self, CompletionRequest) {
+    pub(super) fn begin(
+        policy: RetryPolicy,
+        mut request: CompletionRequest,
+        budget: Option<SharedBudget>,
+    ) -> (Self, CompletionRequest) {
         let context = CallContext::of_mut(&mut request);
         context.retried = true;
+        context.budget = budget;
         let context = context.clone();
         let history = History::new(request.extensions.get::<AttemptLog>());
         let kept = if request.extensions.len() == 1 {

@@ -1,7 +1,7 @@
-//! The circuit breaker of one server as a value, with the time as an argument.
+//! The circuit breaker of one server as a value: the time is an argument, counted from any fixed moment.
 
-use std::time::Duration;
-use tokio::time::Instant;
+use oa_wire::{Category, Error};
+use std::{fmt, time::Duration};
 
 /// When a server is taken out of rotation, and for how long.
 ///
@@ -31,10 +31,21 @@ impl BreakerPolicy {
         self
     }
 
-    /// How long it stays out before it is tried again.
+    /// How long it stays out before it is tried again. Where a call would surely fail (a wrong key, an unknown
+    /// model, a spent quota) and no probe is set, a call tries it only after six times as long.
     pub const fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
         self
+    }
+
+    /// How long a server stays out for this reason before the next trial.
+    fn time(self, reason: OutReason, probed: bool) -> Duration {
+        match reason {
+            OutReason::Authentication | OutReason::UnknownModel | OutReason::QuotaSpent if !probed => {
+                self.open_for.saturating_mul(6)
+            }
+            _ => self.open_for,
+        }
     }
 }
 
@@ -44,18 +55,88 @@ impl Default for BreakerPolicy {
     }
 }
 
-/// The breaker of one server.
-#[derive(Debug)]
-pub(super) enum Breaker {
-    /// Calls go through; so many failed in a row.
-    Closed { failures: u32 },
-    /// Calls go elsewhere until then.
-    Open { until: Instant },
-    /// One call or probe finds out.
-    HalfOpen,
+/// Why a server is out of rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OutReason {
+    /// Its calls failed several times in a row.
+    Failures,
+    /// It asked to wait ([`Error::retry_after`]).
+    Wait,
+    /// It refused the key.
+    Authentication,
+    /// It does not know the model.
+    UnknownModel,
+    /// It has not loaded the model.
+    ModelNotLoaded,
+    /// The quota there is spent.
+    QuotaSpent,
 }
 
-/// What a breaker says at a moment.
+impl fmt::Display for OutReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Failures => "its calls failed",
+            Self::Wait => "it asked to wait",
+            Self::Authentication => "it refused the key",
+            Self::UnknownModel => "it does not know the model",
+            Self::ModelNotLoaded => "it has not loaded the model",
+            Self::QuotaSpent => "the quota there is spent",
+        })
+    }
+}
+
+/// The longest wait that a server gets without being tried.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// What the end of a call tells of its server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// It gave a whole answer.
+    Answered,
+    /// A stream of it has begun.
+    Began,
+    /// It failed, and may succeed the next time.
+    Failed,
+    /// It asked for no calls for so long.
+    Wait(Duration),
+    /// Calls fail until somebody changes something.
+    Out(OutReason),
+    /// Nothing: the request was refused, or the caller dropped the call.
+    Nothing,
+}
+
+impl Verdict {
+    pub(super) fn of(error: &Error) -> Self {
+        if error.is_quota_spent() {
+            return Self::Out(OutReason::QuotaSpent);
+        }
+        match error.category() {
+            Category::Authentication => return Self::Out(OutReason::Authentication),
+            Category::InvalidModel => return Self::Out(OutReason::UnknownModel),
+            Category::ModelNotLoaded => return Self::Out(OutReason::ModelNotLoaded),
+            _ if !error.is_transient() => return Self::Nothing,
+            _ => {}
+        }
+        match error.retry_after() {
+            Some(wait) if !wait.delay.is_zero() => Self::Wait(wait.delay.min(LONGEST_WAIT)),
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// The breaker of one server.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Breaker {
+    /// Calls go through, from then on; so many failed in a row.
+    Closed { from: Duration, failures: u32 },
+    /// Calls go elsewhere until then; then one call or probe tries the server.
+    Open { until: Duration, reason: OutReason },
+    /// A call or probe tries it.
+    HalfOpen { reason: OutReason },
+}
+
+/// The state of a breaker at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Closed,
@@ -64,48 +145,117 @@ pub(super) enum Condition {
     Due,
 }
 
+/// What has changed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Change {
+    /// Out of rotation: at least for so long.
+    Out(OutReason, Duration),
+    /// Back in rotation.
+    Back,
+}
+
 impl Breaker {
-    pub(super) fn new() -> Self {
-        Self::Closed { failures: 0 }
+    pub(super) const fn new() -> Self {
+        Self::Closed { from: Duration::ZERO, failures: 0 }
     }
 
-    pub(super) fn condition(&self, now: Instant) -> Condition {
+    /// From when on calls go through, and from when on a trial is due.
+    pub(super) const fn times(&self) -> (Option<Duration>, Option<Duration>) {
         match self {
-            Self::Closed { .. } => Condition::Closed,
-            Self::Open { until } if *until <= now => Condition::Due,
-            Self::Open { .. } | Self::HalfOpen => Condition::Open,
+            Self::Closed { from, .. } => (Some(*from), None),
+            Self::Open { until, .. } => (None, Some(*until)),
+            Self::HalfOpen { .. } => (None, None),
         }
     }
 
-    /// Begins the trial that is due.
-    pub(super) fn try_out(&mut self) {
-        *self = Self::HalfOpen;
-    }
-
-    pub(super) fn succeeded(&mut self) {
-        *self = Self::new();
-    }
-
-    pub(super) fn failed(&mut self, policy: BreakerPolicy, now: Instant) {
-        let open = Self::Open { until: now.checked_add(policy.open_for).unwrap_or(now) };
+    /// Why the server is out of rotation, if it is.
+    pub(super) fn out(&self, now: Duration) -> Option<OutReason> {
         match self {
-            Self::Closed { failures } => {
-                *failures = failures.saturating_add(1);
-                if *failures >= policy.failures {
-                    *self = open;
-                }
+            Self::Closed { from, .. } => (*from > now).then_some(OutReason::Wait),
+            Self::Open { reason, .. } | Self::HalfOpen { reason } => Some(*reason),
+        }
+    }
+
+    /// Begins the trial that is due; false if none is.
+    pub(super) fn begin_trial(&mut self, now: Duration) -> bool {
+        match *self {
+            Self::Open { until, reason } if until <= now => {
+                *self = Self::HalfOpen { reason };
+                true
             }
-            Self::HalfOpen => *self = open,
-            // A call that was under way, or went here because all are open, does not put the trial off.
-            Self::Open { .. } => {}
+            _ => false,
         }
     }
 
     /// The trial ended without a result: the next one is due at once.
-    pub(super) fn abandoned(&mut self, now: Instant) {
-        if matches!(self, Self::HalfOpen) {
-            *self = Self::Open { until: now };
+    fn trial_cancelled(&mut self, now: Duration) {
+        if let Self::HalfOpen { reason } = *self {
+            *self = Self::Open { until: now, reason };
         }
+    }
+
+    /// The end of a call or probe, or the beginning of a stream. `probed` is true where a probe, and no call,
+    /// makes the trials.
+    pub(super) fn record(
+        &mut self,
+        verdict: Verdict,
+        policy: BreakerPolicy,
+        probed: bool,
+        now: Duration,
+    ) -> Option<Change> {
+        let limit = policy.failures.max(1);
+        let was_out = !matches!(self, Self::Closed { .. });
+        match verdict {
+            Verdict::Nothing => self.trial_cancelled(now),
+            Verdict::Answered => *self = Self::new(),
+            // A beginning is no answer: the next failure takes the server out again.
+            Verdict::Began => {
+                if was_out {
+                    *self = Self::Closed { from: Duration::ZERO, failures: limit - 1 };
+                }
+            }
+            Verdict::Wait(wait) => {
+                let until = now.saturating_add(wait);
+                match self {
+                    Self::Closed { from, .. } if until > *from => {
+                        *from = until;
+                        return Some(Change::Out(OutReason::Wait, wait));
+                    }
+                    Self::HalfOpen { .. } => *self = Self::Open { until, reason: OutReason::Wait },
+                    // A call that was under way does not put the trial off.
+                    Self::Closed { .. } | Self::Open { .. } => {}
+                }
+            }
+            Verdict::Out(reason) => {
+                let time = policy.time(reason, probed);
+                let open = Self::Open { until: now.saturating_add(time), reason };
+                match self {
+                    Self::Closed { .. } => {
+                        *self = open;
+                        return Some(Change::Out(reason, time));
+                    }
+                    Self::HalfOpen { .. } => *self = open,
+                    Self::Open { .. } => {}
+                }
+            }
+            Verdict::Failed => {
+                let reason = OutReason::Failures;
+                let time = policy.time(reason, probed);
+                let open = Self::Open { until: now.saturating_add(time), reason };
+                match self {
+                    Self::Closed { failures, .. } => {
+                        *failures = failures.saturating_add(1);
+                        if *failures >= limit {
+                            *self = open;
+                            return Some(Change::Out(reason, time));
+                        }
+                    }
+                    Self::HalfOpen { .. } => *self = open,
+                    Self::Open { .. } => {}
+                }
+            }
+        }
+        (was_out && matches!(self, Self::Closed { .. })).then_some(Change::Back)
     }
 }
 
@@ -113,51 +263,133 @@ impl Breaker {
 mod tests {
     use super::*;
     use crate::random::Random;
+    use oa_wire::{RetryAfter, RetryAfterSource};
+
+    const POLICY: BreakerPolicy = BreakerPolicy::new().failures(2);
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    impl Breaker {
+        fn condition(&self, now: Duration) -> Condition {
+            match self.times() {
+                (Some(from), _) if from <= now => Condition::Closed,
+                (_, Some(until)) if until <= now => Condition::Due,
+                _ => Condition::Open,
+            }
+        }
+    }
+
+    fn record(breaker: &mut Breaker, verdict: Verdict, now: u64) -> Option<Change> {
+        breaker.record(verdict, POLICY, false, at(now))
+    }
 
     #[test]
     fn it_opens_half_opens_and_closes() {
-        let policy = BreakerPolicy { failures: 2, open_for: Duration::from_secs(10) };
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
         let mut breaker = Breaker::new();
-        breaker.failed(policy, at(0));
-        breaker.succeeded();
-        breaker.failed(policy, at(1));
+        record(&mut breaker, Verdict::Failed, 0);
+        record(&mut breaker, Verdict::Answered, 0);
+        record(&mut breaker, Verdict::Failed, 1);
         assert_eq!(breaker.condition(at(1)), Condition::Closed, "failures count in a row");
-        breaker.failed(policy, at(2));
+        let out = Change::Out(OutReason::Failures, at(10));
+        assert_eq!(record(&mut breaker, Verdict::Failed, 2), Some(out));
         assert_eq!(breaker.condition(at(11)), Condition::Open);
-        breaker.failed(policy, at(11));
+        assert_eq!(record(&mut breaker, Verdict::Failed, 11), None);
         assert_eq!(breaker.condition(at(12)), Condition::Due, "a straggler does not put the trial off");
-        breaker.try_out();
+        assert!(breaker.begin_trial(at(12)) && !breaker.begin_trial(at(12)));
         assert_eq!(breaker.condition(at(99)), Condition::Open, "one trial at a time");
-        breaker.abandoned(at(13));
+        breaker.trial_cancelled(at(13));
         assert_eq!(breaker.condition(at(13)), Condition::Due);
-        breaker.try_out();
-        breaker.failed(policy, at(14));
+        breaker.begin_trial(at(13));
+        record(&mut breaker, Verdict::Failed, 14);
         assert_eq!(breaker.condition(at(23)), Condition::Open);
-        breaker.try_out();
-        breaker.succeeded();
+        breaker.begin_trial(at(24));
+        assert_eq!(record(&mut breaker, Verdict::Answered, 24), Some(Change::Back));
         assert_eq!(breaker.condition(at(24)), Condition::Closed);
+    }
+
+    #[test]
+    fn streams_that_begin_and_break_open_it() {
+        let mut breaker = Breaker::new();
+        record(&mut breaker, Verdict::Began, 0);
+        record(&mut breaker, Verdict::Failed, 1);
+        record(&mut breaker, Verdict::Began, 2);
+        record(&mut breaker, Verdict::Failed, 3);
+        assert_eq!(breaker.condition(at(3)), Condition::Open);
+        breaker.begin_trial(at(13));
+        assert_eq!(record(&mut breaker, Verdict::Began, 13), Some(Change::Back));
+        assert_eq!(record(&mut breaker, Verdict::Failed, 14), Some(Change::Out(OutReason::Failures, at(10))));
+    }
+
+    #[test]
+    fn a_wait_is_time_out_of_rotation() {
+        let mut breaker = Breaker::new();
+        let out = Change::Out(OutReason::Wait, at(7));
+        assert_eq!(record(&mut breaker, Verdict::Wait(at(7)), 1), Some(out));
+        assert_eq!(record(&mut breaker, Verdict::Wait(at(2)), 2), None, "the longer wait holds");
+        assert_eq!((breaker.condition(at(7)), breaker.out(at(7))), (Condition::Open, Some(OutReason::Wait)));
+        assert_eq!((breaker.condition(at(8)), breaker.out(at(8))), (Condition::Closed, None));
+    }
+
+    #[test]
+    fn errors_say_what_they_tell_of_the_server() {
+        let wait = |seconds| Some(RetryAfter { delay: at(seconds), source: RetryAfterSource::Seconds });
+        let error = |category| Error::new(category, "x");
+        let cases = [
+            (error(Category::Unavailable), Verdict::Failed),
+            (error(Category::RateLimit), Verdict::Failed),
+            (error(Category::RateLimit).with_retry_after(wait(5)), Verdict::Wait(at(5))),
+            (error(Category::Unavailable).with_retry_after(wait(5)), Verdict::Wait(at(5))),
+            (error(Category::RateLimit).with_retry_after(wait(604_800)), Verdict::Wait(LONGEST_WAIT)),
+            (error(Category::RateLimit).with_quota_spent(true), Verdict::Out(OutReason::QuotaSpent)),
+            (error(Category::Authentication), Verdict::Out(OutReason::Authentication)),
+            (error(Category::InvalidModel), Verdict::Out(OutReason::UnknownModel)),
+            (error(Category::ModelNotLoaded), Verdict::Out(OutReason::ModelNotLoaded)),
+            (error(Category::InvalidRequest), Verdict::Nothing),
+            (error(Category::InvalidResponse), Verdict::Nothing),
+        ];
+        for (error, verdict) in cases {
+            assert_eq!(Verdict::of(&error), verdict, "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_key_keeps_it_out_longer_where_only_calls_can_try() {
+        for (probed, seconds) in [(true, 10), (false, 60)] {
+            let mut breaker = Breaker::new();
+            let reason = OutReason::Authentication;
+            let change = breaker.record(Verdict::Out(reason), POLICY, probed, at(0));
+            assert_eq!(change, Some(Change::Out(reason, at(seconds))));
+            assert_eq!(breaker.condition(at(seconds - 1)), Condition::Open);
+            assert_eq!(breaker.condition(at(seconds)), Condition::Due);
+        }
     }
 
     #[test]
     fn whatever_happens_it_never_stays_open_for_good() {
         for seed in 0..1000 {
             let random = Random::seeded(seed);
-            let policy = BreakerPolicy { failures: random.below(4) as u32, open_for: Duration::from_secs(5) };
-            let (mut breaker, mut now) = (Breaker::new(), Instant::now());
+            let policy = BreakerPolicy::new().failures(random.below(4) as u32).open_for(at(5));
+            let (mut breaker, mut now) = (Breaker::new(), Duration::ZERO);
             for _ in 0..50 {
                 now += Duration::from_millis(random.next_u64() % 3000);
-                match random.below(4) {
-                    0 => breaker.succeeded(),
-                    1 | 2 => breaker.failed(policy, now),
-                    _ if breaker.condition(now) == Condition::Due => breaker.try_out(),
-                    _ => breaker.abandoned(now),
-                }
+                let verdict = match random.below(8) {
+                    0 => Verdict::Answered,
+                    1 => Verdict::Began,
+                    2 | 3 => Verdict::Failed,
+                    4 => Verdict::Wait(Duration::from_millis(random.next_u64() % 9000)),
+                    5 => Verdict::Out(OutReason::Authentication),
+                    6 => Verdict::Nothing,
+                    _ => {
+                        breaker.begin_trial(now);
+                        continue;
+                    }
+                };
+                breaker.record(verdict, policy, false, now);
             }
-            breaker.abandoned(now);
-            let later = now + policy.open_for;
-            assert_ne!(breaker.condition(later), Condition::Open, "seed {seed}");
+            breaker.trial_cancelled(now);
+            assert_ne!(breaker.condition(now + at(30)), Condition::Open, "seed {seed}");
         }
     }
 }

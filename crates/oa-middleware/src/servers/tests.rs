@@ -1,11 +1,13 @@
-//! Who is asked, who is left alone, and how a server comes back.
+//! Tests of servers: which one is called, which is out of rotation, and how it comes back.
 
-use super::*;
+mod hung;
+
+use super::{call::Completions, *};
 use crate::{
-    RetryLayer, RetryPolicy,
+    AttemptLog, RetryLayer, RetryPolicy,
     testing::{Script, Step, request},
 };
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::{task::JoinSet, time::sleep};
 use tower::ServiceExt;
 use tower_layer::Layer;
@@ -14,26 +16,14 @@ fn down() -> Error {
     Error::new(Category::Unavailable, "refused")
 }
 
-fn reasons(attempts: &[oa_wire::Attempt]) -> Vec<&str> {
-    attempts.iter().map(|attempt| &*attempt.reason).collect()
+/// Each attempt as `server: reason`.
+fn chain(attempts: &[oa_wire::Attempt]) -> Vec<String> {
+    let server = |attempt: &oa_wire::Attempt| attempt.server.as_deref().unwrap_or("none").to_owned();
+    attempts.iter().map(|attempt| format!("{}: {}", server(attempt), attempt.reason)).collect()
 }
 
 async fn text(service: &Servers<impl Completions>) -> Result<String, Error> {
     Ok(service.clone().oneshot(request()).await?.into_response().await?.text().into_owned())
-}
-
-trait Completions:
-    Service<CompletionRequest, Response = Completion, Error = Error, Future: Send> + Clone + Send + Sync + 'static
-{
-}
-
-impl<S> Completions for S where
-    S: Service<CompletionRequest, Response = Completion, Error = Error, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static
-{
 }
 
 /// A server that is up or down at the flip of a switch, and takes a while for its answers.
@@ -96,7 +86,7 @@ async fn failover_goes_by_the_order_and_keeps_the_chain() {
     request.extensions.insert(log.clone());
     let answer = servers.oneshot(request).await.unwrap();
     assert_eq!(answer.into_response().await.unwrap().text(), "b");
-    assert_eq!(reasons(&log.attempts()), ["a: failed over to another server"]);
+    assert_eq!(chain(&log.attempts()), ["a: failed over"]);
     assert_eq!((a.calls(), b.calls()), (1, 1));
 }
 
@@ -105,7 +95,7 @@ async fn a_call_that_would_fail_everywhere_stays_where_it_is() {
     let (a, b) = (Script::new([Step::error(Error::invalid_request("no"))]), Script::new([]));
     let servers = Servers::failover([("a", a), ("b", b.clone())]).unwrap();
     let error = text(&servers).await.unwrap_err();
-    assert_eq!(reasons(error.attempts()), ["a: no other server would do better"]);
+    assert_eq!(chain(error.attempts()), ["a: not failed over: no other server would do better"]);
     assert_eq!(b.calls(), 0);
 }
 
@@ -133,22 +123,21 @@ async fn the_error_tells_of_every_server_also_through_retry() {
     request.extensions.insert(log.clone());
     let retry = RetryLayer::new(RetryPolicy::new().max_attempts(2));
     let error = retry.layer(servers).oneshot(request).await.unwrap_err();
-    let chain = [
-        "a: failed over to another server",
-        "transient",
-        "a: failed over to another server",
-        "not retried: all 2 attempts were made",
-    ];
-    assert_eq!(reasons(error.attempts()), chain);
-    assert_eq!(reasons(&log.attempts()), chain);
+    let want =
+        ["a: failed over", "b: transient", "a: failed over", "b: not retried: all 2 attempts were made"];
+    assert_eq!(chain(error.attempts()), want);
+    assert_eq!(chain(&log.attempts()), want);
+    assert_eq!(error.to_string(), "provider_unavailable: refused (server b, 4 attempts)");
+    let whole = format!("{error:#}");
+    assert!(whole.contains("attempt 0: a: refused (failed over)"), "{whole}");
     let indexes: Vec<_> = log.attempts().iter().map(|attempt| attempt.index).collect();
     assert_eq!(indexes, [0, 1, 2, 3]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_keeps_failing_is_left_alone_and_tried_by_one_call() {
+async fn a_server_that_keeps_failing_is_out_of_rotation_and_tried_by_one_call() {
     let (a, b) = (Switched::new("a", 1), Switched::new("b", 1));
-    let servers = Servers::failover([("a", a.clone()), ("b", b.clone())]).unwrap();
+    let servers = Servers::failover([("a", a.clone()), ("b", b.clone())]).unwrap().slow_start(Duration::ZERO);
     a.turn(false);
     for _ in 0..10 {
         assert_eq!(text(&servers).await.unwrap(), "b");
@@ -181,7 +170,7 @@ async fn a_trial_that_is_dropped_is_made_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_all_are_left_alone_they_are_tried_all_the_same() {
+async fn where_all_are_out_they_are_called_all_the_same() {
     let a = Switched::new("a", 1);
     let servers = Servers::balance([("a", a.clone())]).unwrap();
     a.turn(false);
@@ -197,18 +186,19 @@ async fn a_probe_brings_a_server_back_without_costing_a_call() {
     let (a, b) = (Switched::new("a", 1), Switched::new("b", 500));
     let ready = Arc::new(AtomicBool::new(false));
     let probes = Arc::new(AtomicUsize::new(0));
-    let servers = Servers::failover([("a", a.clone()), ("b", b)]).unwrap().probe({
-        let (ready, probes) = (ready.clone(), probes.clone());
-        move |_| {
+    let servers =
+        Servers::failover([("a", a.clone()), ("b", b)]).unwrap().slow_start(Duration::ZERO).probe({
             let (ready, probes) = (ready.clone(), probes.clone());
-            async move {
-                probes.fetch_add(1, Ordering::SeqCst);
-                // Longer than a call takes: it goes on with the next.
-                sleep(Duration::from_millis(800)).await;
-                if ready.load(Ordering::SeqCst) { Ok(()) } else { Err(down()) }
+            move |_| {
+                let (ready, probes) = (ready.clone(), probes.clone());
+                async move {
+                    probes.fetch_add(1, Ordering::SeqCst);
+                    // Longer than a call takes: it goes on with the next.
+                    sleep(Duration::from_millis(800)).await;
+                    if ready.load(Ordering::SeqCst) { Ok(()) } else { Err(down()) }
+                }
             }
-        }
-    });
+        });
     a.turn(false);
     for _ in 0..3 {
         text(&servers).await.unwrap();
@@ -251,9 +241,10 @@ async fn load_is_spread_by_what_is_under_way() {
 async fn load_counts_streams_to_their_end() {
     let servers = Servers::balance([("a", Script::new([Step::stream([(0, "x"), (5, "y")])]))]).unwrap();
     let answer = servers.clone().oneshot(request().with_stream(true)).await.unwrap();
-    assert_eq!(format!("{servers:?}"), r#"Servers { order: PowerOfTwo, servers: [("a", Closed, 1)], .. }"#);
+    let under_way = || servers.status().iter().map(|server| (server.calls, server.load)).collect::<Vec<_>>();
+    assert_eq!(under_way(), [(1, 1026)]);
     answer.into_response().await.unwrap();
-    assert_eq!(format!("{servers:?}"), r#"Servers { order: PowerOfTwo, servers: [("a", Closed, 0)], .. }"#);
+    assert_eq!(under_way(), [(0, 0)]);
 }
 
 #[tokio::test(start_paused = true)]

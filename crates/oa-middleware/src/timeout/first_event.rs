@@ -1,6 +1,7 @@
 //! How long an attempt may take to begin.
 
 use super::{Timeouts, after, limit, timed_out};
+use crate::{CallContext, context::Limits};
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;
 use std::{
@@ -15,7 +16,8 @@ use tower_service::Service;
 
 /// Limits the time to the first event of a stream, or to the whole answer of a call that does not stream.
 ///
-/// Stack it inside retry, so that each attempt has it anew.
+/// Stack it inside retry, so that each attempt has it anew. Around [`Servers`](crate::Servers) it is the
+/// limit of each server: a call that one of them leaves waiting goes on to another.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct FirstEventTimeoutLayer {
@@ -65,9 +67,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: CompletionRequest) -> Self::Future {
+    fn call(&mut self, mut request: CompletionRequest) -> Self::Future {
+        let limit = limit(&request, self.limit, |own: &Timeouts| own.first_event);
+        let context = CallContext::of_mut(&mut request);
+        context.first_event = Some(context.first_event.map_or(limit, |outer| outer.min(limit)));
         FirstEventTimeoutFuture {
-            limit: limit(&request, self.limit, |own: &Timeouts| own.first_event),
+            limit,
+            limits: context.limits(),
             stream: request.stream,
             started: Instant::now(),
             inner: self.inner.call(request),
@@ -86,6 +92,7 @@ pin_project! {
         #[pin]
         sleep: Option<Sleep>,
         limit: Duration,
+        limits: Limits,
         stream: bool,
         started: Instant,
     }
@@ -101,6 +108,9 @@ where
         let mut this = self.project();
         if let Poll::Ready(answer) = this.inner.poll(cx) {
             return Poll::Ready(answer);
+        }
+        if this.limits.are_inside() {
+            return Poll::Pending;
         }
         if this.sleep.is_none() {
             this.sleep.set(Some(sleep_until(after(*this.started, *this.limit))));

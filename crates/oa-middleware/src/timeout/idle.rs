@@ -1,6 +1,7 @@
 //! How long a stream may be silent.
 
 use super::{Timeouts, limit, source::Limit, source::Limited};
+use crate::{CallContext, context::Limits};
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;
 use std::{
@@ -15,7 +16,8 @@ use tower_service::Service;
 
 /// Limits the time between two events of a stream, while the caller waits for the next.
 ///
-/// The limit belongs to the stream: a long answer is no reason to end it.
+/// The limit belongs to the stream: a long answer is no reason to end it. Around
+/// [`Servers`](crate::Servers) it is the limit of each server.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct IdleTimeoutLayer {
@@ -72,9 +74,13 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: CompletionRequest) -> Self::Future {
+    fn call(&mut self, mut request: CompletionRequest) -> Self::Future {
+        let limit = limit(&request, self.limit, |own: &Timeouts| own.idle);
+        let context = CallContext::of_mut(&mut request);
+        context.idle = Some(context.idle.map_or(limit, |outer| outer.min(limit)));
         IdleTimeoutFuture {
-            limit: limit(&request, self.limit, |own: &Timeouts| own.idle),
+            limit,
+            limits: context.limits(),
             started: Instant::now(),
             inner: self.inner.call(request),
         }
@@ -89,6 +95,7 @@ pin_project! {
         #[pin]
         inner: F,
         limit: Duration,
+        limits: Limits,
         started: Instant,
     }
 }
@@ -102,7 +109,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         Poll::Ready(Ok(match ready!(this.inner.poll(cx))? {
-            Completion::Stream(stream) => {
+            Completion::Stream(stream) if !this.limits.are_inside() => {
                 let (limit, started) = (Limit::Idle(*this.limit), *this.started);
                 Completion::Stream(stream.wrap(|inner| Limited::new(inner, limit, started)))
             }

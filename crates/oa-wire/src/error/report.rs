@@ -80,6 +80,9 @@ pub struct AttemptReport<'a> {
     pub reason: &'a str,
     /// How long the layer waited after it, in seconds.
     pub waited_seconds: f64,
+    /// The name of the server, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server: Option<&'a str>,
 }
 
 impl<'a> ErrorReport<'a> {
@@ -124,6 +127,7 @@ impl<'a> AttemptReport<'a> {
             message: &attempt.message,
             reason: &attempt.reason,
             waited_seconds: attempt.waited.as_secs_f64(),
+            server: attempt.server.as_deref(),
         }
     }
 }

@@ -1,0 +1,204 @@
+//! What is known of one server. A choice reads it without locks; the ends of calls change it.
+
+use super::{
+    breaker::{Breaker, BreakerPolicy, Change, Condition, OutReason, Verdict},
+    pick::{Candidate, hash},
+    share,
+};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+/// Times are counted from the making of the set of servers.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) name: Arc<str>,
+    hash: u64,
+    /// An `f64`'s bits.
+    weight: AtomicU64,
+    breaker: Mutex<Breaker>,
+    // The breaker's state, in microseconds.
+    closed_from: AtomicU64,
+    due_from: AtomicU64,
+    /// When it came back, in microseconds; [`NEVER`] where it has its whole share.
+    returned: AtomicU64,
+    load: AtomicU64,
+    calls: AtomicUsize,
+    /// Grows with each event and answer.
+    signs_of_life: AtomicU64,
+    /// Set when it leaves the set.
+    pub(super) removed: AtomicBool,
+    begins: Mutex<Begins>,
+    /// The share by the times to first events, an `f64`'s bits, and when it was found.
+    outlier: AtomicU64,
+    outlier_at: AtomicU64,
+}
+
+/// The times to first events.
+#[derive(Clone, Copy, Debug, Default)]
+struct Begins {
+    average: Option<f64>,
+    count: u32,
+}
+
+const NEVER: u64 = u64::MAX;
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(NEVER - 1)
+}
+
+impl Health {
+    pub(super) fn new(name: Arc<str>, added: Option<Duration>) -> Self {
+        Self {
+            hash: hash(name.as_bytes()),
+            name,
+            weight: AtomicU64::new(1f64.to_bits()),
+            breaker: Mutex::new(Breaker::new()),
+            closed_from: AtomicU64::new(0),
+            due_from: AtomicU64::new(NEVER),
+            returned: AtomicU64::new(added.map_or(NEVER, micros)),
+            load: AtomicU64::new(0),
+            calls: AtomicUsize::new(0),
+            signs_of_life: AtomicU64::new(0),
+            removed: AtomicBool::new(false),
+            begins: Mutex::default(),
+            outlier: AtomicU64::new(1f64.to_bits()),
+            outlier_at: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn set_weight(&self, weight: f64) {
+        self.weight.store(weight.to_bits(), Relaxed);
+    }
+
+    pub(super) fn weight(&self) -> f64 {
+        f64::from_bits(self.weight.load(Relaxed))
+    }
+
+    pub(super) fn hash32(&self) -> u32 {
+        self.hash as u32
+    }
+
+    pub(super) fn condition(&self, now: Duration) -> Condition {
+        let now = micros(now);
+        if self.closed_from.load(Relaxed) <= now {
+            Condition::Closed
+        } else if self.due_from.load(Relaxed) <= now {
+            Condition::Due
+        } else {
+            Condition::Open
+        }
+    }
+
+    pub(super) fn candidate(&self, now: Duration, slow_start: Duration) -> Candidate {
+        let share = self.share(now, slow_start);
+        let load = self.load.load(Relaxed);
+        Candidate { hash: self.hash, weight: self.weight() * share, share, load }
+    }
+
+    /// The present share of its weight.
+    pub(super) fn share(&self, now: Duration, slow_start: Duration) -> f64 {
+        let mut share = 1.0;
+        let returned = self.returned.load(Relaxed);
+        if returned != NEVER {
+            share = share::slow_start(now.saturating_sub(Duration::from_micros(returned)), slow_start);
+        }
+        let outlier = f64::from_bits(self.outlier.load(Relaxed));
+        if outlier < 1.0 {
+            let at = Duration::from_micros(self.outlier_at.load(Relaxed));
+            share *= share::regained(outlier, now.saturating_sub(at));
+        }
+        share
+    }
+
+    pub(super) fn load(&self) -> u64 {
+        self.load.load(Relaxed)
+    }
+
+    pub(super) fn calls(&self) -> usize {
+        self.calls.load(Relaxed)
+    }
+
+    pub(super) fn call_begins(&self, load: u64) {
+        self.load.fetch_add(load, Relaxed);
+        self.calls.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn call_ends(&self, load: u64) {
+        self.load.fetch_sub(load, Relaxed);
+        self.calls.fetch_sub(1, Relaxed);
+    }
+
+    /// An event or an answer came. Concurrent ones may count as one: only the change matters.
+    pub(super) fn shows_life(&self) {
+        self.signs_of_life.store(self.signs_of_life.load(Relaxed).wrapping_add(1), Relaxed);
+    }
+
+    pub(super) fn signs_of_life(&self) -> u64 {
+        self.signs_of_life.load(Relaxed)
+    }
+
+    pub(super) fn out(&self, now: Duration) -> Option<OutReason> {
+        self.breaker().out(now)
+    }
+
+    pub(super) fn begin_trial(&self, now: Duration) -> bool {
+        let mut breaker = self.breaker();
+        let begun = breaker.begin_trial(now);
+        self.publish(&breaker);
+        begun
+    }
+
+    pub(super) fn record(
+        &self,
+        verdict: Verdict,
+        policy: BreakerPolicy,
+        probed: bool,
+        now: Duration,
+    ) -> Option<Change> {
+        // Most calls end well where all is well.
+        let mut breaker = self.breaker();
+        let change = breaker.record(verdict, policy, probed, now);
+        self.publish(&breaker);
+        if change == Some(Change::Back) {
+            self.returned.store(micros(now), Relaxed);
+        }
+        change
+    }
+
+    /// A stream took so many seconds to begin. The average, once it says something.
+    pub(super) fn began_after(&self, seconds: f64) -> Option<f64> {
+        let mut begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        begins.average = Some(share::average(begins.average, seconds));
+        begins.count = begins.count.saturating_add(1);
+        begins.average.filter(|_| begins.count >= FEW)
+    }
+
+    /// The average time to first events in seconds, once it says something.
+    pub(super) fn begins_after(&self) -> Option<f64> {
+        let begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
+        begins.average.filter(|_| begins.count >= FEW)
+    }
+
+    pub(super) fn set_outlier(&self, share: f64, now: Duration) {
+        self.outlier_at.store(micros(now), Relaxed);
+        self.outlier.store(share.to_bits(), Relaxed);
+    }
+
+    fn publish(&self, breaker: &Breaker) {
+        let (closed_from, due_from) = breaker.times();
+        self.closed_from.store(closed_from.map_or(NEVER, micros), Relaxed);
+        self.due_from.store(due_from.map_or(NEVER, micros), Relaxed);
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// So many streams must have begun before their times say something.
+const FEW: u32 = 5;

@@ -1,0 +1,367 @@
+//! The set of servers: its members, the choice among them, and what their calls tell.
+
+use super::{
+    breaker::{BreakerPolicy, Change, Condition, OutReason, Verdict},
+    event::{ServerEvent, ServerStatus},
+    health::Health,
+    hedge::{Hedge, Latencies},
+    pick::{self, Call, Candidate},
+    share,
+};
+use crate::{CallContext, random::Random};
+use oa_wire::Error;
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::time::Instant;
+
+/// One server and what is known of it.
+pub(super) struct Server<S> {
+    /// Of two servers of one name, one after the other, each has its own.
+    pub(super) id: u64,
+    pub(super) service: S,
+    pub(super) health: Health,
+    probe: Mutex<Option<Probe>>,
+}
+
+pub(super) type Probe = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+
+/// The servers and how they are used. Clones share the servers.
+pub(super) struct Set<S> {
+    members: Arc<Members<S>>,
+    pub(super) settings: Arc<Settings<S>>,
+}
+
+struct Members<S> {
+    epoch: Instant,
+    servers: Mutex<Snapshot<S>>,
+    next_id: AtomicU64,
+    homes: Homes,
+    latencies: Mutex<Latencies>,
+}
+
+/// The members at a moment.
+pub(super) type Snapshot<S> = Arc<[Arc<Server<S>>]>;
+
+pub(super) struct Settings<S> {
+    pub(super) order: Order,
+    pub(super) max_servers: usize,
+    pub(super) first_event: Duration,
+    pub(super) idle: Duration,
+    pub(super) breaker: BreakerPolicy,
+    pub(super) slow_start: Duration,
+    pub(super) hedge: Option<Hedge>,
+    pub(super) random: Random,
+    pub(super) retry_on: Arc<dyn Fn(&Error) -> bool + Send + Sync>,
+    pub(super) probe: Option<Arc<dyn Fn(S) -> Probe + Send + Sync>>,
+    pub(super) on_change: Option<Arc<dyn Fn(ServerEvent<'_>) + Send + Sync>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    AsGiven,
+    PowerOfTwo,
+    Affinity { bound: f64 },
+}
+
+/// Which servers that are out of rotation may be called all the same.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Out {
+    None,
+    /// Those that may be back: not one that refused the key, for instance.
+    Transient,
+    All,
+}
+
+impl<S> Set<S> {
+    pub(super) fn new(settings: Settings<S>) -> Self {
+        let members = Members {
+            epoch: Instant::now(),
+            servers: Mutex::new(Vec::new().into()),
+            next_id: AtomicU64::new(0),
+            homes: Homes::new(matches!(settings.order, Order::Affinity { .. })),
+            latencies: Mutex::new(Latencies::new()),
+        };
+        Self { members: Arc::new(members), settings: Arc::new(settings) }
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.members.epoch.elapsed()
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot<S> {
+        self.servers().clone()
+    }
+
+    fn servers(&self) -> MutexGuard<'_, Snapshot<S>> {
+        self.members.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a server; false if there is one of this name. `starts_slowly` is true for one that joins others.
+    pub(super) fn add(&self, name: Arc<str>, service: S, starts_slowly: bool) -> bool {
+        let added = starts_slowly.then(|| self.now());
+        let id = self.members.next_id.fetch_add(1, Relaxed);
+        let health = Health::new(name.clone(), added);
+        let server = Arc::new(Server { id, service, health, probe: Mutex::new(None) });
+        {
+            let mut servers = self.servers();
+            if servers.iter().any(|server| server.health.name == name) {
+                return false;
+            }
+            *servers = servers.iter().cloned().chain([server]).collect();
+        }
+        if starts_slowly {
+            self.tell(ServerEvent::Added { server: &name });
+        }
+        true
+    }
+
+    /// Removes a server; false if there is none of this name.
+    pub(super) fn remove(&self, name: &str) -> bool {
+        {
+            let mut servers = self.servers();
+            let Some(server) = servers.iter().find(|server| &*server.health.name == name) else {
+                return false;
+            };
+            server.health.removed.store(true, Relaxed);
+            *servers = servers.iter().filter(|server| &*server.health.name != name).cloned().collect();
+        }
+        self.tell(ServerEvent::Removed { server: name });
+        true
+    }
+
+    pub(super) fn status(&self) -> Vec<ServerStatus> {
+        let now = self.now();
+        let status = |server: &Arc<Server<S>>| ServerStatus {
+            name: server.health.name.to_string(),
+            out: server.health.out(now),
+            calls: server.health.calls(),
+            load: server.health.load(),
+            weight: server.health.weight(),
+            share: server.health.share(now, self.settings.slow_start),
+        };
+        self.snapshot().iter().map(status).collect()
+    }
+
+    /// The server for a call, or for one more try of it, and whether the call is the trial of a server that
+    /// was out of rotation. `called` are the ids of those that it was sent to.
+    pub(super) fn choose(
+        &self,
+        servers: &[Arc<Server<S>>],
+        called: &[u64],
+        context: &CallContext,
+        call: Call,
+        now: Duration,
+    ) -> Option<(usize, bool)> {
+        let takes_trials = self.settings.probe.is_none();
+        let is_retry = context.attempt() > 0;
+        let able = |at: usize, again: bool, out: Out| -> Option<Candidate> {
+            let server = &servers[at];
+            if !called.is_empty() && called.contains(&server.id) {
+                return None;
+            }
+            match server.health.condition(now) {
+                Condition::Closed => {}
+                Condition::Due if takes_trials => {}
+                _ if out == Out::All => {}
+                _ if out == Out::Transient && server.health.out(now).is_some_and(may_be_back) => {}
+                _ => return None,
+            }
+            if is_retry && !again && context.has_failed(&server.health.name) {
+                return None;
+            }
+            Some(server.health.candidate(now, self.settings.slow_start))
+        };
+        // A call that would fail everywhere is better made than refused. After a failure that a retry may
+        // mend, one that surely fails would only hide it.
+        let last = if called.is_empty() { Out::All } else { Out::Transient };
+        let passes = [(false, Out::None), (true, Out::None), (true, Out::Transient), (true, last)];
+        let (chosen, again) =
+            passes.into_iter().filter(|&(again, _)| is_retry || again).find_map(|(again, out)| {
+                Some((self.pick(servers.len(), |at| able(at, again, out), call)?, again))
+            })?;
+        if is_retry && again {
+            context.forget_failed();
+        }
+        let health = &servers[chosen].health;
+        let is_trial = takes_trials && health.condition(now) == Condition::Due && health.begin_trial(now);
+        Some((chosen, is_trial))
+    }
+
+    /// Whether there is a server that was not called and may answer; for a hedge, one in rotation.
+    pub(super) fn has_another(
+        &self,
+        servers: &[Arc<Server<S>>],
+        called: &[u64],
+        now: Duration,
+        in_rotation: bool,
+    ) -> bool {
+        servers.iter().filter(|server| !called.contains(&server.id)).any(|server| {
+            server.health.condition(now) == Condition::Closed
+                || !in_rotation && server.health.out(now).is_none_or(may_be_back)
+        })
+    }
+
+    fn pick(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
+        let random = &self.settings.random;
+        match self.settings.order {
+            Order::AsGiven => pick::first(count, able, || random.next_f64()),
+            Order::PowerOfTwo => pick::power_of_two(count, able, call, |end| random.below(end)),
+            Order::Affinity { bound } => pick::affinity(count, able, call, bound),
+        }
+    }
+
+    /// Where the conversation was sent to last.
+    pub(super) fn home(&self, key: u64) -> Option<u32> {
+        self.members.homes.get(key)
+    }
+
+    pub(super) fn set_home(&self, key: u64, server: &Server<S>) {
+        self.members.homes.set(key, server.health.hash32());
+    }
+
+    /// The end of a call, or of a probe.
+    pub(super) fn record(&self, server: &Server<S>, verdict: Verdict) {
+        let Settings { breaker, probe, .. } = &*self.settings;
+        let change = server.health.record(verdict, *breaker, probe.is_some(), self.now());
+        let name = &*server.health.name;
+        match change {
+            // Whoever still reads a stream of it tells nobody anything.
+            _ if server.health.removed.load(Relaxed) => {}
+            Some(Change::Out(reason, time)) => self.tell(ServerEvent::Out { server: name, reason, time }),
+            Some(Change::Back) => self.tell(ServerEvent::Back { server: name }),
+            None => {}
+        }
+    }
+
+    /// A call has begun to be answered.
+    pub(super) fn began(&self, server: &Server<S>, after: Duration, is_stream: bool) {
+        if self.settings.hedge.is_some() {
+            self.latencies().add(after);
+        }
+        if !is_stream {
+            return;
+        }
+        let Some(own) = server.health.began_after(after.as_secs_f64()) else { return };
+        let mut others = [0.0; 32];
+        let mut count = 0;
+        let servers = self.snapshot();
+        let averages = servers.iter().filter(|other| other.id != server.id);
+        for average in averages.filter_map(|other| other.health.begins_after()).take(others.len()) {
+            others[count] = average;
+            count += 1;
+        }
+        if let Some(others) = share::median(&mut others[..count]) {
+            server.health.set_outlier(share::outlier(own, others), self.now());
+        }
+    }
+
+    /// How long a call may take to begin before a second server is called.
+    pub(super) fn hedge_delay(&self) -> Option<Duration> {
+        let hedge = self.settings.hedge.as_ref()?;
+        hedge.delay(&self.latencies())
+    }
+
+    fn latencies(&self) -> MutexGuard<'_, Latencies> {
+        self.members.latencies.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn tell(&self, event: ServerEvent<'_>) {
+        if let Some(hook) = &self.settings.on_change {
+            hook(event);
+        }
+    }
+}
+
+impl<S: Clone> Set<S> {
+    /// Drives the probes of servers that are out of rotation.
+    pub(super) fn poll_probes(&self, cx: &mut Context<'_>) {
+        let Some(begin) = &self.settings.probe else { return };
+        let now = self.now();
+        for server in &*self.snapshot() {
+            let condition = server.health.condition(now);
+            if condition == Condition::Closed {
+                continue;
+            }
+            // Another call is at it.
+            let Ok(mut probe) = server.probe.try_lock() else { continue };
+            if condition == Condition::Due && server.health.begin_trial(now) {
+                *probe = Some(begin(server.service.clone()));
+            }
+            if let Some(Poll::Ready(result)) = probe.as_mut().map(|probe| probe.as_mut().poll(cx)) {
+                *probe = None;
+                let verdict = match result {
+                    Ok(()) => Verdict::Answered,
+                    Err(error) => match Verdict::of(&error) {
+                        Verdict::Nothing => Verdict::Failed,
+                        verdict => verdict,
+                    },
+                };
+                self.record(server, verdict);
+            }
+        }
+    }
+}
+
+fn may_be_back(reason: OutReason) -> bool {
+    matches!(reason, OutReason::Failures | OutReason::Wait | OutReason::ModelNotLoaded)
+}
+
+/// Where conversations were sent to last: a table of fixed size, in which a new one may take the place of an
+/// old one. It is a memory of caches, which forget too.
+struct Homes(Box<[AtomicU64]>);
+
+const HOMES: usize = 4096;
+
+impl Homes {
+    fn new(used: bool) -> Self {
+        let places = if used { HOMES } else { 0 };
+        Self((0..places).map(|_| AtomicU64::new(0)).collect())
+    }
+
+    fn place(&self, key: u64) -> Option<&AtomicU64> {
+        self.0.get(key as usize % HOMES)
+    }
+
+    fn get(&self, key: u64) -> Option<u32> {
+        let home = self.place(key)?.load(Relaxed);
+        (home != 0 && home >> 32 == key >> 32).then_some(home as u32)
+    }
+
+    fn set(&self, key: u64, server: u32) {
+        if let Some(place) = self.place(key) {
+            place.store((key >> 32) << 32 | u64::from(server), Relaxed);
+        }
+    }
+}
+
+impl<S> Clone for Set<S> {
+    fn clone(&self) -> Self {
+        Self { members: self.members.clone(), settings: self.settings.clone() }
+    }
+}
+
+impl<S> Clone for Settings<S> {
+    fn clone(&self) -> Self {
+        Self {
+            order: self.order,
+            max_servers: self.max_servers,
+            first_event: self.first_event,
+            idle: self.idle,
+            breaker: self.breaker,
+            slow_start: self.slow_start,
+            hedge: self.hedge.clone(),
+            random: self.random.clone(),
+            retry_on: self.retry_on.clone(),
+            probe: self.probe.clone(),
+            on_change: self.on_change.clone(),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The share of the calls that a server gets: less after a return, and less while it is slow to begin.
+
+use std::time::Duration;
+
+/// The least share: something must show whether the server does better.
+const LEAST: f64 = 0.1;
+
+/// The share of a server that came back, or was added, so long ago: it rises evenly up to 1.
+pub(super) fn slow_start(since: Duration, rise: Duration) -> f64 {
+    if since >= rise {
+        return 1.0;
+    }
+    (since.as_secs_f64() / rise.as_secs_f64()).max(LEAST)
+}
+
+/// How many times as long as the others a server may take to its first events.
+const TOLERANCE: f64 = 3.0;
+
+/// A difference that is no reason to do anything, in seconds.
+const UNREMARKABLE: f64 = 0.1;
+
+/// How long a share that nothing confirms takes to come back.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
+/// The share of a server whose streams take `own` seconds to begin on average, where those of the others
+/// take `others` (the median).
+pub(super) fn outlier(own: f64, others: f64) -> f64 {
+    let most = others * TOLERANCE + UNREMARKABLE;
+    if own <= most { 1.0 } else { (most / own).max(LEAST) }
+}
+
+/// An outlier's share, so long after the last stream that began there.
+pub(super) fn regained(share: f64, since: Duration) -> f64 {
+    let part = (since.as_secs_f64() / FORGOTTEN.as_secs_f64()).min(1.0);
+    share + (1.0 - share) * part
+}
+
+/// The average with one more value: recent values count most.
+pub(super) fn average(average: Option<f64>, value: f64) -> f64 {
+    average.map_or(value, |average| average + 0.2 * (value - average))
+}
+
+/// The median of some of these, in place. None of none.
+pub(super) fn median(values: &mut [f64]) -> Option<f64> {
+    let middle = values.len().checked_sub(1)? / 2;
+    Some(*values.select_nth_unstable_by(middle, f64::total_cmp).1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RISE: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_share_rises_evenly_to_the_whole() {
+        let after = |seconds| slow_start(Duration::from_secs(seconds), RISE);
+        assert_eq!([0, 3, 15, 24, 30, 99].map(after), [0.1, 0.1, 0.5, 0.8, 1.0, 1.0]);
+        assert!((slow_start(Duration::ZERO, Duration::ZERO) - 1.0).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn an_outlier_loses_share_and_gets_it_back() {
+        assert_eq!([0.1, 0.4, 0.7].map(|own| outlier(own, 0.1)), [1.0, 1.0, 0.4 / 0.7]);
+        assert_eq!(outlier(1e9, 0.1), LEAST);
+        let after = |seconds| regained(0.1, Duration::from_secs(seconds));
+        assert_eq!([0, 30, 60, 600].map(after), [0.1, 0.55, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn averages_follow_and_medians_lie_in_the_middle() {
+        let mut slow = average(None, 1.0);
+        for _ in 0..10 {
+            slow = average(Some(slow), 0.0);
+        }
+        assert!((0.05..0.15).contains(&slow), "{slow}");
+        assert_eq!(median(&mut []), None);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&mut [2.0, 1.0]), Some(1.0));
+    }
+}
