@@ -7,14 +7,19 @@ mod server;
 use oa_middleware::{ObserveLayer, Outcome, Servers};
 use oa_provider::{Provider, ServiceProvider};
 use oa_wire::{CompletionRequest, Event, Message, Response};
+use std::time::Duration;
 use tower::Layer;
+
+/// How long a server may leave us waiting: longer than its longest prefill.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (servers, _simulators) = server::providers(2)?;
     let primary = servers[0].1.clone();
 
-    // Each server has layers of its own: here one that tells when it has answered, or not.
+    // Each server may have layers of its own: here one that tells when it has answered, or not. The limits of
+    // an attempt it has anyway.
     let servers = servers.into_iter().map(|(url, provider)| {
         let name = url.clone();
         let tell = ObserveLayer::on_end(move |call| match call.outcome {
@@ -23,7 +28,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         (name, tell.layer(provider))
     });
-    let provider = ServiceProvider::new(Servers::failover(servers)?, primary);
+    let provider = ServiceProvider::new(
+        Servers::failover(servers)?.first_event_timeout(PATIENCE).idle_timeout(PATIENCE),
+        primary,
+    );
 
     let request = CompletionRequest::new([Message::user("Count from one to five.")]);
     // Here the second server may still be asked: nothing was shown.

@@ -1,4 +1,5 @@
-//! Replicas of one model as one server: balanced, and a call goes on to another where its replica fails.
+//! Replicas of one model as one server: a conversation stays where its prefix is cached, and a call goes on to
+//! another replica where its own fails or hangs.
 //!
 //! `OA_BASE_URLS=http://gpu1:8000,http://gpu2:8000 OA_MODEL=my-model cargo run -p oa-examples --example replicas -- 64`
 
@@ -11,6 +12,8 @@ use oa_wire::{CompletionRequest, Error, Message};
 use std::time::Duration;
 
 const CALLERS: usize = 16;
+/// Longer than the longest prefill, and than the longest whole answer of a call that does not stream.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -29,7 +32,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (mut answered, mut helped) = (0, 0);
     while let Some((call, answer, failures)) = answers.next().await {
         for attempt in &failures {
-            println!("call {call}, attempt {}: {} ({})", attempt.index, attempt.message, attempt.reason);
+            let server = attempt.server.as_deref().unwrap_or("?");
+            println!("call {call}: {server}: {} ({})", attempt.message, attempt.reason);
         }
         match answer {
             Ok(_) => {
@@ -46,10 +50,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// One provider of them all.
 fn balanced(replicas: Vec<(String, OpenAiProvider)>) -> Result<impl Provider, Error> {
     let any = replicas[0].1.clone(); // for the model's name
-    let servers = Servers::balance(replicas)?
-        // After three failures in a row a replica is left alone for two seconds; then `ready` decides.
+    let servers = Servers::affinity(replicas)?
+        .on_change(|change| println!("{change:?}"))
+        // After three failures in a row a replica is out of rotation for two seconds; then `ready` decides.
         .breaker(BreakerPolicy::new().open_for(Duration::from_secs(2)))
         .probe(|replica: OpenAiProvider| async move { replica.ready().await });
-    // A call changes replicas at once; only where that does not help, the stack's retry waits.
-    Ok(ServiceProvider::new(Stack::new(any.profile()).layer(servers), any))
+    // A call changes replicas at once; only where that does not help, the stack's retry waits. The limits of the
+    // stack hold for each replica: one that hangs has failed after five seconds.
+    let stack = Stack::new(any.profile()).first_event_timeout(PATIENCE).idle_timeout(PATIENCE);
+    Ok(ServiceProvider::new(stack.layer(servers), any))
 }

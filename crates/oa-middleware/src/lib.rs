@@ -38,9 +38,10 @@
 //!   outside everything that watches the stream.
 //! - **[`TraceLayer`]** inside retry, since there is a span for each attempt, and outside the timeouts, so
 //!   that their errors are in the span. `MetricsLayer` (feature `metrics`) has the same place.
-//! - **[`FirstEventTimeoutLayer`]** and **[`IdleTimeoutLayer`]** inside retry: each attempt has them anew.
+//! - **[`FirstEventTimeoutLayer`]** and **[`IdleTimeoutLayer`]** inside retry: each attempt has them anew, and
+//!   around [`Servers`] each server.
 //! - **[`Servers`]** innermost, instead of one provider, so that a call changes servers before retry begins
-//!   to wait.
+//!   to wait. The next attempt of retry goes to a server that has not failed the call.
 //!
 //! Limits of concurrency and of rate are tower's own (`tower::limit`), put around the stack.
 //!

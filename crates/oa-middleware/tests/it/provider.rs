@@ -69,6 +69,38 @@ async fn a_dead_server_is_passed_over_and_the_log_tells() -> Done {
     let attempts = log.attempts();
     assert_eq!(attempts.len(), 1);
     assert_eq!(attempts[0].category, Some(Category::Unavailable));
-    assert_eq!(attempts[0].reason, "dead: failed over to another server");
+    assert_eq!(attempts[0].server.as_deref(), Some("dead"));
+    assert_eq!(attempts[0].reason, "failed over");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_hung_server_is_left_for_a_good_one_whatever_it_does() -> Done {
+    let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"par\"}}]}\n\n";
+    let hanging = [
+        ("accepts and hangs", Answer::stall()),
+        ("sends the head and hangs", Answer::stream([Piece::Stall])),
+        ("stops in the middle", Answer::stream([Piece::from(first), Piece::Stall])),
+    ];
+    type Make = fn([(&'static str, OpenAiProvider); 2]) -> Result<Servers<OpenAiProvider>, Error>;
+    let policies: [Make; 3] = [Servers::failover, Servers::balance, Servers::affinity];
+    for (way, answer) in hanging {
+        for (policy, make) in policies.into_iter().enumerate() {
+            let hung = Sim::builder().script([answer.clone().forever()]).start().await?;
+            let good = Sim::start().await?;
+            let servers = make([("hung", provider(&hung)?), ("good", provider(&good)?)])?.seed(1);
+            let limit = Duration::from_millis(150);
+            let service =
+                stack(&provider(&good)?).first_event_timeout(limit).idle_timeout(limit).layer(servers);
+            for call in 0..8 {
+                let mut request = request().with_stream(true);
+                request.extensions.insert(CollectStream::new());
+                let answer = service.clone().oneshot(request).await;
+                assert!(answer.is_ok(), "{way}, policy {policy}, call {call}: {:?}", answer.err());
+            }
+            let to_hung = hung.requests().len();
+            assert!(to_hung <= 3, "{way}, policy {policy}: {to_hung} requests to the hung one");
+        }
+    }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Backoff, CollectStream, Stack, StackService};
-use oa_wire::{CompletionStream, Event, EventSource, FinishReason, Response, openai::Profile};
+use oa_wire::{CompletionStream, Event, EventSource, FinishReason, Profile, Response};
 use std::{future::pending, task::ready};
 use tokio::time::{Instant, Sleep};
 use tower::retry::budget::TpsBudget;
