@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn errors_say_what_they_tell_of_the_server() {
-        let wait = |seconds| Some(RetryAfter { delay: at(seconds), source: RetryAfterSource::Seconds });
+        let wait = |seconds| Some(RetryAfter::new(at(seconds), RetryAfterSource::Seconds));
         let error = |category| Error::new(category, "x");
         let cases = [
             (error(Category::Unavailable), Verdict::Failed),

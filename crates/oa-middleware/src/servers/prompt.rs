@@ -62,7 +62,7 @@ pub(super) fn load(request: &CompletionRequest) -> u64 {
     let mut bytes = EACH_CALL;
     for message in request.messages() {
         texts(message, |text| bytes += text.len() as u64);
-        if let Message::User { content: UserContent::Blocks(blocks) } = message {
+        if let Message::User { content: UserContent::Blocks(blocks), .. } = message {
             let images = blocks.iter().filter(|block| !matches!(block, UserBlock::Text { .. })).count();
             bytes += images as u64 * EACH_IMAGE;
         }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
     use oa_wire::Image;
 
-    fn key(messages: impl Into<Vec<Message>>) -> u64 {
+    fn key(messages: impl Into<oa_wire::Messages>) -> u64 {
         AffinityKey::of(&CompletionRequest::new(messages))
     }
 

@@ -126,7 +126,7 @@ async fn ask(service: &StackService<Servers<Replica>>, kind: Kind) -> Result<Str
     if kind == Kind::Collected {
         request.extensions.insert(CollectStream::new());
     }
-    Ok(service.clone().oneshot(request).await?.into_response().await?.text())
+    Ok(service.clone().oneshot(request).await?.into_response().await?.text().into_owned())
 }
 
 type Make = fn([(&'static str, Replica); 2]) -> Result<Servers<Replica>, Error>;
