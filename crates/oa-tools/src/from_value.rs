@@ -2,10 +2,9 @@
 
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer,
-    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor,
-    value::StrDeserializer,
+    MapAccess, SeqAccess, Unexpected, VariantAccess, Visitor, value::StrDeserializer,
 };
-use serde_json::{Map, Value, map};
+use serde_json::{Value, map};
 use std::{fmt, slice};
 
 /// Reads a value as a type.
@@ -26,15 +25,17 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn pointer(&self) -> String {
-        self.path.iter().map(|token| format!("/{}", token.replace('~', "~0").replace('/', "~1"))).collect()
+        self.path.iter().fold(String::new(), |pointer, token| {
+            pointer + "/" + &token.replace('~', "~0").replace('/', "~1")
+        })
     }
 
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    fn below(mut self, token: impl ToString) -> Self {
-        self.path.push(token.to_string());
+    fn below(mut self, token: &str) -> Self {
+        self.path.push(token.to_owned());
         self
     }
 }
@@ -220,7 +221,7 @@ impl<'de> SeqAccess<'de> for Elements<'de> {
         let Some(value) = self.rest.next() else { return Ok(None) };
         let at = self.at;
         self.at += 1;
-        seed.deserialize(FromValue(value)).map(Some).map_err(|failure| failure.below(at))
+        seed.deserialize(FromValue(value)).map(Some).map_err(|failure| failure.below(&at.to_string()))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -406,7 +407,12 @@ mod tests {
             ("/id", json!("secret"), "/id", "expected u32, got a string"),
             ("/list/1/New", json!(1000), "/list/1/New", "expected i8, got an integer that is not"),
             ("/list/2/Pair/1", json!(7), "/list/2/Pair/1", "expected a string, got an integer"),
-            ("/list/2/Pair", json!([1]), "/list/2/Pair", "invalid length 1, expected tuple variant Inner::Pair"),
+            (
+                "/list/2/Pair",
+                json!([1]),
+                "/list/2/Pair",
+                "invalid length 1, expected tuple variant Inner::Pair",
+            ),
             ("/list/3/Named/a", json!([]), "/list/3/Named/a", "expected f32, got an array"),
             ("/list/0", json!("secret"), "/list/0", "expected `Unit`, `New`, `Pair`, `Named`"),
             ("/list/0", json!(null), "/list/0", "expected a variant's name"),

@@ -330,7 +330,9 @@ mod tests {
 
     fn read(pieces: &[&str]) -> PartialJson {
         let mut reader = PartialJson::new();
-        pieces.iter().for_each(|piece| reader.push(piece));
+        for piece in pieces {
+            reader.push(piece);
+        }
         reader
     }
 

@@ -46,7 +46,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 ///
 /// let city = StrictSchema::of::<City>()?;
 /// assert!(city.is_strict());
-/// assert_eq!(city.changes()[0].pointer(), "/properties/nickname");
+/// assert_eq!(city.changes()[0].to_string(), "/properties/nickname is required");
 /// let answer = json!({"name": "Tokyo", "nickname": null});
 /// assert_eq!(city.restore(&answer).unwrap(), answer);
 /// # Ok::<(), oa_wire::Error>(())
@@ -86,6 +86,8 @@ pub struct SchemaChange {
 pub enum ChangeKind {
     /// A property that may be left out is required.
     Required,
+    /// An object is closed to members that it does not name.
+    Closed,
     /// A map is an array of entries.
     Map,
     /// A tuple is an object.
@@ -284,7 +286,7 @@ impl StrictSchema {
     /// # Errors
     ///
     /// The first place in the answer that the schema or the type does not accept.
-    pub(crate) fn read<T: DeserializeOwned>(&self, answer: &Value) -> Result<T, SchemaViolation> {
+    pub fn read<T: DeserializeOwned>(&self, answer: &Value) -> Result<T, SchemaViolation> {
         let restored = self.restore(answer)?;
         from_value(&restored).map_err(|failure| {
             let (answer, prefix) = self.unwrap(answer);

@@ -1,5 +1,8 @@
 //! A JSON Schema that is known to be sound: its root is an object, and it is compiled once.
 
+#[cfg(feature = "schemars")]
+mod of_type;
+
 use crate::{
     Error,
     json::{push_schema_in_order, push_sorted},
@@ -30,7 +33,10 @@ use std::{cell::Cell, fmt, sync::Arc};
 /// # Ok::<(), oa_wire::Error>(())
 /// ```
 #[derive(Clone)]
-pub struct JsonSchema(Arc<Inner>);
+pub struct JsonSchema(Arc<Inner>, Option<Check>);
+
+/// What a value must satisfy beside the schema.
+type Check = Arc<dyn Fn(&Value) -> Result<(), SchemaViolation> + Send + Sync>;
 
 struct Inner {
     value: Value,
@@ -49,6 +55,13 @@ pub struct SchemaViolation {
     pub pointer: String,
     /// What is wrong there.
     pub message: String,
+}
+
+impl SchemaViolation {
+    /// A violation at this place, which says this.
+    pub fn new(pointer: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), message: message.into() }
+    }
 }
 
 impl fmt::Display for SchemaViolation {
@@ -89,14 +102,25 @@ impl JsonSchema {
         Self::with_json(value, json)
     }
 
-    /// The schema of a Rust type.
+    /// The schema of a Rust type, its properties in the order of the declaration. Made once for each type: the feature
+    /// `schemars` switches on `preserve_order` of `schemars` and `serde_json`, without which that order is lost.
     ///
     /// # Errors
     ///
     /// When the type's schema does not describe an object.
     #[cfg(feature = "schemars")]
-    pub fn of<T: schemars::JsonSchema>() -> Result<Self, Error> {
-        Self::new(schemars::schema_for!(T).to_value())
+    pub fn of<T: schemars::JsonSchema + 'static>() -> Result<Self, Error> {
+        of_type::get_or_make::<T>()
+    }
+
+    /// This schema with a check that a value must pass beside it, such as that it is a value of a Rust type. A value that
+    /// fails it is treated as one that breaks the schema. The check is no part of what is sent.
+    #[must_use]
+    pub fn with_check(
+        self,
+        check: impl Fn(&Value) -> Result<(), SchemaViolation> + Send + Sync + 'static,
+    ) -> Self {
+        Self(self.0, Some(Arc::new(check)))
     }
 
     fn with_json(value: Value, json: Vec<u8>) -> Result<Self, Error> {
@@ -116,14 +140,17 @@ impl JsonSchema {
             .map_err(|error| Error::invalid_request(format!("not a valid JSON Schema: {error}")))?;
         let json = String::from_utf8(json)
             .map_err(|error| Error::invalid_request(format!("the schema is not UTF-8: {error}")))?;
-        Ok(Self(Arc::new(Inner {
-            name: name(root, &json),
-            strict: is_strict(&value, root, 0),
-            json,
-            #[cfg(feature = "validator")]
-            validator,
-            value,
-        })))
+        Ok(Self(
+            Arc::new(Inner {
+                name: name(root, &json),
+                strict: is_strict(&value, root, 0),
+                json,
+                #[cfg(feature = "validator")]
+                validator,
+                value,
+            }),
+            None,
+        ))
     }
 
     /// The schema as it was given.
@@ -148,26 +175,24 @@ impl JsonSchema {
         self.0.strict
     }
 
-    /// Holds a value against the schema. Without the feature `validator`, only that it is an object.
+    /// Checks a value against the schema, and then by [`with_check`](Self::with_check)'s. Without the feature
+    /// `validator`, of the schema only that it is an object.
     ///
     /// # Errors
     ///
-    /// The first breach that is found.
+    /// The first violation that is found.
     pub fn validate(&self, value: &Value) -> Result<(), SchemaViolation> {
         #[cfg(feature = "validator")]
-        return self.0.validator.validate(value).map_err(|error| SchemaViolation {
+        self.0.validator.validate(value).map_err(|error| SchemaViolation {
             pointer: error.instance_path().to_string(),
             // What the model wrote is not for messages and logs.
             message: error.masked().to_string(),
-        });
+        })?;
         #[cfg(not(feature = "validator"))]
-        match value {
-            Value::Object(_) => Ok(()),
-            other => Err(SchemaViolation {
-                pointer: String::new(),
-                message: format!("expected an object, got {}", kind(other)),
-            }),
+        if !value.is_object() {
+            return Err(SchemaViolation::new("", format!("expected an object, got {}", kind(value))));
         }
+        self.1.as_ref().map_or(Ok(()), |check| check(value))
     }
 }
 

@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oa-sim", &[]),
     ("oa-middleware", &["oa-wire"]),
     ("oa-provider", &["oa-wire", "oa-transport"]),
+    ("oa-tools", &["oa-wire", "oa-provider"]),
     ("oa-doctor", &["oa-wire", "oa-transport", "oa-provider"]),
     ("oa-cli", LIBRARIES),
     ("oa-conformance", LIBRARIES),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The crates that others embed.
 const LIBRARIES: &[&str] =
-    &["oa-wire", "oa-transport", "oa-provider", "oa-middleware", "oa-doctor", "oa-sim"];
+    &["oa-wire", "oa-transport", "oa-provider", "oa-middleware", "oa-tools", "oa-doctor", "oa-sim"];
 
 #[test]
 fn every_crate_has_its_place() {

@@ -19,6 +19,6 @@ pub(super) fn get_or_make<T: 'static>(
         return Ok(schema.clone());
     }
     // Not under the lock: the schema of a type may be made from that of another.
-    let made = make()?;
-    Ok(schemas().entry(id).or_insert(made).clone())
+    let schema = make()?;
+    Ok(schemas().entry(id).or_insert(schema).clone())
 }

@@ -8,7 +8,10 @@ use super::{
     source::{Source, root_name, unique},
 };
 use serde_json::{Map, Value, json};
-use std::collections::VecDeque;
+use std::{
+    borrow::Cow,
+    collections::{HashSet, VecDeque},
+};
 
 /// The deepest nesting that is converted.
 const MAX_DEPTH: u32 = 100;
@@ -52,6 +55,7 @@ struct Converter<'a> {
     root: &'a Map<String, Value>,
     keep_limits: bool,
     changes: Vec<SchemaChange>,
+    noted: HashSet<(String, ChangeKind)>,
     /// The definitions that something refers to: the places in the source and the names.
     names: Vec<(String, String)>,
     queue: VecDeque<(&'a Value, String)>,
@@ -65,6 +69,7 @@ pub(super) fn convert(root: &Map<String, Value>, whole: &Value, keep_limits: boo
         root,
         keep_limits,
         changes: Vec::new(),
+        noted: HashSet::new(),
         names: Vec::new(),
         queue: VecDeque::new(),
         visits: 0,
@@ -88,11 +93,15 @@ pub(super) fn convert(root: &Map<String, Value>, whole: &Value, keep_limits: boo
 }
 
 impl<'a> Converter<'a> {
-    fn note(&mut self, place: &str, kind: ChangeKind, text: impl Into<String>) {
-        self.changes.push(SchemaChange::new(place, kind, text));
+    /// Notes a change; once, also where the place is converted at several places.
+    fn note(&mut self, place: &str, kind: ChangeKind, text: impl Into<Cow<'static, str>>) {
+        let change = SchemaChange::new(place, kind, text);
+        if self.noted.insert((change.pointer.clone(), kind)) {
+            self.changes.push(change);
+        }
     }
 
-    fn refuse(&mut self, place: &str, why: impl Into<String>) -> Part {
+    fn refuse(&mut self, place: &str, why: impl Into<Cow<'static, str>>) -> Part {
         self.note(place, ChangeKind::Refused, why);
         Part::refused()
     }
@@ -167,7 +176,7 @@ impl<'a> Converter<'a> {
         if parts.len() == 1 {
             return parts.swap_remove(0);
         }
-        self.note(place, ChangeKind::Union, "each of its types is a branch of `anyOf`");
+        self.note(place, ChangeKind::Union, "has a branch of `anyOf` for each of its types");
         any_of(parts, Map::new())
     }
 
@@ -183,24 +192,12 @@ impl<'a> Converter<'a> {
         };
         if place.is_empty() {
             // The root cannot be a reference.
-            self.note(place, ChangeKind::Reference, "what it refers to stands in its place");
+            self.note(place, ChangeKind::Reference, "is replaced by what it refers to");
             return self.schema(resolved, &at, depth + 1);
         }
-        let index = match self.names.iter().position(|(known, _)| *known == at) {
-            Some(index) => index,
-            None => {
-                let taken = |name: &str| self.names.iter().any(|(_, known)| known == name);
-                let name = match at.rsplit('/').next() {
-                    Some("") | None => root_name(self.root, taken),
-                    Some(name) => unique(name, taken),
-                };
-                self.names.push((at.clone(), name));
-                self.queue.push_back((resolved, at.clone()));
-                self.names.len() - 1
-            }
-        };
+        let index = self.definition(resolved, &at);
         if at.is_empty() {
-            self.note(place, ChangeKind::Reference, "refers to a definition in place of the root");
+            self.note(place, ChangeKind::Reference, "refers to a definition, not to the root");
         }
         let name = &self.names[index].1;
         let reference = Map::from_iter([("$ref".to_owned(), Value::from(format!("#/$defs/{name}")))]);
@@ -210,8 +207,27 @@ impl<'a> Converter<'a> {
         if beside.is_empty() {
             return part;
         }
-        self.note(place, ChangeKind::Reference, "stands in an `anyOf`, since nothing may stand beside a `$ref`");
+        self.note(
+            place,
+            ChangeKind::Reference,
+            "stands in an `anyOf`, since nothing may stand beside a `$ref`",
+        );
         any_of(vec![part], beside)
+    }
+
+    /// The place of a definition, which is converted later.
+    fn definition(&mut self, schema: &'a Value, at: &str) -> usize {
+        if let Some(index) = self.names.iter().position(|(known, _)| known == at) {
+            return index;
+        }
+        let taken = |name: &str| self.names.iter().any(|(_, known)| known == name);
+        let name = match at.rsplit('/').next() {
+            Some("") | None => root_name(self.root, taken),
+            Some(name) => unique(name, taken),
+        };
+        self.names.push((at.to_owned(), name));
+        self.queue.push_back((schema, at.to_owned()));
+        self.names.len() - 1
     }
 
     fn values(&mut self, schema: &'a Map<String, Value>, place: &str) -> Part {
@@ -262,7 +278,7 @@ impl<'a> Converter<'a> {
         depth: u32,
     ) -> Part {
         if key == "oneOf" {
-            self.note(place, ChangeKind::Union, "`oneOf` is `anyOf`");
+            self.note(place, ChangeKind::Union, "has `anyOf` in place of `oneOf`");
         }
         let other = if key == "anyOf" { "oneOf" } else { "anyOf" };
         if branches.is_empty() || schema.contains_key(other) {
@@ -332,7 +348,7 @@ impl<'a> Converter<'a> {
             Err(why) => return self.refuse(place, why),
         };
         if is_composed_object(schema) {
-            self.note(place, ChangeKind::Merged, "what it is composed of is one schema");
+            self.note(place, ChangeKind::Merged, "is one schema, made of those that it is composed of");
         }
         let mut parts: Vec<Part> =
             objects.into_iter().map(|object| self.object(object, place, depth)).collect();
@@ -377,6 +393,9 @@ impl<'a> Converter<'a> {
             members.push((property.name.to_owned(), part.schema));
             plans.push(Member { name: property.name.to_owned(), plan: part.plan, optional });
         }
+        if !object.is_closed {
+            self.note(place, ChangeKind::Closed, "is closed to members that it does not name");
+        }
         let mut out = closed(members);
         self.keywords(&object.keywords, "object", place, &mut out);
         Part { schema: out, plan: Plan::Object(plans) }
@@ -400,7 +419,8 @@ impl<'a> Converter<'a> {
             self.keywords(&pattern, "string", place, &mut key);
         }
         let entry = closed(vec![(KEY.to_owned(), key), (ENTRY.to_owned(), part.schema)]);
-        let mut out = Map::from_iter([("type".to_owned(), "array".into()), ("items".to_owned(), entry.into())]);
+        let mut out =
+            Map::from_iter([("type".to_owned(), "array".into()), ("items".to_owned(), entry.into())]);
         self.keywords(&object.keywords, "map", place, &mut out);
         Part { schema: out, plan: Plan::Map(Box::new(part.plan)) }
     }
@@ -420,10 +440,10 @@ impl<'a> Converter<'a> {
             match kept {
                 keywords::Kept::Whole => {}
                 keywords::Kept::Moved => {
-                    self.note(&at(), ChangeKind::Moved, "stands in the description");
+                    self.note(&at(), ChangeKind::Moved, "is moved to the description");
                 }
                 keywords::Kept::Bounds => {
-                    self.note(&at(), ChangeKind::Moved, "is `minimum` and `maximum`");
+                    self.note(&at(), ChangeKind::Moved, "is replaced by `minimum` and `maximum`");
                 }
                 keywords::Kept::Dropped => self.note(&at(), ChangeKind::Dropped, "is left out"),
             }
@@ -434,6 +454,9 @@ impl<'a> Converter<'a> {
     fn wrapped(&mut self, mut inner: Map<String, Value>) -> Map<String, Value> {
         self.note("", ChangeKind::Wrapped, WRAPPED);
         inner.remove("title");
+        if let Some((_, name)) = self.names.iter().find(|(place, _)| place.is_empty()) {
+            inner = Map::from_iter([("$ref".to_owned(), format!("#/$defs/{name}").into())]);
+        }
         let mut outer = Map::new();
         if let Some(title) = self.root.get("title") {
             outer.insert("title".into(), title.clone());

@@ -58,8 +58,21 @@ pub(super) fn keep(
     let is_number = matches!(name, "integer" | "number");
     match key {
         // The form of the schema itself, which the conversion makes anew.
-        "type" | "enum" | "const" | "anyOf" | "oneOf" | "allOf" | "$ref" | "$defs" | "definitions" | "properties"
-        | "required" | "additionalProperties" | "patternProperties" | "items" | "prefixItems"
+        "type"
+        | "enum"
+        | "const"
+        | "anyOf"
+        | "oneOf"
+        | "allOf"
+        | "$ref"
+        | "$defs"
+        | "definitions"
+        | "properties"
+        | "required"
+        | "additionalProperties"
+        | "patternProperties"
+        | "items"
+        | "prefixItems"
         | "additionalItems" => Kept::Whole,
         // A tuple's length is that of its members.
         "minItems" | "maxItems" if name == "tuple" => Kept::Whole,

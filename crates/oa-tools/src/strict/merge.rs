@@ -19,6 +19,8 @@ pub(super) struct Object<'a> {
     pub(super) additional: Option<(&'a Value, String)>,
     /// The schemas of members by the patterns of their names.
     pub(super) patterns: Vec<(&'a str, &'a Value, String)>,
+    /// Whether it forbids members that are not named.
+    pub(super) is_closed: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -80,14 +82,18 @@ fn own<'a>(schema: &'a Map<String, Value>, place: &str) -> Result<Object<'a>, St
     let mut object = Object::default();
     for (key, value) in schema {
         match (key.as_str(), value) {
-            ("type" | "$ref" | "allOf" | "anyOf" | "oneOf" | "$defs" | "definitions" | "$schema", _)
-            | ("additionalProperties" | "unevaluatedProperties", Value::Bool(false)) => {}
+            ("type" | "$ref" | "allOf" | "anyOf" | "oneOf" | "$defs" | "definitions" | "$schema", _) => {}
+            ("additionalProperties" | "unevaluatedProperties", Value::Bool(false)) => object.is_closed = true,
             ("properties", Value::Object(properties)) => {
-                object.properties.extend(properties.iter().map(|(name, schema)| {
-                    Property { name, schema, place: format!("{place}/properties/{}", super::escape(name)) }
+                object.properties.extend(properties.iter().map(|(name, schema)| Property {
+                    name,
+                    schema,
+                    place: format!("{place}/properties/{}", super::escape(name)),
                 }));
             }
-            ("required", Value::Array(names)) => object.required.extend(names.iter().filter_map(Value::as_str)),
+            ("required", Value::Array(names)) => {
+                object.required.extend(names.iter().filter_map(Value::as_str));
+            }
             ("additionalProperties" | "unevaluatedProperties", schema) => {
                 object.additional = Some((schema, format!("{place}/{key}")));
             }
@@ -116,7 +122,8 @@ fn product<'a>(left: &[Object<'a>], right: &[Object<'a>]) -> Result<Vec<Object<'
 fn both<'a>(left: &Object<'a>, right: &Object<'a>) -> Result<Object<'a>, String> {
     let mut object = left.clone();
     for (key, value) in &right.keywords {
-        let annotation = matches!(key.as_str(), "title" | "description" | "default" | "examples" | "deprecated");
+        let annotation =
+            matches!(key.as_str(), "title" | "description" | "default" | "examples" | "deprecated");
         match object.keywords.get(key) {
             None => drop(object.keywords.insert(key.clone(), value.clone())),
             Some(known) if annotation || known == value => {}
@@ -127,9 +134,12 @@ fn both<'a>(left: &Object<'a>, right: &Object<'a>) -> Result<Object<'a>, String>
         match object.properties.iter().find(|known| known.name == property.name) {
             None => object.properties.push(property.clone()),
             Some(known) if known.schema == property.schema => {}
-            Some(_) => return Err(format!("composes schemas that differ in the property `{}`", property.name)),
+            Some(_) => {
+                return Err(format!("composes schemas that differ in the property `{}`", property.name));
+            }
         }
     }
+    object.is_closed |= right.is_closed;
     object.required.extend(&right.required);
     object.additional = object.additional.or_else(|| right.additional.clone());
     object.patterns.extend(right.patterns.iter().cloned());

@@ -12,7 +12,10 @@ pub(super) const ENTRY: &str = "value";
 #[derive(Clone, Debug)]
 pub(super) enum Plan {
     /// Stays as it is.
-    Scalar { types: Types, values: Option<Vec<Value>> },
+    Scalar {
+        types: Types,
+        values: Option<Vec<Value>>,
+    },
     /// An object with exactly these members.
     Object(Vec<Member>),
     /// An object with the members `0`, `1` and so on, which is an array in the source.
@@ -240,8 +243,7 @@ impl<'a> Run<'a> {
                 Value::Array(restored)
             }
             (Plan::Array(plan), Value::Array(array)) => {
-                let restored: Option<Vec<_>> =
-                    array.iter().map(|value| self.restore(plan, value)).collect();
+                let restored: Option<Vec<_>> = array.iter().map(|value| self.restore(plan, value)).collect();
                 Value::Array(restored?)
             }
             (Plan::Map(plan), Value::Array(array)) => {

@@ -84,7 +84,8 @@ pub(super) fn root_name(root: &Map<String, Value>, taken: impl Fn(&str) -> bool)
 
 /// A legal name like this one that is not taken.
 pub(super) fn unique(name: &str, taken: impl Fn(&str) -> bool) -> String {
-    let legal = |char: char| if char.is_ascii_alphanumeric() || matches!(char, '_' | '-') { char } else { '_' };
+    let legal =
+        |char: char| if char.is_ascii_alphanumeric() || matches!(char, '_' | '-') { char } else { '_' };
     let name: String = name.chars().map(legal).collect();
     let name = if name.is_empty() { "Root".to_owned() } else { name };
     let mut candidate = name.clone();
@@ -110,8 +111,7 @@ pub(super) fn wrap(root: &Map<String, Value>, property: &str) -> Value {
         point_root_to(&mut value, &format!("#/$defs/{name}"));
         match (key.as_str(), value) {
             ("$defs", Value::Object(known)) => definitions.extend(known),
-            ("$schema" | "definitions", value) => drop(outer.insert(key.clone(), value)),
-            ("title", value) => drop(outer.insert(key.clone(), value)),
+            ("$schema" | "definitions" | "title", value) => drop(outer.insert(key.clone(), value)),
             (_, value) => drop(inner.insert(key.clone(), value)),
         }
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What is done with each type.
-pub trait Visit {
+pub(crate) trait Visit {
     fn visit<T>(&mut self, name: &str, sample: T)
     where
         T: JsonSchema + DeserializeOwned + Serialize + PartialEq + std::fmt::Debug + Send + Sync + 'static;
@@ -23,25 +23,25 @@ macro_rules! types {
 
 types! {
     /// Where it is.
-    pub struct Place {
+    pub(crate) struct Place {
         /// The city's name.
         city: String,
         country: String,
         altitude: i32,
     }
 
-    pub struct Reasoned { reasoning: String, answer: bool }
+    pub(crate) struct Reasoned { reasoning: String, answer: bool }
 
-    pub struct Optional { name: String, nickname: Option<String>, age: Option<u8> }
+    pub(crate) struct Optional { name: String, nickname: Option<String>, age: Option<u8> }
 
-    pub struct Skipped {
+    pub(crate) struct Skipped {
         zeta: String,
         #[serde(skip_serializing_if = "Option::is_none")]
         alpha: Option<String>,
         middle: u8,
     }
 
-    pub struct Defaults {
+    pub(crate) struct Defaults {
         #[serde(default)]
         tags: Vec<String>,
         #[serde(default = "five")]
@@ -51,68 +51,68 @@ types! {
     }
 
     #[serde(default)]
-    pub struct AllDefault { host: String, port: u16 }
+    pub(crate) struct AllDefault { host: String, port: u16 }
 
     #[serde(deny_unknown_fields)]
-    pub struct Closed { a: String, b: Option<bool> }
+    pub(crate) struct Closed { a: String, b: Option<bool> }
 
     #[serde(rename_all = "camelCase")]
-    pub struct Renamed { first_name: String, #[serde(rename = "surname")] last_name: String }
+    pub(crate) struct Renamed { first_name: String, #[serde(rename = "surname")] last_name: String }
 
-    pub struct Integers { a: i8, b: u8, c: i16, d: u16, e: i32, f: u32, g: i64, h: u64 }
+    pub(crate) struct Integers { a: i8, b: u8, c: i16, d: u16, e: i32, f: u32, g: i64, h: u64 }
 
-    pub struct Floats { a: f32, b: f64 }
+    pub(crate) struct Floats { a: f32, b: f64 }
 
-    pub struct Wide { a: i128, b: usize, c: isize, d: std::num::NonZeroU8 }
+    pub(crate) struct Wide { a: i128, b: usize, c: isize, d: std::num::NonZeroU8 }
 
-    pub struct Letter { letter: char, flag: bool, unit: () }
+    pub(crate) struct Letter { letter: char, flag: bool, unit: () }
 
-    pub struct Newtype(Place);
+    pub(crate) struct Newtype(Place);
 
-    pub struct Meters(f64);
+    pub(crate) struct Meters(f64);
 
-    pub struct Pair(String, u8);
+    pub(crate) struct Pair(String, u8);
 
-    pub struct Unit;
+    pub(crate) struct Unit;
 
-    pub struct Empty {}
+    pub(crate) struct Empty {}
 
-    pub struct Lists { names: Vec<String>, places: Vec<Place>, matrix: Vec<Vec<u8>> }
+    pub(crate) struct Lists { names: Vec<String>, places: Vec<Place>, matrix: Vec<Vec<u8>> }
 
-    pub struct Sets { numbers: BTreeSet<u8> }
+    pub(crate) struct Sets { numbers: BTreeSet<u8> }
 
-    pub struct Tuples { point: (f64, f64), entry: (String, u8, bool), rgb: [u8; 3] }
+    pub(crate) struct Tuples { point: (f64, f64), entry: (String, u8, bool), rgb: [u8; 3] }
 
-    pub struct Maps { scores: BTreeMap<String, u8>, places: HashMap<String, Place> }
+    pub(crate) struct Maps { scores: BTreeMap<String, u8>, places: HashMap<String, Place> }
 
-    pub struct IntegerKeys { by_number: BTreeMap<u8, String>, signed: BTreeMap<i16, String> }
+    pub(crate) struct IntegerKeys { by_number: BTreeMap<u8, String>, signed: BTreeMap<i16, String> }
 
-    pub struct EnumKeys { by_color: BTreeMap<Color, u8> }
+    pub(crate) struct EnumKeys { by_color: BTreeMap<Color, u8> }
 
-    pub struct NestedMap { outer: BTreeMap<String, BTreeMap<String, Option<u8>>> }
+    pub(crate) struct NestedMap { outer: BTreeMap<String, BTreeMap<String, Option<u8>>> }
 
-    pub struct Durations { wait: std::time::Duration, at: std::time::SystemTime }
+    pub(crate) struct Durations { wait: std::time::Duration, at: std::time::SystemTime }
 
-    pub struct Wrapped { boxed: Box<Place>, borrowed: std::borrow::Cow<'static, str> }
+    pub(crate) struct Wrapped { boxed: Box<Place>, borrowed: std::borrow::Cow<'static, str> }
 
-    pub struct Fallible { outcome: Result<Place, String>, bound: std::ops::Bound<u8>, range: std::ops::Range<u8> }
+    pub(crate) struct Fallible { outcome: Result<Place, String>, bound: std::ops::Bound<u8>, range: std::ops::Range<u8> }
 
-    pub struct Addresses { v4: std::net::Ipv4Addr, any: std::net::IpAddr, path: std::path::PathBuf }
+    pub(crate) struct Addresses { v4: std::net::Ipv4Addr, any: std::net::IpAddr, path: std::path::PathBuf }
 
     #[derive(PartialOrd, Eq, Ord)]
-    pub enum Color { Red, Green, #[serde(rename = "deep-blue")] Blue }
+    pub(crate) enum Color { Red, Green, #[serde(rename = "deep-blue")] Blue }
 
     /// A size.
-    pub enum Described {
+    pub(crate) enum Described {
         /// Small enough.
         Small,
         /// Too large.
         Large,
     }
 
-    pub struct UsesEnums { color: Color, size: Option<Described>, colors: Vec<Color> }
+    pub(crate) struct UsesEnums { color: Color, size: Option<Described>, colors: Vec<Color> }
 
-    pub enum External {
+    pub(crate) enum External {
         Unit,
         Newtype(Place),
         Tuple(u8, String),
@@ -120,14 +120,14 @@ types! {
     }
 
     #[serde(tag = "kind")]
-    pub enum Internal {
+    pub(crate) enum Internal {
         Unit,
         Newtype(Place),
         Struct { a: u8, b: Option<String> },
     }
 
     #[serde(tag = "t", content = "c")]
-    pub enum Adjacent {
+    pub(crate) enum Adjacent {
         Unit,
         Newtype(Place),
         Tuple(u8, String),
@@ -135,59 +135,59 @@ types! {
     }
 
     #[serde(untagged)]
-    pub enum Untagged { Number(i32), Text(String), Place(Place), List(Vec<u8>) }
+    pub(crate) enum Untagged { Number(i32), Text(String), Place(Place), List(Vec<u8>) }
 
-    pub struct UsesExternal { shape: External }
+    pub(crate) struct UsesExternal { shape: External }
 
-    pub struct UsesInternal { shapes: Vec<Internal> }
+    pub(crate) struct UsesInternal { shapes: Vec<Internal> }
 
-    pub struct UsesAdjacent { shape: Option<Adjacent> }
+    pub(crate) struct UsesAdjacent { shape: Option<Adjacent> }
 
-    pub struct UsesUntagged { value: Untagged, map: BTreeMap<String, Untagged> }
+    pub(crate) struct UsesUntagged { value: Untagged, map: BTreeMap<String, Untagged> }
 
-    pub struct Flat {
+    pub(crate) struct Flat {
         id: u32,
         #[serde(flatten)]
         place: Place,
     }
 
-    pub struct FlatEnum {
+    pub(crate) struct FlatEnum {
         id: u8,
         #[serde(flatten)]
         shape: Internal,
     }
 
-    pub struct FlatExternal {
+    pub(crate) struct FlatExternal {
         id: u8,
         #[serde(flatten)]
         shape: External2,
     }
 
-    pub enum External2 { One(u8), Two { x: bool } }
+    pub(crate) enum External2 { One(u8), Two { x: bool } }
 
-    pub struct FlatOption {
+    pub(crate) struct FlatOption {
         id: u8,
         #[serde(flatten)]
         place: Option<Reasoned>,
     }
 
-    pub struct FlatMap {
+    pub(crate) struct FlatMap {
         id: u8,
         #[serde(flatten)]
         rest: BTreeMap<String, u8>,
     }
 
-    pub struct Anything { id: u8, value: Value }
+    pub(crate) struct Anything { id: u8, value: Value }
 
-    pub struct Node { value: u8, next: Option<Box<Node>> }
+    pub(crate) struct Node { value: u8, next: Option<Box<Node>> }
 
-    pub struct Tree { name: String, children: Vec<Tree> }
+    pub(crate) struct Tree { name: String, children: Vec<Tree> }
 
-    pub enum Expr { Number(i8), Sum(Box<Expr>, Box<Expr>), Neg { of: Box<Expr> } }
+    pub(crate) enum Expr { Number(i8), Sum(Box<Expr>, Box<Expr>), Neg { of: Box<Expr> } }
 
-    pub struct Forest { root: Expr, trees: BTreeMap<String, Tree> }
+    pub(crate) struct Forest { root: Expr, trees: BTreeMap<String, Tree> }
 
-    pub struct Limited {
+    pub(crate) struct Limited {
         #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z]+$"))]
         name: String,
         #[schemars(range(min = 1, max = 5))]
@@ -200,7 +200,7 @@ types! {
         site: String,
     }
 
-    pub struct Documented {
+    pub(crate) struct Documented {
         /// The place it is at.
         place: Place,
         /// Perhaps another.
@@ -210,9 +210,9 @@ types! {
         note: String,
     }
 
-    pub struct Generic<T> { value: T, more: Vec<T> }
+    pub(crate) struct Generic<T> { value: T, more: Vec<T> }
 
-    pub struct Moments {
+    pub(crate) struct Moments {
         #[schemars(with = "DateTime")]
         at: String,
         #[schemars(with = "NaiveDateTime")]
@@ -237,7 +237,7 @@ fn five() -> u32 {
 /// The schemas that the crates chrono and uuid give their types.
 macro_rules! formats {
     ($($name:ident $format:literal;)*) => {$(
-        pub struct $name;
+        pub(crate) struct $name;
 
         impl JsonSchema for $name {
             fn inline_schema() -> bool {
@@ -271,7 +271,7 @@ fn tree(name: &str, children: Vec<Tree>) -> Tree {
 }
 
 /// Every type once.
-pub fn each(visit: &mut impl Visit) {
+pub(crate) fn each(visit: &mut impl Visit) {
     macro_rules! visit {
         ($($name:literal: $sample:expr;)*) => {$( visit.visit($name, $sample); )*};
     }
