@@ -1,7 +1,7 @@
 //! Base URLs as people write them: read, refused with the reason, corrected where it is clear what was meant.
 
 use crate::{
-    Category, Error, Setting,
+    Category, Error, InvalidSetting, Setting,
     value_check::{is_invisible, is_quote, without_assignment},
 };
 use http::{HeaderValue, Uri, uri};
@@ -35,6 +35,9 @@ impl CorrectedBaseUrl {
         }
         let mut flaws = Vec::new();
         let text = peeled(given, &mut flaws);
+        if matches!(Setting::BaseUrl.check(&text), Err(InvalidSetting::Null(_))) {
+            return None;
+        }
         let (scheme, rest) = read_scheme(&text, &mut flaws)?;
         let url = if scheme == "unix" {
             format!("unix:///{}", rest.trim_start_matches('/'))

@@ -30,13 +30,16 @@
 
 mod api_key;
 mod base_url;
+mod body_decoder;
 mod completion;
 mod config;
 mod error;
 mod error_body;
 mod event;
+mod expected;
 mod json;
 mod limits;
+pub mod mapping;
 mod message;
 mod models;
 mod models_decoder;
@@ -64,6 +67,7 @@ pub use error::{
 };
 pub use event::{Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;
+pub use mapping::Mapping;
 pub use message::{
     AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message,
     ToolArguments, ToolCall, UserBlock, UserContent,

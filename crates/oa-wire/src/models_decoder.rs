@@ -3,6 +3,7 @@
 use crate::{
     Error, ErrorKind, ModelList,
     error_body::ErrorContext,
+    mapping::Decoder,
     response_head::ResponseHead,
     server::{Route, Server},
 };
@@ -68,7 +69,27 @@ impl ModelsDecoder {
     }
 
     /// Gives up because of `cause`, which is returned with what is known of the response.
-    pub fn abort(self, cause: Error) -> Error {
+    pub fn abort(&mut self, cause: Error) -> Error {
         self.head.with_context(cause, &self.body)
+    }
+}
+
+impl Decoder for ModelsDecoder {
+    type Output = ModelList;
+
+    fn push(&mut self, bytes: Bytes) {
+        self.push(bytes);
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn finish(self) -> Result<ModelList, Error> {
+        self.finish()
+    }
+
+    fn abort(&mut self, cause: Error) -> Error {
+        self.abort(cause)
     }
 }

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod endpoint;
 mod fallback;
+mod mapping;
 mod models;
 mod stream;
 mod tool_calls;

@@ -1,22 +1,25 @@
-//! One exchange as a value: the request as bytes, and a decoder for what comes back. No awaiting.
+//! A completion as an exchange: the request as bytes, and the decoder of its response.
 
 use super::{
-    decode::{Asked, Body, Parts, read_body, start_of},
+    decode::{Body, Parts, read_body, start_of},
     encode::encode,
     endpoint::Endpoint,
     stream::{ChatStream, Failure},
 };
 use crate::{
-    AssistantMessage, CompletionRequest, Error, ErrorKind, Event, FinishReason, Limits, Profile, RawBody,
-    Response, error_body::ErrorContext, response_head::ResponseHead, server::Route, text::lossy,
+    CompletionRequest, Error, Event, Limits, Profile, RawBody, Response,
+    body_decoder::{AnswerFormat, AnswerStream, BodyDecoder, BodyFailure, StreamFailure},
+    expected::Expected,
+    mapping::{Decoder, EventDecoder, Exchange},
+    response_head::ResponseHead,
+    server::Route,
+    sse,
+    text::lossy,
     validate::validate,
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
-use std::{collections::VecDeque, time::SystemTime};
-
-/// The most of an error's body that is read. What matters stands at its start.
-const ERROR_BODY: usize = 1 << 20;
+use http::{HeaderMap, StatusCode};
+use std::time::SystemTime;
 
 /// A validated and encoded request. Nothing was sent.
 #[derive(Clone, Debug)]
@@ -25,7 +28,7 @@ pub struct ChatCall {
     endpoint: Endpoint,
     body: Bytes,
     stream: bool,
-    asked: Asked,
+    expected: Expected,
     limits: Limits,
 }
 
@@ -37,22 +40,16 @@ impl ChatCall {
     /// [`InvalidRequest`](crate::Category::InvalidRequest), naming the place.
     pub fn new(endpoint: &Endpoint, profile: &Profile, request: &CompletionRequest) -> Result<Self, Error> {
         validate(request)?;
-        let body = encode(profile, request)?;
-        let asked = Asked {
-            tools: request.tools.clone(),
-            schema: request.response_schema.clone(),
-            surface: profile.surface_invalid_tool_calls(),
-        };
         Ok(Self {
             endpoint: endpoint.clone(),
-            body: body.into(),
+            body: encode(profile, request)?.into(),
             stream: request.stream,
-            asked,
+            expected: Expected::new(profile, request),
             limits: profile.limits(),
         })
     }
 
-    /// The request's body. Equal requests have equal bodies, byte for byte.
+    /// The request's body. Equal requests have equal bodies, byte for byte, so that it can be the key of a cache.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -62,8 +59,8 @@ impl ChatCall {
         self.endpoint.server().chat_request(self.body.clone(), self.stream)
     }
 
-    /// A decoder for the response with this status and these headers. `received_at` is when the response came, for a
-    /// `Retry-After` that is a date; without it the response's own `Date` is used.
+    /// A decoder for the response with this status and these headers. `received_at` is when the response was received,
+    /// for a `Retry-After` that is a date; without it the response's own `Date` is used.
     pub fn on_response(
         self,
         status: StatusCode,
@@ -72,283 +69,265 @@ impl ChatCall {
     ) -> ResponseDecoder {
         let origin = Some((self.endpoint.server().clone(), Route::Chat));
         let head = ResponseHead::new(origin, status, headers, received_at.into());
-        let is_stream = headers.get(header::CONTENT_TYPE).is_some_and(is_event_stream_type);
-        let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-        let state = if ResponseHead::is_error(status, headers) {
-            State::Refused { body: Buffer::new(0), headers: Box::new(headers.clone()) }
-        } else {
-            let expected = length.unwrap_or(0).min(self.limits.body);
-            State::Undecided { is_stream, head: Buffer::new(expected), is_blank: true }
-        };
-        ResponseDecoder { asked: self.asked, limits: self.limits, head, state }
+        ResponseDecoder(BodyDecoder::new(head, headers, self.expected, self.limits))
     }
 }
 
-/// Reads one response: [`push`](Self::push) the body in any split, ask for events with
-/// [`poll_event`](Self::poll_event) after each piece, call [`end`](Self::end) when the body ends. Or, where the
-/// events do not matter, push everything and call [`finish`](Self::finish).
+/// Reads one response, whether it is a stream, a JSON body, or either in place of the other.
 ///
-/// A stream, a JSON body, and either in place of the other are read as what they are.
+/// # How to drive it
+///
+/// 1. [`push`](Self::push) each piece of the body, in any split, whatever the status.
+/// 2. After each piece, call [`poll_event`](Self::poll_event) until it returns `None`: more bytes are needed, or nothing
+///    follows. A body that is no stream has its events at its end.
+/// 3. When the body ends, or [`is_done`](Self::is_done) says that no more of it is needed, call
+///    [`finish`](Self::finish) for the response. It is right at any time: events that were not polled are passed over,
+///    and after [`Event::Done`] or an error was handed out it gives that response or error again. Whoever wants the
+///    remaining events first calls [`end`](Self::end) and polls them; the last is `Done` or an error.
+/// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was received.
+///
+/// After `Done`, an error or `abort`, `poll_event` returns `None` and what is pushed is ignored.
+///
+/// [`on_response`](ChatCall::on_response) reads the headers `content-type`, `content-length`, and of an error its delays
+/// (`retry-after` and its kin), `x-should-retry` and the server's id of the request.
+///
+/// ```
+/// use oa_wire::{Event, openai::ResponseDecoder};
+///
+/// // A recording, without a call.
+/// let mut decoder = ResponseDecoder::new(http::StatusCode::OK, &http::HeaderMap::new());
+/// let mut text = String::new();
+/// for piece in [
+///     "data: {\"choices\":[{\"delta\":{\"content\":\"Hel",
+///     "lo\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+/// ] {
+///     decoder.push(piece.into());
+///     while let Some(event) = decoder.poll_event() {
+///         if let Event::Content(delta) = event? {
+///             text.push_str(&delta);
+///         }
+///     }
+/// }
+/// let response = decoder.finish()?;
+/// assert_eq!((text.as_str(), response.text().as_ref()), ("Hello", "Hello"));
+/// # Ok::<(), oa_wire::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct ResponseDecoder {
-    asked: Asked,
-    limits: Limits,
-    head: ResponseHead,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    /// A success whose first bytes that say something have not come.
-    Undecided { is_stream: bool, head: Buffer, is_blank: bool },
-    /// An event stream.
-    Stream(Box<ChatStream>),
-    /// A JSON body, so far.
-    Whole(Buffer),
-    /// The body of an error.
-    Refused { body: Buffer, headers: Box<HeaderMap> },
-    /// The body ended, or an error was met: these events are left.
-    Ended(VecDeque<Result<Event, Error>>),
-}
+pub struct ResponseDecoder(BodyDecoder<ChatFormat>);
 
 impl ResponseDecoder {
-    /// Adds a piece of the body. Ask for its events before the next.
+    /// A decoder for a recorded response: with the default limits, without tools or a schema to check it against, and
+    /// without a key to redact.
+    pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
+        let head = ResponseHead::new(None, status, headers, None);
+        let expected = Expected { keep_invalid_tool_calls: true, ..Expected::default() };
+        Self(BodyDecoder::new(head, headers, expected, Limits::default()))
+    }
+
+    /// Adds a piece of the body. Poll its events before the next.
     #[inline]
     pub fn push(&mut self, bytes: Bytes) {
-        match &mut self.state {
-            State::Stream(stream) => stream.push(bytes),
-            State::Whole(body) => {
-                if body.len() + bytes.len() > self.limits.body {
-                    self.fail_too_large();
-                    return;
-                }
-                body.push(&bytes);
-            }
-            State::Refused { body, .. } => {
-                body.push(&bytes.slice(..bytes.len().min(ERROR_BODY - body.len())));
-                // Nobody reads an error without end.
-                if body.len() == ERROR_BODY {
-                    self.end();
-                }
-            }
-            State::Undecided { .. } => self.decide(&bytes),
-            State::Ended(_) => {}
-        }
+        self.0.push(bytes);
     }
 
-    /// The next event that the bytes so far hold; none when more are needed, or nothing follows.
+    /// The next event that the bytes so far hold. None when more bytes are needed, or nothing follows.
     #[inline]
     pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        match &mut self.state {
-            State::Stream(stream) => match stream.poll_event(&self.asked)? {
-                Ok(event) => Some(Ok(event)),
-                Err(failure) => Some(Err(self.failed(failure))),
-            },
-            State::Ended(events) => events.pop_front(),
-            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => None,
-        }
+        self.0.poll_event()
     }
 
-    /// Says that the body ended. The remaining events follow, the last of them [`Event::Done`] or an error.
+    /// Ends the body. The remaining events follow, the last of them [`Event::Done`] or an error.
     pub fn end(&mut self) {
-        match &mut self.state {
-            State::Stream(stream) => stream.end(),
-            State::Ended(_) => {}
-            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => {
-                let events = match self.whole() {
-                    Ok(response) => Event::of_response(response).into_iter().map(Ok).collect(),
-                    Err(error) => VecDeque::from([Err(error)]),
-                };
-                self.state = State::Ended(events);
-            }
-        }
+        self.0.end();
     }
 
-    /// Ends the body, and gives the response.
+    /// Ends the body, and gives the response; after [`Event::Done`] was handed out, the same one.
     ///
     /// # Errors
     ///
-    /// What the server says, or what is wrong with what it sent.
-    pub fn finish(mut self) -> Result<Response, Error> {
-        match &mut self.state {
-            State::Stream(stream) => stream.end(),
-            State::Ended(_) => {}
-            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => return self.whole(),
-        }
-        while let Some(event) = self.poll_event() {
-            if let Event::Done(response) = event? {
-                return Ok(*response);
-            }
-        }
-        Err(Error::invalid_response("the answer was read to its end before"))
+    /// The error that the server answered with, or what is wrong with its answer.
+    pub fn finish(self) -> Result<Response, Error> {
+        self.0.finish()
     }
 
-    /// Gives up because of `cause`, which is returned with what came before it. Nothing follows.
+    /// Gives up because of `cause`, which is returned with what was received before it. Nothing follows.
     pub fn abort(&mut self, cause: Error) -> Error {
-        let body = match &self.state {
-            State::Whole(body) | State::Refused { body, .. } => body.as_slice(),
-            _ => &[],
-        };
-        let cause = self.head.with_context(cause, body);
-        let error = match &self.state {
-            State::Stream(stream) if stream.has_begun() => cause.with_partial(stream.snapshot(&self.asked)),
-            _ => cause,
-        };
-        self.state = State::Ended(VecDeque::new());
-        error
+        self.0.abort(cause)
     }
 
-    /// True when nothing more of the body is needed: a stream said `[DONE]`, or an error was met.
+    /// True when nothing more of the body is needed: a stream ended with `[DONE]`, or an error was met.
     #[inline]
     pub fn is_done(&self) -> bool {
-        match &self.state {
-            State::Stream(stream) => stream.is_done(),
-            State::Ended(_) => true,
-            State::Undecided { .. } | State::Whole(_) | State::Refused { .. } => false,
-        }
+        self.0.is_done()
     }
 
-    /// What has come so far of a stream; an empty response of any other.
+    /// What was received so far of a stream; an empty response of any other.
     pub fn snapshot(&self) -> Response {
-        match &self.state {
-            State::Stream(stream) => stream.snapshot(&self.asked),
-            _ => Response::new(AssistantMessage::default(), FinishReason::Error),
-        }
+        self.0.snapshot()
+    }
+}
+
+impl Exchange for ChatCall {
+    type Decoder = ResponseDecoder;
+
+    fn http_request(&self) -> http::Request<Bytes> {
+        self.http_request()
     }
 
-    /// Decides by its first bytes what a body is: a server's word for it may be wrong or missing.
-    fn decide(&mut self, bytes: &Bytes) {
-        let State::Undecided { is_stream, head, is_blank } = &mut self.state else { return };
-        *is_blank &= bytes.trim_ascii_start().is_empty();
-        head.push(bytes);
-        match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
-            Some(true) => {
-                let mut stream = ChatStream::new(self.limits.stream, self.head.request_id().cloned());
-                stream.push(std::mem::take(head).into_bytes());
-                self.state = State::Stream(Box::new(stream));
-            }
-            _ if head.len() > self.limits.body => self.fail_too_large(),
-            Some(false) => self.state = State::Whole(std::mem::take(head)),
-            None => {}
-        }
+    fn on_response(
+        self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        received_at: Option<SystemTime>,
+    ) -> ResponseDecoder {
+        self.on_response(status, headers, received_at)
+    }
+}
+
+impl Decoder for ResponseDecoder {
+    type Output = Response;
+
+    #[inline]
+    fn push(&mut self, bytes: Bytes) {
+        self.0.push(bytes);
     }
 
-    /// The response of a body that is no stream and came whole.
-    fn whole(&mut self) -> Result<Response, Error> {
-        match std::mem::replace(&mut self.state, State::Ended(VecDeque::new())) {
-            State::Undecided { head, .. } => self.read(&head.into_bytes()),
-            State::Whole(body) => self.read(&body.into_bytes()),
-            State::Refused { body, headers } => {
-                Err(self.head.read_error(ErrorContext::Http, &headers, &body.into_bytes()))
-            }
-            State::Stream(_) | State::Ended(_) => {
-                Err(Error::invalid_response("the answer was read to its end before"))
-            }
-        }
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.0.is_done()
     }
 
-    fn read(&mut self, body: &Bytes) -> Result<Response, Error> {
+    fn finish(self) -> Result<Response, Error> {
+        self.0.finish()
+    }
+
+    fn abort(&mut self, cause: Error) -> Error {
+        self.0.abort(cause)
+    }
+}
+
+impl EventDecoder for ResponseDecoder {
+    #[inline]
+    fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        self.0.poll_event()
+    }
+
+    fn end(&mut self) {
+        self.0.end();
+    }
+
+    fn snapshot(&self) -> Response {
+        self.0.snapshot()
+    }
+}
+
+/// The form of chat completions.
+#[derive(Debug)]
+enum ChatFormat {}
+
+impl AnswerFormat for ChatFormat {
+    type Stream = ChatStream;
+
+    fn read_body(
+        body: &Bytes,
+        expected: &Expected,
+        request_id: Option<&String>,
+    ) -> Result<Response, BodyFailure> {
         let text = lossy(body);
         let mut parts = Parts::default();
         let wrong = match read_body(&text, &mut parts) {
             Ok(Body::Completion) => {
-                parts.request_id = self.head.request_id().cloned();
-                let kept = RawBody::from(body.clone());
-                return parts.respond(&self.asked, kept).map_err(|error| self.head.with_context(error, body));
+                parts.request_id = request_id.cloned();
+                return parts.respond(expected, RawBody::from(body.clone())).map_err(BodyFailure::Invalid);
             }
-            Ok(Body::ErrorEnvelope) => {
-                return Err(self.head.read_error(ErrorContext::SuccessBody, &HeaderMap::new(), body));
-            }
+            Ok(Body::ErrorEnvelope) => return Err(BodyFailure::ErrorBody),
             Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
             Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
         };
-        if let Some(error) = self.head.read_page(body) {
-            return Err(error);
-        }
         let start = start_of(&text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
-        Err(self.head.with_context(Error::invalid_response(message), body))
+        Err(BodyFailure::Unreadable(Error::invalid_response(message)))
+    }
+}
+
+impl AnswerStream for ChatStream {
+    fn new(limits: sse::Limits, request_id: Option<String>) -> Self {
+        Self::new(limits, request_id)
     }
 
-    fn failed(&mut self, failure: Failure) -> Error {
-        let partial = match &self.state {
-            State::Stream(stream) if stream.has_begun() => Some(stream.snapshot(&self.asked)),
-            _ => None,
-        };
-        let error = match failure {
-            Failure::Final(error) => return self.head.with_context(error, &[]),
-            Failure::Frame(data) => self.head.read_error(ErrorContext::Stream, &HeaderMap::new(), &data),
-            Failure::Error(error) => self.head.with_context(error, &[]),
-        };
-        self.state = State::Ended(VecDeque::new());
-        match partial {
-            Some(partial) => error.with_partial(partial),
-            None => error,
+    #[inline]
+    fn push(&mut self, bytes: Bytes) {
+        self.push(bytes);
+    }
+
+    #[inline]
+    fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
+        let event = self.poll_event(expected)?;
+        Some(event.map_err(|failure| match failure {
+            Failure::Frame(data) => StreamFailure::ErrorEvent(data),
+            Failure::Error(error) => StreamFailure::Broken(error),
+            Failure::Final(error) => StreamFailure::Invalid(error),
+        }))
+    }
+
+    fn end(&mut self) {
+        self.end();
+    }
+
+    #[inline]
+    fn is_done(&self) -> bool {
+        self.is_done()
+    }
+
+    fn has_begun(&self) -> bool {
+        self.has_begun()
+    }
+
+    fn snapshot(&self, expected: &Expected) -> Response {
+        self.snapshot(expected)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+        data: [DONE]\n\n";
+
+    fn decoder() -> ResponseDecoder {
+        ResponseDecoder::new(StatusCode::OK, &HeaderMap::new())
+    }
+
+    #[test]
+    fn finish_gives_the_response_that_was_handed_out() {
+        for polls in 0..6 {
+            let mut decoder = decoder();
+            decoder.push(STREAM.into());
+            let handed_out = (0..polls).filter_map(|_| decoder.poll_event()).last();
+            let response = decoder.finish().unwrap();
+            assert_eq!(response.text(), "Hi", "after {polls} polls");
+            if let Some(Ok(Event::Done(done))) = handed_out {
+                assert_eq!(response, *done);
+            }
         }
     }
 
-    fn fail_too_large(&mut self) {
-        let text = format!("the body is longer than the limit of {} bytes", self.limits.body);
-        let error = self.head.with_context(Error::invalid_response(text).with_kind(ErrorKind::TooLarge), &[]);
-        self.state = State::Ended(VecDeque::from([Err(error)]));
-    }
-}
-
-fn is_event_stream_type(value: &HeaderValue) -> bool {
-    const EVENT_STREAM: &[u8] = b"text/event-stream";
-    let start = value.as_bytes().get(..EVENT_STREAM.len());
-    start.is_some_and(|start| start.eq_ignore_ascii_case(EVENT_STREAM))
-}
-
-/// Whether a body that starts like this is an event stream; none when more is needed to tell.
-fn is_event_stream(head: &[u8], said_so: bool) -> Option<bool> {
-    const FIELDS: [&[u8]; 6] = [b"data:", b"event:", b"error:", b"retry:", b"id:", b":"];
-    let start = head.trim_ascii_start();
-    match start.first()? {
-        // JSON, or a page, whatever it calls itself.
-        b'{' | b'[' | b'<' => Some(false),
-        _ if said_so || FIELDS.iter().any(|field| start.starts_with(field)) => Some(true),
-        // The first piece may end within the name of a field.
-        _ if FIELDS.iter().any(|field| field.starts_with(start)) => None,
-        _ => Some(false),
-    }
-}
-
-/// A body as it comes: one piece is kept as it is, several are copied together.
-#[derive(Debug, Default)]
-struct Buffer {
-    one: Bytes,
-    many: Vec<u8>,
-    expected: usize,
-}
-
-impl Buffer {
-    fn new(expected: usize) -> Self {
-        Self { one: Bytes::new(), many: Vec::new(), expected }
+    #[test]
+    fn finish_gives_the_error_that_was_handed_out() {
+        let mut decoder = decoder();
+        decoder.push("data: {\"error\":{\"message\":\"no\"}}\n\n".into());
+        let error = decoder.poll_event().unwrap().unwrap_err();
+        assert!(decoder.poll_event().is_none());
+        assert_eq!(decoder.finish().unwrap_err().to_string(), error.to_string());
     }
 
-    fn len(&self) -> usize {
-        self.one.len() + self.many.len()
-    }
-
-    fn as_slice(&self) -> &[u8] {
-        if self.many.is_empty() { &self.one } else { &self.many }
-    }
-
-    fn push(&mut self, bytes: &Bytes) {
-        if self.len() == 0 {
-            self.one = bytes.clone();
-            return;
-        }
-        if self.many.is_empty() {
-            self.many.reserve_exact(self.expected.max(self.one.len() + bytes.len()));
-            self.many.extend_from_slice(&std::mem::take(&mut self.one));
-        }
-        self.many.extend_from_slice(bytes);
-    }
-
-    fn into_bytes(self) -> Bytes {
-        if self.many.is_empty() { self.one } else { self.many.into() }
+    #[test]
+    fn finish_after_abort_gives_its_error() {
+        let mut decoder = decoder();
+        decoder.push(STREAM.into());
+        let error = decoder.abort(Error::invalid_response("gone"));
+        assert_eq!(decoder.finish().unwrap_err().to_string(), error.to_string());
     }
 }

@@ -10,13 +10,7 @@ use crate::{
 use serde_json::Value;
 use std::borrow::Cow;
 
-/// What was asked, as far as the answer is held against it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Asked {
-    pub(super) tools: Tools,
-    pub(super) schema: Option<JsonSchema>,
-    pub(super) surface: bool,
-}
+pub(super) use crate::expected::Expected as Asked;
 
 /// What an answer says, in whatever form it came.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +37,7 @@ impl Parts {
     /// The response, or why this is none.
     pub(super) fn respond(self, asked: &Asked, raw: RawBody) -> Result<Response, Error> {
         let mut response = self.surface(asked, raw);
-        if response.finish_reason != FinishReason::Error && !asked.surface {
+        if response.finish_reason != FinishReason::Error && !asked.keep_invalid_tool_calls {
             if let Some(problem) = first_problem(&response.message.tool_calls) {
                 return Err(Error::invalid_response(problem).with_partial(response));
             }

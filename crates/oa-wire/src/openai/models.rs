@@ -1,7 +1,7 @@
 //! The list of models as an exchange: `GET /v1/models`.
 
 use super::endpoint::Endpoint;
-use crate::ModelsDecoder;
+use crate::{ModelsDecoder, mapping::Exchange};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::time::SystemTime;
@@ -46,5 +46,22 @@ impl ModelsCall {
         received_at: impl Into<Option<SystemTime>>,
     ) -> ModelsDecoder {
         ModelsDecoder::new(self.endpoint.server().clone(), status, headers, received_at.into())
+    }
+}
+
+impl Exchange for ModelsCall {
+    type Decoder = ModelsDecoder;
+
+    fn http_request(&self) -> http::Request<Bytes> {
+        self.http_request()
+    }
+
+    fn on_response(
+        self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        received_at: Option<SystemTime>,
+    ) -> ModelsDecoder {
+        self.on_response(status, headers, received_at)
     }
 }

@@ -1,0 +1,96 @@
+//! The seam between a provider and a wire mapping: calls as values, and decoders of their responses.
+
+use crate::{ApiKey, CompletionRequest, Error, Event, ModelList, Profile, Response};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
+use std::{fmt, time::SystemTime};
+
+/// An endpoint of a server as one wire mapping sees it: it makes the calls. A provider is generic over it.
+///
+/// [`openai::Endpoint`](crate::openai::Endpoint) is one. Cloning one is cheap, because each call holds one.
+pub trait Mapping: Clone + fmt::Debug + Send + Sync + 'static {
+    /// The server's name in telemetry, unless the profile sets another.
+    const GENAI_SYSTEM: &'static str;
+
+    /// A completion.
+    type ChatCall: Exchange<Decoder: EventDecoder>;
+
+    /// The list of models.
+    type ModelsCall: Exchange<Decoder: Decoder<Output = ModelList>>;
+
+    /// An endpoint at this base URL.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) for a base URL that cannot be used.
+    fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error>;
+
+    /// Adds a header to every request; one of the same name is replaced.
+    #[must_use]
+    fn with_header(self, name: HeaderName, value: HeaderValue) -> Self;
+
+    /// The base URL, without trailing slashes.
+    fn base_url(&self) -> &str;
+
+    /// Validates and encodes a completion. Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Category::InvalidRequest), naming the place.
+    fn chat_call(&self, profile: &Profile, request: &CompletionRequest) -> Result<Self::ChatCall, Error>;
+
+    /// The call that lists the models. Nothing is sent.
+    fn models_call(&self) -> Self::ModelsCall;
+}
+
+/// One exchange with a server as a value: a request, and a decoder for its response.
+pub trait Exchange: Send {
+    /// Reads the response.
+    type Decoder: Decoder;
+
+    /// The request, ready to be sent.
+    fn http_request(&self) -> Request<Bytes>;
+
+    /// A decoder for the response with this status and these headers. `received_at` is when the response was received,
+    /// for a `Retry-After` that is a date; without it the response's own `Date` is used.
+    fn on_response(
+        self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        received_at: Option<SystemTime>,
+    ) -> Self::Decoder;
+}
+
+/// Reads the body of a response: push it in any split, then finish.
+pub trait Decoder: Send + 'static {
+    /// What the body holds.
+    type Output;
+
+    /// Adds a piece of the body.
+    fn push(&mut self, bytes: Bytes);
+
+    /// True when nothing more of the body is needed.
+    fn is_done(&self) -> bool;
+
+    /// Ends the body, and gives what it holds.
+    ///
+    /// # Errors
+    ///
+    /// The error that the server answered with, or what is wrong with its answer.
+    fn finish(self) -> Result<Self::Output, Error>;
+
+    /// Gives up because of `cause`, which is returned with what is known of the response. Nothing follows.
+    fn abort(&mut self, cause: Error) -> Error;
+}
+
+/// Reads the body of a completion's response, event by event.
+pub trait EventDecoder: Decoder<Output = Response> {
+    /// The next event that the bytes so far hold. None when more bytes are needed, or nothing follows.
+    fn poll_event(&mut self) -> Option<Result<Event, Error>>;
+
+    /// Ends the body. The remaining events follow, the last of them [`Event::Done`] or an error.
+    fn end(&mut self);
+
+    /// What was received so far of a stream; an empty response of any other.
+    fn snapshot(&self) -> Response;
+}
