@@ -3,49 +3,65 @@
 use std::{
     fmt,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
-use http::Uri;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use crate::{
     error::{TransportError, exchange},
-    proxy::Proxy,
+    http1::Http1,
+    pool::Host,
 };
 
-/// The body of a response, as it arrives.
+/// The body of a response, as it arrives. It drives its connection: nothing is read that is not asked for.
 ///
 /// Read to its end it gives the connection back to the pool. Dropped before, it closes the connection, which
-/// is how the server learns that nobody listens any more. It holds no buffer of its own: a frame is what was
+/// is how the server learns that nobody listens any more; unless the end had come already, or
+/// [`reuse_when_dropped`](Self::reuse_when_dropped) was called. It holds no buffer of its own: a frame is what was
 /// read from the socket.
 ///
 /// Its errors are at [`Stage::Body`](crate::Stage::Body). After an error it is at its end.
 pub struct Body {
-    incoming: Option<Incoming>,
+    /// None at its end.
+    source: Option<Source>,
+    host: Arc<Host>,
     received: u64,
     limit: u64,
-    uri: Uri,
-    proxy: Option<Proxy>,
     started: Instant,
+    reuse_when_dropped: AtomicBool,
+}
+
+struct Source {
+    http1: Box<Http1>,
+    incoming: Incoming,
+    /// A frame may have come with the head.
+    buffered: bool,
 }
 
 impl Body {
     pub(crate) fn new(
+        http1: Box<Http1>,
         incoming: Incoming,
+        host: Arc<Host>,
         limit: u64,
-        uri: Uri,
-        proxy: Option<Proxy>,
         started: Instant,
     ) -> Result<Self, TransportError> {
-        let declared = HttpBody::size_hint(&incoming).lower();
+        let declared = incoming.size_hint().lower();
+        let source = Some(Source { http1, incoming, buffered: true });
+        let mut body =
+            Self { source, host, received: 0, limit, started, reuse_when_dropped: AtomicBool::new(false) };
         if declared > limit {
-            return Err(exchange::too_large(&uri, limit, started));
+            return Err(body.too_large());
         }
-        Ok(Self { incoming: Some(incoming), received: 0, limit, uri, proxy, started })
+        Ok(body)
     }
 
     /// How many bytes of the body were received so far.
@@ -53,14 +69,29 @@ impl Body {
         self.received
     }
 
-    /// Drops the connection, so that it cannot be used again.
-    fn fail(&mut self, error: TransportError) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
-        self.incoming = None;
-        let error = match self.proxy.take() {
-            Some(proxy) => error.with_proxy(proxy, None),
+    /// Keeps the connection for another request when the body is dropped before its end.
+    ///
+    /// For a message that says by itself that it is complete, as the `[DONE]` of an event stream does: what is left
+    /// of the body is its last chunk, which need not be waited for. It is read when the connection is used again; if
+    /// it has not come by then, or is more than a few frames, the connection is closed after all.
+    pub fn reuse_when_dropped(&self) {
+        self.reuse_when_dropped.store(true, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn too_large(&mut self) -> TransportError {
+        let error = exchange::too_large(self.host.origin().clone(), self.limit, self.started);
+        self.fail(error)
+    }
+
+    /// Closes the connection.
+    #[cold]
+    fn fail(&mut self, error: TransportError) -> TransportError {
+        self.source = None;
+        match self.host.proxy() {
+            Some(proxy) => error.with_proxy(proxy.clone(), None),
             None => error,
-        };
-        Poll::Ready(Some(Err(error)))
+        }
     }
 }
 
@@ -74,60 +105,55 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        match ready!(Pin::new(&mut *incoming).poll_frame(cx)) {
+        let Some(source) = &mut this.source else { return Poll::Ready(None) };
+        let buffered = std::mem::take(&mut source.buffered);
+        match ready!(source.http1.poll_frame(&mut source.incoming, buffered, cx)) {
             Some(Ok(frame)) => {
                 this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if this.received > this.limit {
-                    let error = exchange::too_large(&this.uri, this.limit, this.started);
-                    return this.fail(error);
+                    return Poll::Ready(Some(Err(this.too_large())));
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
             Some(Err(error)) => {
-                let missing = incoming.size_hint().exact();
-                let error = exchange::body(error, this.received, missing, &this.uri, this.started);
-                this.fail(error)
+                let missing = source.incoming.size_hint().exact();
+                let origin = this.host.origin().clone();
+                let error = exchange::body(error, this.received, missing, origin, this.started);
+                Poll::Ready(Some(Err(this.fail(error))))
             }
-            None => Poll::Ready(None),
+            None => {
+                if let Some(Source { http1, .. }) = this.source.take() {
+                    if http1.is_ready() {
+                        this.host.park(http1, None);
+                    }
+                }
+                Poll::Ready(None)
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
+        self.source.as_ref().is_none_or(|source| source.incoming.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
+        self.source.as_ref().map_or_else(|| SizeHint::with_exact(0), |source| source.incoming.size_hint())
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        let Some(Source { mut http1, incoming, .. }) = self.source.take() else { return };
+        match http1.finish(incoming) {
+            Ok(true) => self.host.park(http1, None),
+            Err(rest) if *self.reuse_when_dropped.get_mut() => self.host.park(http1, Some(rest)),
+            _ => {}
+        }
     }
 }
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Body").field("received", &self.received).finish_non_exhaustive()
-    }
-}
-
-/// The request's body as hyper wants it: the bytes, in one frame.
-pub(crate) struct FullBody(pub(crate) Bytes);
-
-impl HttpBody for FullBody {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let bytes = std::mem::take(&mut self.0);
-        Poll::Ready(if bytes.is_empty() { None } else { Some(Ok(Frame::data(bytes))) })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
     }
 }

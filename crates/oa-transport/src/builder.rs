@@ -2,14 +2,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
-
 use crate::{
     client::{HyperTransport, Inner},
-    connect::{Connector, Settings},
+    connect::Settings,
+    pool::{Pool, PoolLimits},
     proxy::Proxies,
 };
 
@@ -46,7 +42,7 @@ impl Default for HyperTransportBuilder {
         Self {
             connect_timeout: Duration::from_secs(10),
             pool_idle_timeout: Duration::from_secs(3),
-            max_idle_per_host: usize::MAX,
+            max_idle_per_host: 256,
             tcp_keepalive: Some(Duration::from_secs(30)),
             response_limit: 256 * 1024 * 1024,
             proxies: None,
@@ -73,7 +69,7 @@ impl HyperTransportBuilder {
         self
     }
 
-    /// How many unused connections are kept for each host. Default: no limit. Zero keeps none.
+    /// How many unused connections are kept for each host. Default: 256. Zero keeps none.
     pub fn max_idle_per_host(mut self, limit: usize) -> Self {
         self.max_idle_per_host = limit;
         self
@@ -178,17 +174,11 @@ impl HyperTransportBuilder {
             #[cfg(feature = "tls")]
             tls: self.tls,
         });
-        let client = |keep| {
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(self.pool_idle_timeout)
-                .pool_max_idle_per_host(keep)
-                .build(Connector(Arc::clone(&settings)))
-        };
+        let limits =
+            PoolLimits { idle_timeout: self.pool_idle_timeout, max_idle_per_host: self.max_idle_per_host };
         HyperTransport::from_inner(Inner {
-            pooled: client(self.max_idle_per_host),
-            unpooled: client(0),
-            settings: Arc::clone(&settings),
+            pool: Pool::new(limits),
+            settings,
             response_limit: self.response_limit,
         })
     }

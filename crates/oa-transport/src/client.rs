@@ -1,30 +1,29 @@
-//! The transport itself: one request through hyper's pool, sent once more only when that is safe.
+//! The transport itself: one request over a connection of the pool, sent once more only when that is safe.
 
 use std::{
     fmt,
     future::Future,
-    mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
     header::{HOST, PROXY_AUTHORIZATION},
+    uri,
 };
-use hyper_util::client::legacy::{self, Client};
 use tokio::time::Instant;
 use tower_service::Service;
 
 use crate::{
-    body::{Body, FullBody},
+    body::Body,
     builder::HyperTransportBuilder,
-    connect::{Connector, Settings, bad_request},
+    connect::Settings,
     error::{TransportError, exchange},
-    origin::Origin,
-    proxy::{Proxy, ProxyRoute},
+    http1::FullBody,
+    pool::{Checkout, Host, Pool},
 };
 
 /// HTTP/1.1 over hyper, with TLS by rustls, as a [`Transport`](crate::Transport).
@@ -49,31 +48,9 @@ pub struct HyperTransport {
 }
 
 pub(crate) struct Inner {
-    pub(crate) pooled: Client<Connector, FullBody>,
-    /// Its connections are always fresh.
-    pub(crate) unpooled: Client<Connector, FullBody>,
+    pub(crate) pool: Pool,
     pub(crate) settings: Arc<Settings>,
     pub(crate) response_limit: u64,
-}
-
-impl Inner {
-    /// The proxy that a request goes through.
-    fn proxy(&self, uri: &Uri) -> Option<&Proxy> {
-        match self.settings.proxies.for_uri(uri) {
-            ProxyRoute::Through(proxy) => Some(proxy),
-            _ => None,
-        }
-    }
-
-    /// A plain HTTP exchange through a proxy fails because of the proxy as often as because of the server.
-    fn with_proxy(&self, error: TransportError, uri: &Uri) -> TransportError {
-        match self.proxy(uri) {
-            Some(proxy) if error.proxy().is_none() => {
-                error.with_proxy(proxy.clone(), self.settings.proxies.near_miss(uri))
-            }
-            _ => error,
-        }
-    }
 }
 
 impl HyperTransport {
@@ -113,43 +90,94 @@ impl Service<Request<Bytes>> for HyperTransport {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Bytes>) -> ResponseFuture {
-        let started = Instant::now();
-        if let Err(error) = self.prepare(&mut request) {
-            return ResponseFuture(State::Failed(error));
-        }
-        let (replay, request) = Replay::split(request);
-        let response = self.inner.pooled.request(request);
-        ResponseFuture(State::Waiting {
-            response,
-            replay,
-            replayed: false,
-            started,
-            inner: Arc::clone(&self.inner),
-        })
+    fn call(&mut self, request: Request<Bytes>) -> ResponseFuture {
+        ResponseFuture(Box::pin(Arc::clone(&self.inner).exchange(request, Instant::now())))
     }
 }
 
-impl HyperTransport {
-    /// Refuses what cannot be sent, and adds what hyper's client does not add by itself.
-    fn prepare(&self, request: &mut Request<Bytes>) -> Result<(), TransportError> {
-        *request.version_mut() = Version::HTTP_11;
-        let is_http = request.uri().scheme() == Some(&http::uri::Scheme::HTTP);
-        let is_https = request.uri().scheme() == Some(&http::uri::Scheme::HTTPS);
-        if !(is_http || is_https && cfg!(feature = "tls")) {
-            let origin = Origin::of(request.uri());
-            #[cfg(not(feature = "tls"))]
-            let origin = if is_https { Err(crate::connect::NO_TLS) } else { origin };
-            origin.map_err(|message| bad_request(Origin::of_any(request.uri()), message))?;
-            // A socket has no name; every server takes this one.
-            request.headers_mut().entry(HOST).or_insert(HeaderValue::from_static("localhost"));
+impl Inner {
+    async fn exchange(
+        self: Arc<Self>,
+        request: Request<Bytes>,
+        started: Instant,
+    ) -> Result<Response<Body>, TransportError> {
+        let host = self.pool.host(request.uri(), &self.settings)?;
+        let mut request = prepare(request, &host).map(FullBody);
+        let mut replayed = false;
+        loop {
+            let checkout = if replayed {
+                let connected = Arc::clone(&host).connect(Arc::clone(&self.settings)).await;
+                connected.map(|http1| Checkout { http1, is_reused: false })
+            } else {
+                host.checkout(&self.settings, started).await
+            };
+            let Checkout { mut http1, is_reused } =
+                checkout.map_err(|error| error.with_timing(started.elapsed(), replayed))?;
+            let replay = is_reused.then(|| Replay::new(&request));
+            let mut error = match http1.send(request).await {
+                Ok(response) => return self.respond(response, http1, host, started),
+                Err(error) => error,
+            };
+            drop(http1);
+            // The connection had died in the pool: nothing was sent.
+            if let (true, Some(unsent)) = (is_reused, error.take_message()) {
+                request = unsent;
+                continue;
+            }
+            let (error, may_replay) = exchange::no_head(error.into_error(), host.origin().clone());
+            match replay {
+                Some(replay) if may_replay => {
+                    replayed = true;
+                    request = replay.into_request();
+                }
+                _ => {
+                    // A plain HTTP exchange through a proxy fails because of the proxy as often as because of
+                    // the server.
+                    let error = match host.proxy() {
+                        Some(proxy) => error.with_proxy(proxy.clone(), host.near_miss(&self.settings)),
+                        None => error,
+                    };
+                    return Err(error.with_timing(started.elapsed(), replayed));
+                }
+            }
         }
-        if let Some(value) = self.inner.settings.proxies.authorization(request.uri()) {
-            let value = value.clone();
-            request.headers_mut().insert(PROXY_AUTHORIZATION, value);
-        }
-        Ok(())
     }
+
+    fn respond(
+        &self,
+        response: Response<hyper::body::Incoming>,
+        http1: Box<crate::http1::Http1>,
+        host: Arc<Host>,
+        started: Instant,
+    ) -> Result<Response<Body>, TransportError> {
+        let (mut head, incoming) = response.into_parts();
+        if let Some(proxy) = host.proxy() {
+            head.extensions.insert(proxy.clone());
+        }
+        let body = Body::new(http1, incoming, host, self.response_limit, started)?;
+        Ok(Response::from_parts(head, body))
+    }
+}
+
+/// Adds what hyper's connection does not add by itself, and writes the URI as its receiver wants it.
+fn prepare(mut request: Request<Bytes>, host: &Host) -> Request<Bytes> {
+    *request.version_mut() = Version::HTTP_11;
+    if !request.headers().contains_key(HOST) {
+        request.headers_mut().insert(HOST, host.header().clone());
+    }
+    match host.forward_proxy() {
+        Some(proxy) => {
+            if let Some(value) = proxy.authorization() {
+                request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
+            }
+        }
+        None => {
+            let mut parts = uri::Parts::default();
+            parts.path_and_query = request.uri().path_and_query().cloned();
+            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
+        }
+    }
+    request
 }
 
 /// What it takes to send a request once more. Costs one allocation; names, values and body are shared.
@@ -161,84 +189,37 @@ struct Replay {
 }
 
 impl Replay {
-    fn split(request: Request<Bytes>) -> (Self, Request<FullBody>) {
-        let replay = Self {
+    fn new(request: &Request<FullBody>) -> Self {
+        Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
-            body: request.body().clone(),
-        };
-        (replay, request.map(FullBody))
+            body: request.body().0.clone(),
+        }
     }
 
-    fn take(&mut self) -> Request<FullBody> {
-        let mut request = Request::new(FullBody(mem::take(&mut self.body)));
-        *request.method_mut() = mem::take(&mut self.method);
-        *request.uri_mut() = self.uri.clone();
-        let headers = mem::take(&mut self.headers);
-        let mut map = HeaderMap::with_capacity(headers.len());
-        for (name, value) in headers {
-            map.append(name, value);
+    fn into_request(self) -> Request<FullBody> {
+        let mut request = Request::new(FullBody(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        let mut headers = HeaderMap::with_capacity(self.headers.len());
+        for (name, value) in self.headers {
+            headers.append(name, value);
         }
-        *request.headers_mut() = map;
+        *request.headers_mut() = headers;
         request
     }
 }
 
-/// The response to come. Dropping it ends the exchange; the connection is closed unless it is still unused.
+/// The response to come. Dropping it ends the exchange and closes its connection.
 #[must_use = "futures do nothing unless polled"]
-pub struct ResponseFuture(State);
-
-#[expect(clippy::large_enum_variant, reason = "a box would cost every request an allocation")]
-enum State {
-    Waiting {
-        response: legacy::ResponseFuture,
-        replay: Replay,
-        replayed: bool,
-        started: Instant,
-        inner: Arc<Inner>,
-    },
-    Failed(TransportError),
-    Done,
-}
+pub struct ResponseFuture(Pin<Box<dyn Future<Output = Result<Response<Body>, TransportError>> + Send>>);
 
 impl Future for ResponseFuture {
     type Output = Result<Response<Body>, TransportError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let state = &mut self.0;
-        loop {
-            let State::Waiting { response, replay, replayed, started, inner } = state else {
-                return match mem::replace(state, State::Done) {
-                    State::Failed(error) => Poll::Ready(Err(error)),
-                    _ => panic!("polled after completion"),
-                };
-            };
-            let result = match ready!(Pin::new(&mut *response).poll(cx)) {
-                Ok(response) => {
-                    let (mut head, incoming) = response.into_parts();
-                    let uri = mem::take(&mut replay.uri);
-                    let proxy = inner.proxy(&uri).cloned();
-                    if let Some(proxy) = &proxy {
-                        head.extensions.insert(proxy.clone());
-                    }
-                    let body = Body::new(incoming, inner.response_limit, uri, proxy, *started);
-                    body.map(|body| Response::from_parts(head, body))
-                }
-                Err(error) => {
-                    let (error, may_replay) = exchange::no_head(error, &replay.uri);
-                    if may_replay && !*replayed {
-                        *replayed = true;
-                        *response = inner.unpooled.request(replay.take());
-                        continue;
-                    }
-                    let error = inner.with_proxy(error, &replay.uri);
-                    Err(error.with_timing(started.elapsed(), *replayed))
-                }
-            };
-            *state = State::Done;
-            return Poll::Ready(result);
-        }
+        self.0.as_mut().poll(cx)
     }
 }
 

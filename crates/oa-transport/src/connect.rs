@@ -8,19 +8,10 @@ mod tcp;
 mod tunnel;
 pub(crate) mod unix;
 
-use std::{
-    future::Future,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 
 use http::Uri;
-use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, timeout_at};
-use tower_service::Service;
 
 use crate::{
     error::{Stage, TransportError, TransportErrorKind, io::from_io, os},
@@ -33,10 +24,6 @@ use stream::Stream;
 use tcp::DialError;
 use tunnel::TunnelError;
 
-/// Opens connections for hyper's pool.
-#[derive(Clone)]
-pub(crate) struct Connector(pub(crate) Arc<Settings>);
-
 pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) tcp_keepalive: Option<Duration>,
@@ -45,42 +32,24 @@ pub(crate) struct Settings {
     pub(crate) tls: crate::tls::TlsConfig,
 }
 
-impl Service<Uri> for Connector {
-    type Response = TokioIo<Conn>;
-    type Error = TransportError;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        let settings = Arc::clone(&self.0);
-        Box::pin(async move { settings.connect(&uri).await.map(TokioIo::new) })
-    }
-}
-
 /// A longer timeout than this is none.
 const NO_TIMEOUT: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 
 impl Settings {
-    pub(crate) async fn connect(&self, uri: &Uri) -> Result<Conn, TransportError> {
-        let origin = match Origin::of(uri) {
-            Ok(origin) => origin,
-            Err(message) => return Err(bad_request(Origin::of_any(uri), message)),
-        };
+    /// Opens a connection to the host of `uri`, whose origin is given.
+    pub(crate) async fn connect(&self, uri: &Uri, origin: &Origin) -> Result<Conn, TransportError> {
         let deadline = Instant::now() + self.connect_timeout.min(NO_TIMEOUT);
         match self.proxies.for_uri(uri) {
             ProxyRoute::Through(proxy) => self
-                .connect_through(proxy, &origin, deadline)
+                .connect_through(proxy, origin, deadline)
                 .await
                 .map_err(|error| error.with_proxy(proxy.clone(), self.proxies.near_miss(uri))),
             ProxyRoute::Invalid(invalid) => {
                 let kind = TransportErrorKind::ProxyInvalid;
-                let error = TransportError::new(Stage::Proxy, kind, origin, invalid.to_string());
+                let error = TransportError::new(Stage::Proxy, kind, origin.clone(), invalid.to_string());
                 Err(error.with_variable(invalid.variable()).with_cause(Arc::new(invalid.clone())))
             }
-            _ => self.connect_straight(uri, &origin, deadline).await,
+            _ => self.connect_straight(uri, origin, deadline).await,
         }
     }
 
@@ -101,7 +70,7 @@ impl Settings {
             Scheme::Https => self.tls(stream, &origin.host, origin, Stage::Tls, deadline).await?,
             _ => stream,
         };
-        Ok(Conn::new(stream, false))
+        Ok(Conn::new(stream))
     }
 
     async fn connect_through(
@@ -124,14 +93,14 @@ impl Settings {
                 stream = self.tls(stream, proxy.host(), origin, Stage::Proxy, deadline).await?;
             }
             if origin.scheme != Scheme::Https {
-                return Ok(Conn::new(stream, true));
+                return Ok(Conn::new(stream));
             }
             self.tunnel(&mut stream, proxy, origin, deadline).await?;
         }
         if origin.scheme == Scheme::Https {
             stream = self.tls(stream, &origin.host, origin, Stage::Tls, deadline).await?;
         }
-        Ok(Conn::new(stream, false))
+        Ok(Conn::new(stream))
     }
 
     async fn tunnel(
@@ -206,7 +175,7 @@ impl Settings {
         let path = uri.host().and_then(unix::path_of).unwrap_or_default();
         let fail = |kind, message: String| TransportError::new(Stage::Connect, kind, origin.clone(), message);
         match timeout_at(deadline, tokio::net::UnixStream::connect(path)).await {
-            Ok(Ok(socket)) => Ok(Conn::new(Stream::Unix(socket), false)),
+            Ok(Ok(socket)) => Ok(Conn::new(Stream::Unix(socket))),
             Ok(Err(cause)) => {
                 let (kind, message) = match cause.kind() {
                     io::ErrorKind::NotFound => {
@@ -315,7 +284,7 @@ mod tests {
             _ => None,
         };
         let settings = settings(Proxies::from_lookup(get));
-        let error = settings.connect(&Uri::from_static("http://llm.example:8000/")).await.err().unwrap();
+        let error = failure(&settings).await;
         assert_eq!(
             error.to_string().replace(&dead.port().to_string(), "PORT"),
             "could not connect to http://llm.example:8000 through the proxy http://127.0.0.1:PORT (from \
@@ -330,7 +299,7 @@ mod tests {
     async fn a_proxy_of_the_environment_that_cannot_be_read_is_an_error_and_not_passed_over() {
         let get = |name: &str| (name == "ALL_PROXY").then(|| "'http://me:s3cret@h:1'".to_owned());
         let settings = settings(Proxies::from_lookup(get));
-        let error = settings.connect(&Uri::from_static("http://llm.example:8000/")).await.err().unwrap();
+        let error = failure(&settings).await;
         assert_eq!(
             error.to_string(),
             "could not connect to http://llm.example:8000: ALL_PROXY does not name a proxy that can be \
@@ -340,6 +309,11 @@ mod tests {
         assert_eq!(error.variable(), Some("ALL_PROXY"));
         assert!(error.kind().is_permanent());
         assert!(!format!("{error:?}{error:#}").contains("s3cret"));
+    }
+
+    async fn failure(settings: &Settings) -> TransportError {
+        let uri = Uri::from_static("http://llm.example:8000/");
+        settings.connect(&uri, &Origin::of(&uri).unwrap()).await.err().unwrap()
     }
 
     fn settings(proxies: Proxies) -> Settings {

@@ -17,11 +17,14 @@ mod builder;
 mod client;
 mod connect;
 mod error;
+mod http1;
 mod origin;
+mod pool;
 mod proxy;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;
+mod waker;
 
 pub use body::Body;
 pub use builder::{BuildError, HyperTransportBuilder};

@@ -51,6 +51,16 @@ impl Origin {
         })
     }
 
+    /// Host and port as in a URI and a `host` header: with brackets, without the scheme's own port.
+    pub(crate) fn authority(&self) -> String {
+        let host = &self.host;
+        let mut authority = if host.contains(':') { format!("[{host}]") } else { host.to_string() };
+        if self.port != self.scheme.default_port() {
+            authority = format!("{authority}:{}", self.port);
+        }
+        authority
+    }
+
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
     }
@@ -87,17 +97,11 @@ impl Scheme {
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = match self.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Unix => return write!(f, "unix:{}", self.host),
-        };
-        if self.host.contains(':') {
-            write!(f, "{scheme}://[{}]", self.host)?;
-        } else {
-            write!(f, "{scheme}://{}", self.host)?;
+        match self.scheme {
+            Scheme::Http => write!(f, "http://{}", self.authority()),
+            Scheme::Https => write!(f, "https://{}", self.authority()),
+            Scheme::Unix => write!(f, "unix:{}", self.host),
         }
-        if self.port == self.scheme.default_port() { Ok(()) } else { write!(f, ":{}", self.port) }
     }
 }
 

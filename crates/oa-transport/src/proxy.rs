@@ -6,7 +6,7 @@ mod no_proxy;
 pub use address::{InvalidProxy, Proxy, ProxyScheme};
 pub use no_proxy::NearMiss;
 
-use http::{HeaderValue, Uri};
+use http::Uri;
 
 use crate::origin::Origin;
 use no_proxy::NoProxy;
@@ -121,19 +121,6 @@ impl Proxies {
 
     /// The way that a request to `uri` takes.
     pub fn for_uri(&self, uri: &Uri) -> ProxyRoute<'_> {
-        self.for_origin(uri, || Origin::of(uri).is_ok_and(|origin| origin.is_local()))
-    }
-
-    /// The first entry of `NO_PROXY` that seems to be meant for a URI which goes through a proxy, and does
-    /// not match it.
-    pub fn near_miss(&self, uri: &Uri) -> Option<NearMiss> {
-        match self.for_uri(uri) {
-            ProxyRoute::Through(_) | ProxyRoute::Invalid(_) => self.no_proxy.as_ref()?.near_miss(uri),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn for_origin(&self, uri: &Uri, is_local: impl FnOnce() -> bool) -> ProxyRoute<'_> {
         let setting = match uri.scheme_str() {
             Some("http") => &self.http,
             Some("https") => &self.https,
@@ -145,7 +132,7 @@ impl Proxies {
             Setting::Invalid(error) => error.variable(),
         };
         if let (false, Some(variable)) = (self.explicit, variable) {
-            if is_local() {
+            if Origin::of(uri).is_ok_and(|origin| origin.is_local()) {
                 return ProxyRoute::Local { variable };
             }
             if let Some(no_proxy) = &self.no_proxy {
@@ -160,16 +147,13 @@ impl Proxies {
             Setting::Unset => ProxyRoute::Unset,
         }
     }
-
-    /// What a plain HTTP request to `uri` must carry for its proxy. Costs nothing where no proxy has a
-    /// password.
-    pub(crate) fn authorization(&self, uri: &Uri) -> Option<&HeaderValue> {
-        let Setting::Proxy(proxy) = &self.http else { return None };
-        let value = proxy.authorization()?;
-        if uri.scheme() != Some(&http::uri::Scheme::HTTP) {
-            return None;
+    /// The first entry of `NO_PROXY` that seems to be meant for a URI which goes through a proxy, and does
+    /// not match it.
+    pub fn near_miss(&self, uri: &Uri) -> Option<NearMiss> {
+        match self.for_uri(uri) {
+            ProxyRoute::Through(_) | ProxyRoute::Invalid(_) => self.no_proxy.as_ref()?.near_miss(uri),
+            _ => None,
         }
-        matches!(self.for_uri(uri), ProxyRoute::Through(_)).then_some(value)
     }
 }
 
@@ -258,15 +242,12 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_sent_to_plain_http_and_never_shown() {
+    fn credentials_are_sensitive_and_never_shown() {
         let proxies = env(&[("HTTP_PROXY", "http://me:s3cret@h:1")]);
-        let auth = proxies.authorization(&Uri::from_static("http://x/")).unwrap();
-        assert_eq!(auth, "Basic bWU6czNjcmV0");
-        assert!(auth.is_sensitive());
-        assert_eq!(proxies.authorization(&Uri::from_static("https://x/")), None);
-        assert_eq!(proxies.authorization(&Uri::from_static("http://127.0.0.1/")), None);
         let ProxyRoute::Through(proxy) = proxies.for_uri(&Uri::from_static("http://x/")) else { panic!() };
-        assert!(proxy.has_credentials());
+        let value = proxy.authorization().unwrap();
+        assert_eq!(value, "Basic bWU6czNjcmV0");
+        assert!(value.is_sensitive() && proxy.has_credentials());
         assert!(!format!("{proxy:?}{proxies:?}").contains("s3cret"));
     }
 }

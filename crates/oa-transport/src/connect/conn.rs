@@ -1,5 +1,5 @@
-//! One connection as hyper sees it, and what it knows when it dies: whether a request was being written,
-//! whether the connection had served one before, and whether a byte of the answer had come.
+//! One connection as hyper sees it, and what it knows when it dies: whether a request was being written, and
+//! whether a byte of the answer had come.
 
 use std::{
     error::Error as StdError,
@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use hyper_util::client::legacy::connect::{Connected, Connection};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::stream::Stream;
@@ -26,13 +25,10 @@ use super::stream::Stream;
 /// further request.
 pub(crate) struct Conn {
     stream: Stream,
-    proxied: bool,
     /// A request is being written: no flush has succeeded since its first byte.
     writing: bool,
     /// A request was begun and no byte of its answer has come.
     awaiting: bool,
-    /// How many requests were begun here.
-    requests: u32,
     /// Why the request could not be written to its end.
     write_error: Option<Arc<io::Error>>,
 }
@@ -42,8 +38,8 @@ pub(crate) struct Conn {
 pub(crate) struct ConnFault {
     /// Not all of the request was written.
     pub(crate) writing: bool,
-    /// Other requests had been answered over this connection.
-    pub(crate) reused: bool,
+    /// Not one byte came: another connection may fare better.
+    pub(crate) silent: bool,
     pub(crate) cause: FaultCause,
 }
 
@@ -60,8 +56,8 @@ pub(crate) enum FaultCause {
 }
 
 impl Conn {
-    pub(crate) fn new(stream: Stream, proxied: bool) -> Self {
-        Self { stream, proxied, writing: false, awaiting: false, requests: 0, write_error: None }
+    pub(crate) fn new(stream: Stream) -> Self {
+        Self { stream, writing: false, awaiting: false, write_error: None }
     }
 
     /// Notes a write; whether it can be made.
@@ -70,7 +66,6 @@ impl Conn {
         if begins {
             self.writing = true;
             self.awaiting = true;
-            self.requests = self.requests.saturating_add(1);
         }
         match &self.write_error {
             None => Ok(WriteMode::Send),
@@ -127,9 +122,8 @@ impl Conn {
             FaultCause::Io(error) => error.kind(),
         };
         // An answer in another protocol is an answer: sending the request again would bring the same.
-        let is_answer = matches!(cause, FaultCause::TlsRecord | FaultCause::Http2Frame);
-        let reused = self.requests > 1 && !is_answer;
-        io::Error::new(kind, ConnFault { writing: self.writing, reused, cause })
+        let silent = !matches!(cause, FaultCause::TlsRecord | FaultCause::Http2Frame);
+        io::Error::new(kind, ConnFault { writing: self.writing, silent, cause })
     }
 }
 
@@ -213,12 +207,6 @@ impl AsyncWrite for Conn {
     }
 }
 
-impl Connection for Conn {
-    fn connected(&self) -> Connected {
-        Connected::new().proxy(self.proxied)
-    }
-}
-
 impl ConnFault {
     /// The fault among the causes of an error, if the error came from a connection at this point.
     pub(crate) fn find<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Self> {
@@ -266,7 +254,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut server, _) = listener.accept().await.unwrap();
-        let mut conn = Conn::new(Stream::Tcp(client), false);
+        let mut conn = Conn::new(Stream::Tcp(client));
         conn.write_all(b"POST / HTTP/1.1").await.unwrap();
         server.readable().await.unwrap();
         server.write_all(b"HTTP/1.1 413").await.unwrap();
@@ -281,7 +269,7 @@ mod tests {
 
         let error = conn.write_all(b"POST / HTTP/1.1").await.unwrap_err();
         let fault = ConnFault::find(&error).unwrap();
-        assert!(fault.reused, "the next request may be sent over another connection");
+        assert!(fault.silent, "the next request may be sent over another connection");
     }
 
     #[tokio::test]
@@ -289,7 +277,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (server, _) = listener.accept().await.unwrap();
-        let mut conn = Conn::new(Stream::Tcp(client), false);
+        let mut conn = Conn::new(Stream::Tcp(client));
         conn.write_all(b"POST / HTTP/1.1").await.unwrap();
         server.readable().await.unwrap();
         drop(server);
@@ -297,7 +285,7 @@ mod tests {
         conn.flush().await.unwrap();
         let error = conn.read(&mut [0; 12]).await.unwrap_err();
         let fault = ConnFault::find(&error).unwrap();
-        assert!(fault.writing && !fault.reused, "{fault:?}");
+        assert!(fault.writing, "{fault:?}");
         assert!(matches!(fault.cause, FaultCause::Io(_)), "{fault:?}");
     }
 }

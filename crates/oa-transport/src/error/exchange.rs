@@ -2,7 +2,6 @@
 
 use std::{borrow::Cow, error::Error as StdError, io, sync::Arc};
 
-use http::Uri;
 use tokio::time::Instant;
 
 use super::{
@@ -17,38 +16,29 @@ use crate::{
 
 type Message = Cow<'static, str>;
 
-/// Why there is no response head, and whether the request may be sent again: only when a reused connection
-/// died before any byte of an answer.
-pub(crate) fn no_head<E>(error: E, uri: &Uri) -> (TransportError, bool)
-where
-    E: StdError + Send + Sync + 'static,
-{
-    if let Some(connect) = error.source().and_then(|source| source.downcast_ref::<TransportError>()) {
-        return (connect.clone(), false);
-    }
-    let origin = Origin::of_any(uri);
+/// Why there is no response head, and whether another connection may bring one: only where this one died before
+/// any byte of an answer.
+pub(crate) fn no_head(error: hyper::Error, origin: Origin) -> (TransportError, bool) {
     if let Some(fault) = ConnFault::find(&error) {
         let stage = if fault.writing { Stage::Write } else { Stage::FirstByte };
-        return (from_fault(fault, stage, origin), fault.reused);
+        return (from_fault(fault, stage, origin), fault.silent);
     }
-    let hyper = find::<hyper::Error>(&error);
     // hyper cancels what it has not begun to write.
-    let unsent = hyper.is_some_and(|hyper| hyper.is_canceled() || hyper.is_closed());
-    let (kind, message): (_, Message) = match (hyper, find::<io::Error>(&error)) {
-        (Some(hyper), _) if hyper.is_parse_too_large() => {
+    let unsent = error.is_canceled() || error.is_closed();
+    let (kind, message): (_, Message) = match find::<io::Error>(&error) {
+        _ if error.is_parse_too_large() => {
             let message = "the answer's head is beyond the limits here: 100 header fields, 400 KiB in all";
             (Kind::HeadTooLarge, message.into())
         }
-        (Some(hyper), _) if hyper.is_parse() => {
-            (Kind::NotHttp, format!("what came is not a valid HTTP/1.1 response ({hyper})").into())
+        _ if error.is_parse() => {
+            (Kind::NotHttp, format!("what came is not a valid HTTP/1.1 response ({error})").into())
         }
-        (Some(hyper), _) if hyper.is_incomplete_message() => {
+        _ if error.is_incomplete_message() => {
             (Kind::CutOff, "the server closed the connection in the middle of the response's head".into())
         }
-        (_, Some(io)) => from_io(io),
-        _ if unsent => (Kind::ClosedBeforeResponse, os::CLOSED.into()),
-        (Some(hyper), None) => (Kind::Other, hyper.to_string().into()),
-        (None, None) => (Kind::Other, error.to_string().into()),
+        Some(io) => from_io(io),
+        None if unsent => (Kind::ClosedBeforeResponse, os::CLOSED.into()),
+        None => (Kind::Other, error.to_string().into()),
     };
     let stage = if unsent { Stage::Write } else { Stage::FirstByte };
     (TransportError::new(stage, kind, origin, message).with_cause(Arc::new(error)), false)
@@ -59,7 +49,7 @@ pub(crate) fn body(
     error: hyper::Error,
     received: u64,
     missing: Option<u64>,
-    uri: &Uri,
+    origin: Origin,
     started: Instant,
 ) -> TransportError {
     let io = find::<io::Error>(&error);
@@ -80,16 +70,15 @@ pub(crate) fn body(
         Some(missing) => format!("{detail} after {received} of {} bytes", received.saturating_add(missing)),
         None => format!("{detail} after {received} bytes"),
     };
-    TransportError::new(Stage::Body, kind, Origin::of_any(uri), so_far)
+    TransportError::new(Stage::Body, kind, origin, so_far)
         .with_cause(Arc::new(error))
         .with_timing(started.elapsed(), false)
 }
 
 /// A body beyond the limit, by its own account or by what came.
-pub(crate) fn too_large(uri: &Uri, limit: u64, started: Instant) -> TransportError {
+pub(crate) fn too_large(origin: Origin, limit: u64, started: Instant) -> TransportError {
     let message = format!("the body is larger than the limit of {limit} bytes");
-    TransportError::new(Stage::Body, Kind::TooLarge, Origin::of_any(uri), message)
-        .with_timing(started.elapsed(), false)
+    TransportError::new(Stage::Body, Kind::TooLarge, origin, message).with_timing(started.elapsed(), false)
 }
 
 fn from_fault(fault: &ConnFault, stage: Stage, origin: Origin) -> TransportError {
