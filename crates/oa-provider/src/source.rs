@@ -1,4 +1,5 @@
-//! A response's body as the events of a stream: no task, no channel, no buffer between the caller and the transport.
+//! A response's body as the events of a stream: no task, no channel, no buffer between the caller and the
+//! transport.
 
 use crate::failure::{from_transport, timed};
 use bytes::Bytes;
@@ -6,23 +7,19 @@ use http_body::{Body, Frame};
 use oa_transport::BoxError;
 use oa_wire::{CompletionStream, Error, Event, EventSource, Response, openai::ResponseDecoder};
 use std::{
-    future::{Future, poll_fn},
+    any::Any,
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
-    time::Duration,
 };
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::Instant;
 
-/// How long the end of the body is waited for after `[DONE]`. It mostly comes in the same packet; then the connection
-/// goes back to the pool. A server that keeps it open loses it.
-const DRAIN: Duration = Duration::from_millis(500);
-
-/// The most frames that are read for that.
-const DRAIN_FRAMES: u32 = 16;
+/// The most frames that are read after `[DONE]`.
+const MAX_REST: usize = 16;
 
 pub(crate) struct BodySource<B> {
-    /// None when nothing more is read of it: a body must not be asked again after its end, and one that is dropped
-    /// lets go of its connection.
+    /// None when nothing more is read of it: a body must not be asked again after its end, and one that is
+    /// dropped lets go of its connection.
     body: Option<Pin<Box<B>>>,
     decoder: ResponseDecoder,
     /// The decoder has said that it needs more: it is not asked again on every wake-up.
@@ -36,8 +33,8 @@ enum State {
     Open,
     /// The first event was awaited by the call, and is handed out first.
     First(Box<Event>),
-    /// The last event is there; the end of the body is awaited.
-    Draining { last: Option<Event>, frames: u32, limit: Option<Pin<Box<Sleep>>> },
+    /// The call has awaited the last event, which is handed out next.
+    Last(Box<Event>),
     /// Nothing follows.
     Over,
 }
@@ -56,7 +53,7 @@ where
         let mut source = Self { body, decoder, exhausted: true, started, state: State::Open };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
             source.state = match std::mem::replace(&mut source.state, State::Over) {
-                State::Over => State::Draining { last: Some(first?), frames: DRAIN_FRAMES, limit: None },
+                State::Over => State::Last(Box::new(first?)),
                 _ => State::First(Box::new(first?)),
             };
         }
@@ -102,23 +99,24 @@ where
         Poll::Ready(frame)
     }
 
-    /// Reads the rest of the body, if it comes soon.
-    fn poll_drained(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let frame = self.poll_body(cx);
-            let State::Draining { frames, limit, .. } = &mut self.state else { return Poll::Ready(()) };
-            match frame {
-                Poll::Ready(Some(Ok(_))) if *frames > 0 => *frames -= 1,
+    /// Ends the body after the last event. Its end mostly came in the same packet; then the connection goes
+    /// back to the pool. Where it did not, nobody waits: our own transport reads it when the connection is
+    /// used again.
+    fn finish_body(&mut self, cx: &mut Context<'_>) {
+        for _ in 0..MAX_REST {
+            match self.poll_body(cx) {
+                Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => break,
                 Poll::Pending => {
-                    let limit = limit.get_or_insert_with(|| Box::pin(sleep(DRAIN)));
-                    ready!(limit.as_mut().poll(cx));
+                    let body = self.body.as_ref().map(|body| body.as_ref().get_ref() as &dyn Any);
+                    if let Some(body) = body.and_then(|body| body.downcast_ref::<oa_transport::Body>()) {
+                        body.reuse_when_dropped();
+                    }
                     break;
                 }
             }
         }
         self.body = None;
-        Poll::Ready(())
     }
 }
 
@@ -128,36 +126,40 @@ where
 {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let this = &mut *self;
-        match &mut this.state {
-            State::Open => match ready!(this.poll_read(cx)) {
-                Some(Ok(event @ Event::Done(_))) => {
-                    this.state = State::Draining { last: Some(event), frames: DRAIN_FRAMES, limit: None };
+        match std::mem::replace(&mut this.state, State::Over) {
+            State::Open => match this.poll_read(cx) {
+                Poll::Pending => {
+                    this.state = State::Open;
+                    Poll::Pending
                 }
-                Some(Ok(event)) => return Poll::Ready(Some(Ok(event))),
-                end => {
-                    this.state = State::Over;
+                Poll::Ready(Some(Ok(event @ Event::Done(_)))) => {
+                    this.finish_body(cx);
+                    Poll::Ready(Some(Ok(event)))
+                }
+                Poll::Ready(Some(Ok(event))) => {
+                    this.state = State::Open;
+                    Poll::Ready(Some(Ok(event)))
+                }
+                Poll::Ready(end) => {
                     this.body = None;
-                    return Poll::Ready(end.map(|end| end.map_err(|error| timed(error, this.started))));
+                    Poll::Ready(end.map(|end| end.map_err(|error| timed(error, this.started))))
                 }
             },
-            State::First(_) => {
-                if let State::First(event) = std::mem::replace(&mut this.state, State::Open) {
-                    return Poll::Ready(Some(Ok(*event)));
-                }
+            State::First(event) => {
+                this.state = State::Open;
+                Poll::Ready(Some(Ok(*event)))
             }
-            State::Draining { .. } => {}
-            State::Over => return Poll::Ready(None),
+            State::Last(event) => Poll::Ready(Some(Ok(*event))),
+            State::Over => Poll::Ready(None),
         }
-        ready!(this.poll_drained(cx));
-        let State::Draining { last, .. } = std::mem::replace(&mut this.state, State::Over) else {
-            return Poll::Ready(None);
-        };
-        Poll::Ready(last.map(Ok))
     }
 
     fn snapshot(&self) -> Response {
         match &self.state {
-            State::Draining { last: Some(Event::Done(response)), .. } => (**response).clone(),
+            State::Last(event) => match &**event {
+                Event::Done(response) => (**response).clone(),
+                _ => self.decoder.snapshot(),
+            },
             _ => self.decoder.snapshot(),
         }
     }

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -25,8 +25,8 @@ use crate::{
 ///
 /// Read to its end it gives the connection back to the pool. Dropped before, it closes the connection, which
 /// is how the server learns that nobody listens any more; unless the end had come already, or
-/// [`reuse_when_dropped`](Self::reuse_when_dropped) was called. It holds no buffer of its own: a frame is what was
-/// read from the socket.
+/// [`reuse_when_dropped`](Self::reuse_when_dropped) was called. It holds no buffer of its own: a frame is
+/// what was read from the socket.
 ///
 /// Its errors are at [`Stage::Body`](crate::Stage::Body). After an error it is at its end.
 pub struct Body {
@@ -71,9 +71,10 @@ impl Body {
 
     /// Keeps the connection for another request when the body is dropped before its end.
     ///
-    /// For a message that says by itself that it is complete, as the `[DONE]` of an event stream does: what is left
-    /// of the body is its last chunk, which need not be waited for. It is read when the connection is used again; if
-    /// it has not come by then, or is more than a few frames, the connection is closed after all.
+    /// For a message that says by itself that it is complete, as the `[DONE]` of an event stream does: what
+    /// is left of the body is its last chunk, which need not be waited for. It is read when the connection is
+    /// used again; if it has not come by then, or is more than a few frames, the connection is closed after
+    /// all.
     pub fn reuse_when_dropped(&self) {
         self.reuse_when_dropped.store(true, Ordering::Relaxed);
     }
@@ -143,10 +144,10 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Some(Source { mut http1, incoming, .. }) = self.source.take() else { return };
-        match http1.finish(incoming) {
-            Ok(true) => self.host.park(http1, None),
-            Err(rest) if *self.reuse_when_dropped.get_mut() => self.host.park(http1, Some(rest)),
+        let Some(Source { mut http1, mut incoming, .. }) = self.source.take() else { return };
+        match http1.poll_end(&mut incoming, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(true) => self.host.park(http1, None),
+            Poll::Pending if *self.reuse_when_dropped.get_mut() => self.host.park(http1, Some(incoming)),
             _ => {}
         }
     }

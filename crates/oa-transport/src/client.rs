@@ -165,17 +165,14 @@ fn prepare(mut request: Request<Bytes>, host: &Host) -> Request<Bytes> {
     if !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, host.header().clone());
     }
-    match host.forward_proxy() {
-        Some(proxy) => {
-            if let Some(value) = proxy.authorization() {
-                request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
-            }
+    if let Some(proxy) = host.forward_proxy() {
+        if let Some(value) = proxy.authorization() {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());
         }
-        None => {
-            let mut parts = uri::Parts::default();
-            parts.path_and_query = request.uri().path_and_query().cloned();
-            *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
-        }
+    } else {
+        let mut parts = uri::Parts::default();
+        parts.path_and_query = request.uri().path_and_query().cloned();
+        *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     }
     request
 }

@@ -1,9 +1,10 @@
-//! A connection of HTTP/1.1 that has no task of its own: whoever awaits the response or reads the body drives it.
+//! A connection of HTTP/1.1 that has no task of its own: whoever awaits the response or reads the body drives
+//! it.
 
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -36,8 +37,8 @@ impl Http1 {
         Ok(Self { conn: Some(conn), sender, waker: InlineWaker::new() })
     }
 
-    /// Sends a request and awaits the response's head. The error holds the request if nothing of it was sent: the
-    /// connection is looked at first, and was closed, or had bytes that nobody had asked for.
+    /// Sends a request and awaits the response's head. The error holds the request if nothing of it was sent:
+    /// the connection is looked at first, and was closed, or had bytes that nobody had asked for.
     pub(crate) async fn send(
         &mut self,
         request: Request<FullBody>,
@@ -52,8 +53,8 @@ impl Http1 {
         .await
     }
 
-    /// Reads the next frame of the body of the response that came last. `buffered` if a frame may have come with
-    /// the head.
+    /// Reads the next frame of the body of the response that came last. `buffered` if a frame may have come
+    /// with the head.
     #[inline]
     pub(crate) fn poll_frame(
         &mut self,
@@ -77,18 +78,16 @@ impl Http1 {
         self.conn.is_some() && self.sender.is_ready()
     }
 
-    /// Reads the rest of a body, if it is there already; then whether the connection can be used again.
-    pub(crate) fn finish(&mut self, mut body: Incoming) -> Result<bool, Incoming> {
-        let mut cx = Context::from_waker(Waker::noop());
+    /// Reads the rest of a body that nobody wants; then whether the connection can be used again.
+    pub(crate) fn poll_end(&mut self, body: &mut Incoming, cx: &mut Context<'_>) -> Poll<bool> {
         for _ in 0..MAX_REST {
-            match self.poll_frame(&mut body, true, &mut cx) {
-                Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(Some(Err(_))) => return Ok(false),
-                Poll::Ready(None) => return Ok(self.is_ready()),
-                Poll::Pending => return Err(body),
+            match ready!(self.poll_frame(body, true, cx)) {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return Poll::Ready(false),
+                None => return Poll::Ready(self.is_ready()),
             }
         }
-        Ok(false)
+        Poll::Ready(false)
     }
 
     /// Lets go of the task that drove it last.

@@ -1,7 +1,7 @@
 //! The connections that wait for their next request, host by host.
 //!
-//! Nobody polls a connection that waits: whether it still stands is seen when it is used. A task of its own closes
-//! those that have waited too long, and ends when none is left.
+//! Nobody polls a connection that waits: whether it still stands is seen when it is used. A task of its own
+//! closes those that have waited too long, and ends when none is left.
 
 mod host;
 

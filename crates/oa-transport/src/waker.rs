@@ -1,8 +1,9 @@
 //! A waker for a connection that is driven by whoever waits for it.
 //!
-//! The parts of a connection wake each other while it is polled: a chunk that is taken makes room for the next.
-//! Passed on, each such wake would cost the caller's task a poll that finds nothing. So wakes from inside of a poll
-//! are held back: if it is ready the caller polls again by itself, and if it is pending they are passed on.
+//! The parts of a connection wake each other while it is polled: a chunk that is taken makes room for the
+//! next. Passed on, each such wake would cost the caller's task a poll that finds nothing. So wakes from
+//! inside of a poll are held back: if it is ready the caller polls again by itself, and if it is pending they
+//! are passed on.
 
 use std::{
     sync::{

@@ -16,8 +16,8 @@ use crate::{
 
 type Message = Cow<'static, str>;
 
-/// Why there is no response head, and whether another connection may bring one: only where this one died before
-/// any byte of an answer.
+/// Why there is no response head, and whether another connection may bring one: only where this one died
+/// before any byte of an answer.
 pub(crate) fn no_head(error: hyper::Error, origin: Origin) -> (TransportError, bool) {
     if let Some(fault) = ConnFault::find(&error) {
         let stage = if fault.writing { Stage::Write } else { Stage::FirstByte };

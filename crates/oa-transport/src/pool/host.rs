@@ -6,7 +6,7 @@ use std::{
     mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::Poll,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Host {
 struct State {
     /// The last one waits for the shortest time, and is used first.
     idle: Vec<Idle>,
+    /// Those whose last body has not ended, used when there are no others.
+    ending: Vec<Ending>,
     /// Calls that open a connection, and would take one that comes back before.
     waiters: VecDeque<(u64, oneshot::Sender<Idle>)>,
     next_waiter: u64,
@@ -55,11 +57,15 @@ struct State {
 }
 
 /// A connection that waits.
-pub(crate) struct Idle {
-    pub(crate) http1: Box<Http1>,
-    /// The body that was read last, if its end has not come: the message in it was complete before.
-    rest: Option<Incoming>,
+struct Idle {
+    http1: Box<Http1>,
     since: Instant,
+}
+
+/// A connection that waits, and the body that was read last: the message in it was complete before its end.
+struct Ending {
+    idle: Idle,
+    rest: Incoming,
 }
 
 /// A connection for a request.
@@ -110,7 +116,7 @@ impl Host {
 
     pub(super) fn is_in_use(&self) -> bool {
         let state = self.lock();
-        !(state.idle.is_empty() && state.waiters.is_empty())
+        !(state.idle.is_empty() && state.ending.is_empty() && state.waiters.is_empty())
     }
 
     pub(crate) fn origin(&self) -> &Origin {
@@ -142,30 +148,41 @@ impl Host {
         settings: &Arc<Settings>,
         now: Instant,
     ) -> Result<Checkout, TransportError> {
-        while let Some(idle) = self.take(now) {
-            if let Some(http1) = idle.finish() {
-                return Ok(Checkout { http1, is_reused: true });
-            }
-        }
+        let mut ending = match self.take(now) {
+            Taken::Idle(http1) => return Ok(Checkout { http1, is_reused: true }),
+            Taken::Ending(ending) => Some(ending),
+            Taken::None => None,
+        };
         let mut connecting: Connecting = Box::pin(Arc::clone(self).connect(Arc::clone(settings)));
         let mut waiter = Waiter::new(self);
+        let mut is_connecting = false;
         let won = poll_fn(|cx| {
+            if let Some(mut taken) = ending.take() {
+                match taken.poll_end(cx) {
+                    Poll::Ready(true) => return Poll::Ready(Won::Returned(taken.idle)),
+                    Poll::Ready(false) => {}
+                    Poll::Pending => ending = Some(taken),
+                }
+            }
             if let Poll::Ready(Ok(idle)) = Pin::new(&mut waiter.receiver).poll(cx) {
                 return Poll::Ready(Won::Returned(idle));
             }
+            is_connecting = true;
             connecting.as_mut().poll(cx).map(Won::Connected)
         })
         .await;
         match won {
             Won::Connected(connected) => Ok(Checkout { http1: connected?, is_reused: false }),
             Won::Returned(idle) => {
-                let host = Arc::clone(self);
-                // Its connect timeout bounds it. A failure is nobody's.
-                tokio::spawn(async move {
-                    if let Ok(http1) = connecting.await {
-                        host.park(http1, None);
-                    }
-                });
+                if is_connecting {
+                    let host = Arc::clone(self);
+                    // Its connect timeout bounds it. A failure is nobody's.
+                    tokio::spawn(async move {
+                        if let Ok(http1) = connecting.await {
+                            host.park(http1, None);
+                        }
+                    });
+                }
                 Ok(Checkout { http1: idle.http1, is_reused: true })
             }
         }
@@ -189,28 +206,33 @@ impl Host {
     }
 
     /// The connection that waits for the shortest time.
-    fn take(&self, now: Instant) -> Option<Idle> {
+    fn take(&self, now: Instant) -> Taken {
+        let limit = self.limits.idle_timeout;
+        let is_alive = |idle: &Idle| now.saturating_duration_since(idle.since) < limit;
         let mut state = self.lock();
-        let idle = state.idle.pop()?;
-        if now.saturating_duration_since(idle.since) < self.limits.idle_timeout {
-            return Some(idle);
+        let idle = state.idle.pop();
+        if let Some(idle) = idle.filter(is_alive) {
+            return Taken::Idle(idle.http1);
         }
         // All others wait for longer.
         let expired = mem::take(&mut state.idle);
+        let ending = state.ending.pop().filter(|ending| is_alive(&ending.idle));
+        let expired_too = if ending.is_none() { mem::take(&mut state.ending) } else { Vec::new() };
         drop(state);
-        drop(expired);
-        None
+        drop((expired, expired_too));
+        ending.map_or(Taken::None, Taken::Ending)
     }
 
-    /// Gives a connection to a call that waits for one, or keeps it. `rest` is the body whose end has not come.
+    /// Gives a connection to a call that waits for one, or keeps it. `rest` is the body whose end has not
+    /// come.
     pub(crate) fn park(self: &Arc<Self>, mut http1: Box<Http1>, rest: Option<Incoming>) {
         if self.limits.idle_timeout.is_zero() {
             return;
         }
         http1.release();
-        let mut idle = Idle { http1, rest, since: Instant::now() };
+        let mut idle = Idle { http1, since: Instant::now() };
         let mut state = self.lock();
-        if idle.rest.is_none() {
+        if rest.is_none() {
             while let Some((_, waiter)) = state.waiters.pop_front() {
                 match waiter.send(idle) {
                     Ok(()) => return,
@@ -218,12 +240,16 @@ impl Host {
                 }
             }
         }
-        if state.idle.len() >= self.limits.max_idle_per_host || !self.is_reaped(&mut state) {
+        let count = state.idle.len() + state.ending.len();
+        if count >= self.limits.max_idle_per_host || !self.is_reaped(&mut state) {
             drop(state);
             drop(idle);
             return;
         }
-        state.idle.push(idle);
+        match rest {
+            None => state.idle.push(idle),
+            Some(rest) => state.ending.push(Ending { idle, rest }),
+        }
     }
 
     /// Sees to it that a task closes what waits for too long. False where there is no runtime for it.
@@ -244,12 +270,15 @@ impl Host {
         let is_expired = |idle: &Idle| now.saturating_duration_since(idle.since) >= limit;
         let count = state.idle.iter().take_while(|idle| is_expired(idle)).count();
         let expired: Vec<_> = state.idle.drain(..count).collect();
-        let next = state.idle.first().map(|idle| idle.since);
+        let count = state.ending.iter().take_while(|ending| is_expired(&ending.idle)).count();
+        let expired_too: Vec<_> = state.ending.drain(..count).collect();
+        let oldest = [state.idle.first(), state.ending.first().map(|ending| &ending.idle)];
+        let next = oldest.into_iter().flatten().map(|idle| idle.since).min();
         if next.is_none() {
             state.reaped = false;
         }
         drop(state);
-        drop(expired);
+        drop((expired, expired_too));
         next.map(|since| since.checked_add(limit).unwrap_or(now + FAR))
     }
 
@@ -266,16 +295,16 @@ enum Won {
     Connected(Result<Box<Http1>, TransportError>),
 }
 
-impl Idle {
-    /// The connection, if it can be used: the rest of the last body has come.
-    fn finish(mut self) -> Option<Box<Http1>> {
-        match self.rest {
-            None => Some(self.http1),
-            Some(rest) => match self.http1.finish(rest) {
-                Ok(true) => Some(self.http1),
-                _ => None,
-            },
-        }
+enum Taken {
+    Idle(Box<Http1>),
+    Ending(Ending),
+    None,
+}
+
+impl Ending {
+    /// Reads the rest of the body; then whether the connection can be used.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.idle.http1.poll_end(&mut self.rest, cx)
     }
 }
 
@@ -319,13 +348,11 @@ impl Reaper {
         loop {
             sleep_until(due).await;
             let Some(host) = self.host.upgrade() else { return };
-            match host.reap(limit) {
-                Some(next) => due = next,
-                None => {
-                    self.has_ended = true;
-                    return;
-                }
-            }
+            let Some(next) = host.reap(limit) else {
+                self.has_ended = true;
+                return;
+            };
+            due = next;
         }
     }
 }

@@ -9,6 +9,8 @@ mod early;
 mod pool;
 mod proxies;
 mod replay;
+mod reuse;
+mod soak;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;

@@ -34,6 +34,8 @@ impl Server {
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                // What is sent is there at once.
+                stream.set_nodelay(true).unwrap();
                 let number = count.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(handler(number, Peer::new(stream)));
             }
@@ -83,7 +85,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
             .find_map(|line| line.strip_prefix("content-length: "))
             .map_or(0, |length| length.parse().unwrap());
         while self.buffer.len() < length {
-            assert_ne!(self.stream.read_buf(&mut self.buffer).await.unwrap(), 0, "request cut off");
+            if self.stream.read_buf(&mut self.buffer).await.ok()? == 0 {
+                return None;
+            }
         }
         Some((head, self.buffer.drain(..length).collect()))
     }
@@ -91,6 +95,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
         self.stream.flush().await.unwrap();
+    }
+
+    /// Sends to a client that may have gone; whether it was there.
+    pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok() && self.stream.flush().await.is_ok()
     }
 
     /// What more the client sends before it closes the connection.
