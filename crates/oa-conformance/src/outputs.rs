@@ -32,7 +32,7 @@ fn usage(usage: &Usage) -> Value {
         "completion_tokens": usage.completion_tokens,
         "total_tokens": usage.total_tokens,
         "cached_tokens": usage.cached_tokens,
-        "cache_creation_tokens": null,
+        "cache_creation_tokens": usage.cache_creation_tokens,
     })
 }
 

@@ -30,7 +30,7 @@ pub(crate) trait AnswerFormat: fmt::Debug + Send + 'static {
 
 /// Reads the event stream of one answer.
 pub(crate) trait AnswerStream: fmt::Debug + Send + 'static {
-    fn new(limits: sse::Limits, request_id: Option<String>) -> Self;
+    fn new(limits: sse::Limits, request_id: Option<String>, expected: &Expected) -> Self;
     fn push(&mut self, bytes: Bytes);
     fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>>;
     fn end(&mut self);
@@ -43,8 +43,13 @@ pub(crate) trait AnswerStream: fmt::Debug + Send + 'static {
 
 /// Why a body is no answer.
 pub(crate) enum BodyFailure {
-    /// It is an error body with a success status.
-    ErrorBody,
+    /// It is an error body with a success status, or has an error in the answer.
+    ErrorBody {
+        /// The error in the answer, as an error body of its own.
+        of_answer: Option<Bytes>,
+        /// The answer, where there is one.
+        partial: Option<Box<Response>>,
+    },
     /// It is no answer at all: a page, say.
     Unreadable(Error),
     /// It is an answer that fails its checks.
@@ -55,6 +60,8 @@ pub(crate) enum BodyFailure {
 pub(crate) enum StreamFailure {
     /// The server sent an error: this is its data.
     ErrorEvent(Bytes),
+    /// The server sent an error that does not say that it is one: this is its data.
+    BareError(Bytes),
     /// This error; what was received is to be kept with it.
     Broken(Error),
     /// This error, which has all that was received.
@@ -218,7 +225,8 @@ impl<F: AnswerFormat> BodyDecoder<F> {
         head.push(bytes);
         match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
             Some(true) => {
-                let mut stream = F::Stream::new(self.limits.stream, self.head.request_id().cloned());
+                let mut stream =
+                    F::Stream::new(self.limits.stream, self.head.request_id().cloned(), &self.expected);
                 stream.push(std::mem::take(head).into_bytes());
                 self.state = State::Stream(Box::new(stream));
             }
@@ -231,6 +239,10 @@ impl<F: AnswerFormat> BodyDecoder<F> {
     /// The response of a body that is no stream and was received whole.
     fn finish_buffered(&mut self) -> Result<Response, Error> {
         let body = match std::mem::replace(&mut self.state, State::Ended(VecDeque::new())) {
+            State::Undecided { is_stream: true, is_blank: true, .. } => {
+                let text = "the body is empty: the server ended the stream before it sent anything";
+                return Err(self.head.with_context(Error::invalid_response(text), &[]));
+            }
             State::Undecided { head: body, .. } | State::Buffered(body) => body.into_bytes(),
             State::ErrorBody { body, headers } => {
                 return Err(self.head.read_error(ErrorContext::Http, &headers, &body.into_bytes()));
@@ -240,8 +252,13 @@ impl<F: AnswerFormat> BodyDecoder<F> {
             }
         };
         F::read_body(&body, &self.expected, self.head.request_id()).map_err(|failure| match failure {
-            BodyFailure::ErrorBody => {
-                self.head.read_error(ErrorContext::SuccessBody, &HeaderMap::new(), &body)
+            BodyFailure::ErrorBody { of_answer, partial } => {
+                let data = of_answer.as_ref().unwrap_or(&body);
+                let error = self.head.read_error(ErrorContext::SuccessBody, &HeaderMap::new(), data);
+                match partial {
+                    Some(partial) => error.with_partial(*partial),
+                    None => error,
+                }
             }
             BodyFailure::Unreadable(error) => {
                 self.head.read_page(&body).unwrap_or_else(|| self.head.with_context(error, &body))
@@ -259,6 +276,9 @@ impl<F: AnswerFormat> BodyDecoder<F> {
             StreamFailure::Invalid(error) => return self.head.with_context(error, &[]),
             StreamFailure::ErrorEvent(data) => {
                 self.head.read_error(ErrorContext::Stream, &HeaderMap::new(), &data)
+            }
+            StreamFailure::BareError(data) => {
+                self.head.read_error(ErrorContext::SuccessBody, &HeaderMap::new(), &data)
             }
             StreamFailure::Broken(error) => self.head.with_context(error, &[]),
         };

@@ -123,6 +123,12 @@ pub enum ErrorKind {
     CutOff,
     /// A limit of ours on the size of a response was reached.
     TooLarge,
+    /// The model refused, where output of a schema was asked for. The refusal is in the
+    /// [`partial`](Error::partial) response. Asking again does not help.
+    Refusal,
+    /// The limit on tokens ended the answer in the middle of a structured output or of tool arguments. The same
+    /// request again ends in the same way: raise `max_tokens`.
+    TokenLimit,
     /// The body is compressed, although no content coding was asked for. Never transient.
     ContentCoding,
 }
@@ -306,6 +312,22 @@ impl Error {
     /// True when a content filter refused.
     pub fn is_content_filter(&self) -> bool {
         self.0.kind == Some(ErrorKind::ContentFilter)
+    }
+
+    /// True when the model refused, where output of a schema was asked for.
+    pub fn is_refusal(&self) -> bool {
+        self.0.kind == Some(ErrorKind::Refusal)
+    }
+
+    /// True when the limit on tokens ended the answer in the middle of a structured output or of tool arguments.
+    pub fn is_token_limit(&self) -> bool {
+        self.0.kind == Some(ErrorKind::TokenLimit)
+    }
+
+    /// True for an output that does not satisfy its schema where showing the model what is wrong may help: it neither
+    /// refused nor ran into the limit on tokens.
+    pub fn may_be_reasked(&self) -> bool {
+        self.0.category == Category::StructuredOutputInvalid && !self.is_refusal() && !self.is_token_limit()
     }
 
     /// True when a time limit of ours has passed.

@@ -11,11 +11,15 @@ pub(crate) struct Expected {
     pub(crate) schema: Option<JsonSchema>,
     /// Whether invalid tool calls are kept instead of failing the call.
     pub(crate) keep_invalid_tool_calls: bool,
+    /// Whether more than one choice was asked for.
+    pub(crate) many_choices: bool,
 }
 
 impl Expected {
     pub(crate) fn new(profile: &Profile, request: &CompletionRequest) -> Self {
+        let choices = request.config.extras.get("n").and_then(serde_json::Value::as_u64);
         Self {
+            many_choices: choices.is_some_and(|n| n > 1),
             tools: request.tools.clone(),
             schema: request.response_schema.clone(),
             keep_invalid_tool_calls: profile.surface_invalid_tool_calls(),

@@ -4,12 +4,14 @@
 //! fields may have any type without failing as a whole, remembering where in the bytes a text lies, and writing
 //! the same bytes whatever order a map was built in (a dependent may switch on `serde_json/preserve_order`).
 
+mod joined;
 mod read;
 mod write;
 
 use serde_json::Value;
 
-pub(crate) use read::{Kind, Malformed, Reader, scan_text, unescape};
+pub(crate) use joined::Joined;
+pub(crate) use read::{Index, Kind, Malformed, Piece, Reader, scan_text, unescape};
 pub(crate) use write::{equal, push_schema_in_order, push_sorted, push_text};
 
 /// True for a member that carries a value: not null, false, or empty.

@@ -492,6 +492,11 @@ impl ToolArguments {
         }
     }
 
+    /// The input of a custom tool: a text, which is no JSON.
+    pub(crate) fn custom_input(text: &str, tool: &str) -> Self {
+        Self::invalid(text, format!("a call of the custom tool `{tool}`, whose input is a text and no JSON"))
+    }
+
     fn invalid(text: &str, error: String) -> Self {
         Self(Arguments::Invalid(Box::new(Invalid { object: None, text: Some(text.to_owned()), error })))
     }

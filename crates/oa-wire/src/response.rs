@@ -1,6 +1,6 @@
 //! A finished completion: the message, the finish reason, the usage, and the body as the server sent it.
 
-use crate::{AssistantMessage, UnknownName, text::lossy};
+use crate::{AssistantMessage, UnknownName, json::Reader, text::lossy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -35,6 +35,9 @@ pub struct Response {
     /// The finish reason as the server sent it, `abort` for instance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server_finish_reason: Option<String>,
+    /// The model's words where it refused: they stand in a member of their own, not in the text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
     /// The tokens that it took.
     pub usage: Usage,
     /// The text as a value, where the request has a schema and no tool was called.
@@ -61,6 +64,7 @@ impl Response {
             message: message.into(),
             finish_reason,
             server_finish_reason: None,
+            refusal: None,
             usage: Usage::default(),
             parsed: None,
             id: None,
@@ -98,6 +102,12 @@ impl Response {
     pub fn with_raw(mut self, raw: RawBody) -> Self {
         self.raw = raw;
         self
+    }
+
+    /// What an audio answer says: the transcript in `message.audio`. Read from [`raw`](Self::raw) each time.
+    pub fn audio_transcript(&self) -> Option<String> {
+        let raw = self.raw.json().ok()?;
+        Some(raw.pointer("/choices/0/message/audio/transcript")?.as_str()?.to_owned())
     }
 
     /// The text of the message. Borrowed where it has at most one text.
@@ -190,6 +200,13 @@ pub struct Usage {
     /// Tokens of the prompt that came from a cache (`prompt_tokens_details.cached_tokens`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Tokens of the prompt that were written to a cache, under each server's name for them
+    /// (`cache_write_tokens`, `cache_creation_input_tokens`, ...).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_creation_tokens: Option<u64>,
+    /// Tokens of the answer that are reasoning (`completion_tokens_details.reasoning_tokens`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
 }
 
 impl Usage {
@@ -200,6 +217,8 @@ impl Usage {
             completion_tokens: Some(completion_tokens),
             total_tokens: prompt_tokens.checked_add(completion_tokens),
             cached_tokens: None,
+            cache_creation_tokens: None,
+            reasoning_tokens: None,
         }
     }
 
@@ -249,13 +268,20 @@ impl RawBody {
         }
     }
 
-    /// The JSON value. Parses anew each time: keep it if you need it twice.
+    /// The JSON value. Parses anew each time: keep it if you need it twice. A number beyond every range is a text of
+    /// what was sent.
     ///
     /// # Errors
     ///
-    /// A body that is not JSON, or that no JSON value can hold, such as a number beyond every range.
+    /// Where there is no JSON, as in a response that was made in a test.
     pub fn json(&self) -> Result<Value, serde_json::Error> {
-        serde_json::from_str(&lossy(&self.to_bytes()))
+        let bytes = self.to_bytes();
+        let text = lossy(&bytes);
+        serde_json::from_str(&text).or_else(|error| {
+            let mut reader = Reader::new(&text);
+            let value = reader.value().ok();
+            value.filter(|_| reader.is_at_end()).ok_or(error)
+        })
     }
 }
 

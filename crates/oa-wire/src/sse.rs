@@ -2,8 +2,9 @@
 //!
 //! The format is WHATWG HTML's (section 9.2.6): lines ended by LF, CR or CRLF; `field: value`; a blank line ends
 //! an event; comments start with a colon; a byte order mark may come first. It is for reading answers, so there is
-//! no reconnecting: `id` and `retry` are read over. Two things go beyond the format: a last event without its
-//! blank line counts, and a field named `error` is handed out, because llama.cpp sends one.
+//! no reconnecting: `id` and `retry` are read over. Three things go beyond the format: a last event without its
+//! blank line counts, a field named `error` is handed out, because llama.cpp sends one, and so is a line that starts
+//! with `{`, because servers break off with a JSON error.
 //!
 //! An event that lies in one piece is not copied: [`Event::data`] borrows from the bytes that were pushed. Finding
 //! it costs one `memchr` a line.
@@ -120,6 +121,8 @@ pub struct Decoder {
     /// The last byte was a CR: a LF that follows belongs to it.
     after_cr: bool,
     begun: bool,
+    /// The start of the first line that is of no field of the format.
+    unread: Option<String>,
 }
 
 /// An event whose blank line has not come.
@@ -128,6 +131,8 @@ struct Partial {
     data: Data,
     name: Vec<u8>,
     is_error_field: bool,
+    /// The data began in a line without a field's name: what follows up to the blank line belongs to it.
+    is_bare: bool,
     size: usize,
     /// The event was handed out, and is to be forgotten.
     taken: bool,
@@ -233,11 +238,17 @@ impl Decoder {
         self.check(0)?;
         let line = std::mem::take(&mut self.line);
         let line = if self.begun { &line } else { without_mark(&line) };
-        if !line.is_empty() {
-            self.event.field(line, None, &self.piece);
+        if !line.is_empty() && !self.event.field(line, None, &self.piece) {
+            note_unread(&mut self.unread, line);
         }
         self.event.taken = true;
         Ok(self.event.view(&self.piece))
+    }
+
+    /// The start of the first line that is of no field of the format: a server that breaks off writes its last words
+    /// there.
+    pub(crate) fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
     }
 
     /// How many bytes of an unfinished event are held.
@@ -253,7 +264,9 @@ impl Decoder {
                 return true;
             }
             let at = range.start;
-            self.event.field(&self.piece[range], Some(at), &self.piece);
+            if !self.event.field(&self.piece[range.clone()], Some(at), &self.piece) {
+                note_unread(&mut self.unread, &self.piece[range]);
+            }
             return false;
         }
         self.line.extend_from_slice(&self.piece[range]);
@@ -263,8 +276,8 @@ impl Decoder {
             line = without_mark(line);
         }
         let blank = line.is_empty();
-        if !blank {
-            self.event.field(line, None, &self.piece);
+        if !blank && !self.event.field(line, None, &self.piece) {
+            note_unread(&mut self.unread, line);
         }
         self.line.clear();
         blank
@@ -325,6 +338,15 @@ fn line_end(bytes: &[u8]) -> Option<usize> {
     memchr::memchr2(b'\n', b'\r', bytes)
 }
 
+/// Keeps the start of a line that was not understood, if it is the first.
+#[cold]
+fn note_unread(unread: &mut Option<String>, line: &[u8]) {
+    const MOST: usize = 300;
+    if unread.is_none() {
+        *unread = Some(String::from_utf8_lossy(&line[..line.len().min(MOST)]).into_owned());
+    }
+}
+
 /// The first line without its byte order mark.
 fn without_mark(line: &[u8]) -> &[u8] {
     line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line)
@@ -341,13 +363,15 @@ impl Partial {
         self.data = Data::None;
         self.name.clear();
         self.is_error_field = false;
+        self.is_bare = false;
         self.size = 0;
         self.taken = false;
     }
 
-    /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there.
+    /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there. False for a line that is
+    /// of no field of the format.
     #[inline]
-    fn field(&mut self, line: &[u8], at: Option<usize>, piece: &[u8]) {
+    fn field(&mut self, line: &[u8], at: Option<usize>, piece: &[u8]) -> bool {
         let (name, value) = match line {
             [b'd', b'a', b't', b'a', b':', value @ ..] => (&b"data"[..], value),
             _ => match memchr::memchr(b':', line) {
@@ -358,27 +382,39 @@ impl Partial {
         let value = value.strip_prefix(b" ").unwrap_or(value);
         match name {
             b"data" | b"error" => {
-                self.size += line.len();
                 self.is_error_field |= name == b"error";
-                let start = line.len() - value.len();
-                self.data = match (std::mem::take(&mut self.data), at) {
-                    (Data::None, Some(at)) => Data::InPiece(at + start..at + line.len()),
-                    (Data::None, None) => Data::Owned(value.to_vec()),
-                    (Data::InPiece(first), _) => Data::Owned([&piece[first], b"\n", value].concat()),
-                    (Data::Owned(mut data), _) => {
-                        data.push(b'\n');
-                        data.extend_from_slice(value);
-                        Data::Owned(data)
-                    }
-                };
+                self.push_data(line, line.len() - value.len(), at, piece);
             }
             b"event" => {
                 self.size += line.len();
                 self.name.clear();
                 self.name.extend_from_slice(value);
             }
-            _ => {}
+            b"id" | b"retry" | b"" => {}
+            _ if self.is_bare || line[0] == b'{' => {
+                self.is_bare = true;
+                self.push_data(line, 0, at, piece);
+            }
+            _ => return false,
         }
+        true
+    }
+
+    /// Adds what stands in a line from `start` on to the data.
+    #[inline]
+    fn push_data(&mut self, line: &[u8], start: usize, at: Option<usize>, piece: &[u8]) {
+        self.size += line.len();
+        let value = &line[start..];
+        self.data = match (std::mem::take(&mut self.data), at) {
+            (Data::None, Some(at)) => Data::InPiece(at + start..at + line.len()),
+            (Data::None, None) => Data::Owned(value.to_vec()),
+            (Data::InPiece(first), _) => Data::Owned([&piece[first], b"\n", value].concat()),
+            (Data::Owned(mut data), _) => {
+                data.push(b'\n');
+                data.extend_from_slice(value);
+                Data::Owned(data)
+            }
+        };
     }
 
     #[inline]

@@ -138,6 +138,8 @@ struct Want {
     reasoning: String,
     vendor: Option<u8>,
     counted: Option<u8>,
+    /// The calls in the order in which they begin.
+    calls: Vec<usize>,
 }
 
 /// The chunks as JSON, and what they say.
@@ -163,7 +165,12 @@ fn render(chunks: &[Chunk], calls: &[Call], form: &Form) -> (Vec<Value>, Want) {
                 delta.insert(form.reasoning.into(), json!(text));
             }
             Say::Fragment(at) => match fragments.get_mut(*at).and_then(Vec::pop) {
-                Some(fragment) => drop(delta.insert("tool_calls".into(), json!([fragment]))),
+                Some(fragment) => {
+                    if !want.calls.contains(at) {
+                        want.calls.push(*at);
+                    }
+                    delta.insert("tool_calls".into(), json!([fragment]));
+                }
                 None => continue,
             },
             Say::Nothing => {}
@@ -279,8 +286,8 @@ proptest! {
         let content = deltas(&whole, |step| match step { Step::Content(text) => Some(text), _ => None });
         let reasoning = deltas(&whole, |step| match step { Step::Reasoning(text) => Some(text), _ => None });
         prop_assert_eq!((content, reasoning), (want.text.clone(), want.reasoning.clone()));
-        prop_assert_eq!(called(&response), calls.iter().enumerate().map(|(at, call)| {
-            (format!("call_{at}"), call.name.to_owned(), call.arguments.clone())
+        prop_assert_eq!(called(&response), want.calls.iter().map(|&at| {
+            (format!("call_{at}"), calls[at].name.to_owned(), calls[at].arguments.clone())
         }).collect::<Vec<_>>());
         prop_assert_eq!(response.usage.completion_tokens, want.counted.map(u64::from));
         let raw = response.raw.json().unwrap();

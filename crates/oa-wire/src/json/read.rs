@@ -27,7 +27,35 @@ pub(crate) enum Kind {
     Null,
 }
 
+/// A text, and how it is written.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// What stands between its quotes, escapes and all; of another scalar, its literal.
+    pub(crate) written: &'a str,
+    /// The offset of `written`, of a text in quotes.
+    pub(crate) at: Option<usize>,
+}
+
+impl Piece<'_> {
+    /// Where the text stands between its quotes.
+    pub(crate) fn range(&self) -> Option<std::ops::Range<usize>> {
+        self.at.map(|at| at..at + self.written.len())
+    }
+}
+
+/// The number of an element in a list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Index {
+    #[default]
+    Absent,
+    Number(i64),
+    /// Something that is no integer.
+    Unreadable,
+}
+
 /// A place in a JSON text. Every method reads one value from there, and leaves the place behind it.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     text: &'a str,
     at: usize,
@@ -44,6 +72,44 @@ impl<'a> Reader<'a> {
     /// A reader of its own at the same place, to look ahead.
     pub(crate) fn ahead(&self) -> Self {
         Self { ..*self }
+    }
+
+    /// A reader at the value of this member of the object that comes next, which is not read. None when it is no object,
+    /// or has no such member.
+    pub(crate) fn lookup(&self, wanted: &str) -> Read<Option<Self>> {
+        let mut reader = self.ahead();
+        if reader.next_byte() != Some(b'{') {
+            return Ok(None);
+        }
+        reader.enter()?;
+        if reader.eat(b'}') {
+            return Ok(None);
+        }
+        loop {
+            if reader.key()? == wanted {
+                return Ok(Some(reader));
+            }
+            reader.skip()?;
+            if !reader.more(b'}', "`,` or `}`")? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// True when another element of the array follows the value that was just read.
+    pub(crate) fn has_next(&mut self) -> bool {
+        self.next_byte() == Some(b',')
+    }
+
+    /// True when nothing but white space follows.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.next_byte().is_none()
+    }
+
+    /// The offset of the next value.
+    pub(crate) fn offset(&mut self) -> usize {
+        self.next_byte();
+        self.at
     }
 
     /// The kind of the next value, which is not read.
@@ -113,21 +179,42 @@ impl<'a> Reader<'a> {
         self.quoted().map(Some)
     }
 
-    /// Reads a text and tells where it lies between its quotes, if it is a text without escapes.
+    /// Reads a text, or the literal of a number or boolean, and where it stands; none, and the value skipped, when it
+    /// is something else.
     #[inline]
-    pub(crate) fn text_at(&mut self) -> Read<Option<(Cow<'a, str>, std::ops::Range<usize>)>> {
-        if self.next_byte() != Some(b'"') {
-            self.skip()?;
-            return Ok(None);
+    pub(crate) fn piece(&mut self) -> Read<Option<Piece<'a>>> {
+        match self.next_byte() {
+            Some(b'"') => {
+                let from = self.at + 1;
+                let text = self.quoted()?;
+                let written = &self.text[from..self.at - 1];
+                Ok(Some(Piece { text, written, at: Some(from) }))
+            }
+            Some(b'[' | b'{' | b'n') => self.skip().map(|()| None),
+            _ => {
+                let written = self.raw()?;
+                Ok(Some(Piece { text: Cow::Borrowed(written), written, at: None }))
+            }
         }
-        let from = self.at + 1;
-        let text = self.quoted()?;
-        Ok(Some((text, from..self.at - 1)))
     }
 
     /// Reads a non-negative integer; none, and the value skipped, when it is something else.
     pub(crate) fn counter(&mut self) -> Read<Option<u64>> {
         Ok(self.raw()?.parse().ok())
+    }
+
+    /// Reads the number of an element: an integer, also one that is written as a text or as a float.
+    pub(crate) fn index(&mut self) -> Read<Index> {
+        let raw = self.raw()?;
+        if let Ok(number) = raw.parse() {
+            return Ok(Index::Number(number));
+        }
+        let digits = raw.trim_matches('"').trim();
+        Ok(match digits.parse::<f64>() {
+            _ if raw == "null" || digits.is_empty() => Index::Absent,
+            Ok(number) if number.fract() == 0.0 && number.abs() < 1e15 => Index::Number(number as i64),
+            _ => Index::Unreadable,
+        })
     }
 
     /// Reads any value as it is written.
@@ -353,13 +440,12 @@ pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
     Ok((at, true))
 }
 
-/// The text of what stands between two quotes, whose escapes are known to be sound.
-pub(crate) fn unescape(text: &str) -> String {
+/// The text that stands before a closing quote, which is the last byte of `quoted`.
+pub(crate) fn unescape(quoted: &str) -> Read<String> {
     let mut out = String::new();
-    let end = special(text.as_bytes(), 0);
-    // It ends where it is at its end, which for a text within quotes would be an error.
-    let _ = unescape_into(&mut out, text, 0, end);
-    out
+    let at = special(quoted.as_bytes(), 0);
+    unescape_into(&mut out, quoted, 0, at)?;
+    Ok(out)
 }
 
 /// Appends the text that starts at `from` and whose first special byte stands at `at`; gives the offset of its closing

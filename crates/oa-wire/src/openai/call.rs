@@ -1,7 +1,7 @@
 //! A completion as an exchange: the request as bytes, and the decoder of its response.
 
 use super::{
-    decode::{Body, Parts, read_body, start_of},
+    decode::{AnswerParts, Body, body_start, read_body},
     encode::encode,
     endpoint::Endpoint,
     stream::{ChatStream, Failure},
@@ -234,26 +234,31 @@ impl AnswerFormat for ChatFormat {
         request_id: Option<&String>,
     ) -> Result<Response, BodyFailure> {
         let text = lossy(body);
-        let mut parts = Parts::default();
-        let wrong = match read_body(&text, &mut parts) {
+        let mut parts = AnswerParts::default();
+        let kind = read_body(&text, &mut parts);
+        parts.request_id = request_id.cloned();
+        let raw = || RawBody::from(body.clone());
+        let wrong = match kind {
             Ok(Body::Completion) => {
-                parts.request_id = request_id.cloned();
-                return parts.respond(expected, RawBody::from(body.clone())).map_err(BodyFailure::Invalid);
+                return parts.into_response(expected, raw()).map_err(BodyFailure::Invalid);
             }
-            Ok(Body::ErrorEnvelope) => return Err(BodyFailure::ErrorBody),
+            Ok(Body::Error { has_answer, of_choice }) => {
+                let partial = has_answer.then(|| Box::new(parts.into_response_unchecked(expected, raw())));
+                return Err(BodyFailure::ErrorBody { of_answer: of_choice.map(Bytes::from), partial });
+            }
             Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
             Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
         };
-        let start = start_of(&text);
+        let start = body_start(&text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
         Err(BodyFailure::Unreadable(Error::invalid_response(message)))
     }
 }
 
 impl AnswerStream for ChatStream {
-    fn new(limits: sse::Limits, request_id: Option<String>) -> Self {
-        Self::new(limits, request_id)
+    fn new(limits: sse::Limits, request_id: Option<String>, expected: &Expected) -> Self {
+        Self::new(limits, request_id, expected)
     }
 
     #[inline]
@@ -266,6 +271,7 @@ impl AnswerStream for ChatStream {
         let event = self.poll_event(expected)?;
         Some(event.map_err(|failure| match failure {
             Failure::Frame(data) => StreamFailure::ErrorEvent(data),
+            Failure::BareError(data) => StreamFailure::BareError(data),
             Failure::Error(error) => StreamFailure::Broken(error),
             Failure::Final(error) => StreamFailure::Invalid(error),
         }))

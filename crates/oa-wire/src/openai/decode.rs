@@ -1,69 +1,96 @@
-//! Body to response: what an answer says, held against what was asked.
+//! Body to response: the answer, checked against the request.
 
-use super::tool_calls::RawCall;
+mod message;
+mod usage;
+
+use super::tool_calls::{RawCall, distinct};
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, JsonSchema, RawBody, Response,
-    StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
+    AssistantBlock, AssistantContent, AssistantMessage, Error, ErrorKind, FinishReason, JsonSchema, RawBody,
+    Response, StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
     error_body::excerpt,
-    json::{Kind, Malformed, Reader},
+    expected::Expected,
+    json::{Index, Kind, Malformed, Reader},
 };
 use serde_json::Value;
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::HashSet};
 
-pub(super) use crate::expected::Expected as Asked;
+pub(super) use message::{CallFields, Content, MessageFields, PartKind, read_message, read_parts};
+pub(super) use usage::read_usage;
 
-/// What an answer says, in whatever form it came.
+/// The parts of an answer, in whatever form it came.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parts {
+pub(super) struct AnswerParts {
     pub(super) content: String,
     pub(super) reasoning: String,
+    pub(super) refusal: String,
     pub(super) calls: Vec<RawCall>,
+    /// A `tool_calls` that is not empty and in which there is no call: its start.
+    pub(super) unread_calls: Option<String>,
     pub(super) finish: Option<String>,
-    pub(super) usage: Usage,
+    pub(super) usage: Option<Usage>,
+    pub(super) choice_usage: Option<Usage>,
     pub(super) id: Option<String>,
     pub(super) model: Option<String>,
     pub(super) request_id: Option<String>,
 }
 
-impl Parts {
-    /// Takes what another choice says in place of this one's.
-    fn take_message(&mut self, other: Self) {
-        self.content = other.content;
-        self.reasoning = other.reasoning;
-        self.calls = other.calls;
-        self.finish = other.finish;
+impl AnswerParts {
+    /// Takes another choice in place of this one.
+    pub(super) fn take_choice(&mut self, other: Self) {
+        let (usage, id, model) = (self.usage.take(), self.id.take(), self.model.take());
+        let request_id = self.request_id.take();
+        *self = Self { usage, id, model, request_id, ..other };
     }
 
     /// The response, or why this is none.
-    pub(super) fn respond(self, asked: &Asked, raw: RawBody) -> Result<Response, Error> {
-        let mut response = self.surface(asked, raw);
-        if response.finish_reason != FinishReason::Error && !asked.keep_invalid_tool_calls {
-            if let Some(problem) = first_problem(&response.message.tool_calls) {
-                return Err(Error::invalid_response(problem).with_partial(response));
+    pub(super) fn into_response(self, expected: &Expected, raw: RawBody) -> Result<Response, Error> {
+        let unread = self.unread_calls.clone();
+        let mut response = self.into_response_unchecked(expected, raw);
+        if response.finish_reason != FinishReason::Error && !expected.keep_invalid_tool_calls {
+            let unread = unread.filter(|_| response.message.tool_calls.is_empty());
+            let problem = unread
+                .map(|start| format!("choices[0].message.tool_calls: it holds no call: `{start}`"))
+                .or_else(|| first_problem(&response.message.tool_calls));
+            if let Some(problem) = problem {
+                return Err(
+                    cut_off(Error::invalid_response, problem, response.finish_reason).with_partial(response)
+                );
             }
         }
-        let Some(schema) = &asked.schema else { return Ok(response) };
+        let Some(schema) = &expected.schema else { return Ok(response) };
         if !response.message.tool_calls.is_empty() {
             return Ok(response);
         }
-        match parse(&response.message, schema) {
+        let result = match &response.refusal {
+            Some(refusal) => Err(format!("at the root: the model refused: `{}`", excerpt(refusal, EXCERPT))),
+            None => parse(&response.message, schema),
+        };
+        match result {
             Ok(value) => {
                 response.parsed = Some(value);
                 Ok(response)
             }
-            Err(problem) => Err(Error::structured_output(StructuredOutputFailure {
-                response_schema: schema.clone(),
-                output_content: response.text().into_owned(),
-                error_message: problem,
-                finish_reason: response.finish_reason,
-                usage: response.usage,
-            })
-            .with_partial(response)),
+            Err(problem) => {
+                let failure = |problem: String| {
+                    Error::structured_output(StructuredOutputFailure {
+                        response_schema: schema.clone(),
+                        output_content: response.message.text().into_owned(),
+                        error_message: problem,
+                        finish_reason: response.finish_reason,
+                        usage: response.usage,
+                    })
+                };
+                let error = match &response.refusal {
+                    Some(_) => failure(problem).with_kind(ErrorKind::Refusal),
+                    None => cut_off(failure, problem, response.finish_reason),
+                };
+                Err(error.with_partial(response))
+            }
         }
     }
 
     /// The response with all that is wrong with it.
-    pub(super) fn surface(self, asked: &Asked, raw: RawBody) -> Response {
+    pub(super) fn into_response_unchecked(self, expected: &Expected, raw: RawBody) -> Response {
         let content = if self.reasoning.is_empty() {
             AssistantContent::Text(self.content)
         } else {
@@ -71,24 +98,35 @@ impl Parts {
             let text = (!self.content.is_empty()).then_some(AssistantBlock::Text { text: self.content });
             AssistantContent::Blocks(std::iter::once(thinking).chain(text).collect())
         };
-        Response {
-            message: AssistantMessage { content, tool_calls: tool_calls(self.calls, asked) },
-            finish_reason: FinishReason::from_server(self.finish.as_deref()),
-            server_finish_reason: self.finish,
-            usage: self.usage,
-            parsed: None,
-            id: self.id,
-            model: self.model,
-            request_id: self.request_id,
-            raw,
-        }
+        let message = AssistantMessage { content, tool_calls: tool_calls(self.calls, expected) };
+        let mut response = Response::new(message, FinishReason::from_server(self.finish.as_deref()));
+        response.server_finish_reason = self.finish;
+        response.refusal = (!self.refusal.trim_ascii().is_empty()).then_some(self.refusal);
+        response.usage = self.usage.or(self.choice_usage).unwrap_or_default();
+        response.id = self.id;
+        response.model = self.model;
+        response.request_id = self.request_id;
+        response.raw = raw;
+        response
     }
 }
 
-fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
+/// An error whose cause is the limit on tokens, where that ended the answer: to ask again with the same limit
+/// would not help.
+fn cut_off(error: impl FnOnce(String) -> Error, problem: String, finish: FinishReason) -> Error {
+    if finish != FinishReason::Length {
+        return error(problem);
+    }
+    error(format!("{problem}; the limit on tokens ended the answer (finish_reason `length`)"))
+        .with_kind(ErrorKind::TokenLimit)
+}
+
+fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
+    let calls = distinct(calls);
+    let lacks_id = |call: &RawCall| call.id.is_empty() || call.is_id_taken;
+    let missing = calls.iter().any(lacks_id);
+    let taken: HashSet<String> = calls.iter().filter(|_| missing).map(|call| call.id.clone()).collect();
     let mut local = 0;
-    let missing = calls.iter().any(|call| call.id.is_empty());
-    let taken: Vec<String> = calls.iter().filter(|_| missing).map(|call| call.id.clone()).collect();
     let mut local_id = || loop {
         let id = format!("call_local_{local}");
         local += 1;
@@ -99,8 +137,8 @@ fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
     calls
         .into_iter()
         .map(|call| {
-            let id_is_local = call.id.is_empty();
-            let arguments = hold(ToolArguments::parse(&call.arguments), &call.name, &asked.tools);
+            let id_is_local = lacks_id(&call);
+            let arguments = arguments(&call, &expected.tools);
             ToolCall {
                 id: if id_is_local { local_id() } else { call.id },
                 name: call.name,
@@ -112,14 +150,24 @@ fn tool_calls(calls: Vec<RawCall>, asked: &Asked) -> Vec<ToolCall> {
         .collect()
 }
 
-/// Holds arguments against the tool's schema, and the name against the tools.
-fn hold(arguments: ToolArguments, name: &str, tools: &Tools) -> ToolArguments {
+/// The arguments, checked against the tool's schema; and the name, against the tools.
+fn arguments(call: &RawCall, tools: &Tools) -> ToolArguments {
+    let name = &call.name;
+    if call.is_custom {
+        return ToolArguments::custom_input(&call.arguments, name);
+    }
+    let mut arguments = ToolArguments::parse(&call.arguments);
+    if arguments.as_value().is_none() {
+        if let Some(object) = call.repeated_arguments() {
+            arguments = ToolArguments::parse(object);
+        }
+    }
     let Some(tool) = tools.get(name) else {
         return arguments.with_error(format!("the tool `{name}` was not offered"));
     };
-    let breach = arguments.as_value().and_then(|object| tool.parameters().validate(object).err());
-    match breach {
-        Some(breach) => arguments.with_error(format!("they break the schema of `{name}` {breach}")),
+    let violation = arguments.as_value().and_then(|object| tool.parameters().validate(object).err());
+    match violation {
+        Some(violation) => arguments.with_error(format!("they break the schema of `{name}` {violation}")),
         None => arguments,
     }
 }
@@ -137,61 +185,77 @@ fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, Strin
         return Err("at the root: the text is empty".to_owned());
     }
     let value = serde_json::from_str(&text).map_err(|error| format!("at the root: not JSON: {error}"))?;
-    schema.validate(&value).map_err(|breach| breach.to_string())?;
+    schema.validate(&value).map_err(|violation| violation.to_string())?;
     Ok(value)
 }
 
-/// What a JSON body of a success turned out to be.
+/// What a JSON body of a success is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Body {
     /// A completion.
     Completion,
-    /// An error in the clothes of a success.
-    ErrorEnvelope,
+    /// An error body with a success status, or an error beside an answer.
+    Error {
+        has_answer: bool,
+        /// The error of the answer's choice, as an error body.
+        of_choice: Option<String>,
+    },
     /// JSON, but no completion: what is missing.
     Other(&'static str),
 }
 
 /// Reads a JSON body. Only `choices[0].message` is required; whatever else has another type than it should is
 /// absent.
-pub(super) fn read_body(text: &str, parts: &mut Parts) -> Result<Body, Malformed> {
+pub(super) fn read_body(text: &str, parts: &mut AnswerParts) -> Result<Body, Malformed> {
     let mut reader = Reader::new(text);
     let mut chosen: Option<Choice> = None;
     let (mut error, mut choices) = (false, false);
     let is_object = reader.object(|reader, key| {
         match key {
             "choices" => {
-                choices = reader.array(|reader, at| {
+                let mut read = |reader: &mut Reader<'_>, at: usize| {
                     if at == 0 {
+                        parts.take_choice(AnswerParts::default());
                         chosen = Some(Choice::read(reader, 0, parts)?);
                         return Ok(());
                     }
-                    // The choice of index 0, wherever it stands; for want of one, the first.
-                    let mut said = Parts::default();
-                    let choice = Choice::read(reader, at as u64, &mut said)?;
+                    // The choice of index 0, wherever it stands; where there is none, the first.
+                    let mut other = AnswerParts::default();
+                    let choice = Choice::read(reader, at as i64, &mut other)?;
                     if choice.index == 0 && chosen.as_ref().is_none_or(|chosen| chosen.index != 0) {
-                        parts.take_message(said);
+                        parts.take_choice(other);
                         chosen = Some(choice);
                     }
                     Ok(())
-                })?;
+                };
+                if reader.kind()? == Kind::Object && reader.lookup("message")?.is_some() {
+                    read(reader, 0)?;
+                    choices = true;
+                } else {
+                    choices = reader.array(read)?;
+                }
             }
             "usage" => parts.usage = read_usage(reader)?,
             "id" => parts.id = owned(reader.text()?),
             "model" => parts.model = owned(reader.text()?),
-            "error" => {
-                error = reader.kind()? != Kind::Null;
-                reader.skip()?;
-            }
+            "error" => error |= is_meaningful(reader)?,
             "object" => error |= reader.text()?.as_deref() == Some("error"),
             _ => reader.skip()?,
         }
         Ok(())
     })?;
     reader.end()?;
+    let finish = FinishReason::from_server(parts.finish.as_deref());
     Ok(match chosen {
+        Some(Choice { has_message: true, .. }) if error && finish == FinishReason::Error => {
+            Body::Error { has_answer: true, of_choice: None }
+        }
+        Some(Choice { error: Some(error), has_message, .. }) => {
+            Body::Error { has_answer: has_message, of_choice: Some(error) }
+        }
+        // Beside a good answer an error is none.
         Some(Choice { has_message: true, .. }) => Body::Completion,
-        _ if error => Body::ErrorEnvelope,
+        _ if error => Body::Error { has_answer: false, of_choice: None },
         Some(_) => Body::Other("choices[0].message: expected an object, and there is none"),
         None if choices => Body::Other("choices[0]: expected a choice, and the list is empty"),
         None if is_object => Body::Other("choices: expected a list, and there is none"),
@@ -201,157 +265,134 @@ pub(super) fn read_body(text: &str, parts: &mut Parts) -> Result<Body, Malformed
 
 #[derive(Debug)]
 struct Choice {
-    index: u64,
+    index: i64,
     has_message: bool,
+    /// The error in this choice, as an error body.
+    error: Option<String>,
 }
 
 impl Choice {
-    fn read(reader: &mut Reader<'_>, at: u64, parts: &mut Parts) -> Result<Self, Malformed> {
-        let mut choice = Self { index: at, has_message: false };
+    fn read(reader: &mut Reader<'_>, at: i64, parts: &mut AnswerParts) -> Result<Self, Malformed> {
+        let mut choice = Self { index: at, has_message: false, error: None };
+        let mut fields = MessageFields::default();
         reader.object(|reader, key| {
             match key {
-                "index" => choice.index = reader.counter()?.unwrap_or(at),
-                "message" => choice.has_message = read_message(reader, parts)?,
+                "index" => choice.index = choice_index(reader.index()?, at).unwrap_or(-1),
+                "message" => {
+                    fields = MessageFields::default();
+                    choice.has_message = read_message(reader, &mut fields, |reader, _| reader.skip())?;
+                }
                 "finish_reason" => parts.finish = owned(reader.text()?),
+                "usage" => parts.choice_usage = read_usage(reader)?,
+                "error" => choice.error = error_body(reader)?,
                 _ => reader.skip()?,
             }
             Ok(())
         })?;
+        if choice.has_message {
+            parts.take_message(fields)?;
+        }
         Ok(choice)
     }
 }
 
-fn read_message(reader: &mut Reader<'_>, parts: &mut Parts) -> Result<bool, Malformed> {
-    let mut reasoning_content = String::new();
-    let mut function_call = None;
-    let is_object = reader.object(|reader, key| {
-        match key {
-            "content" => read_content(reader, &mut parts.content)?,
-            "reasoning" => parts.reasoning = owned(reader.text()?).unwrap_or_default(),
-            "reasoning_content" => reasoning_content = owned(reader.text()?).unwrap_or_default(),
-            "tool_calls" => {
-                reader.array(|reader, _| {
-                    parts.calls.extend(read_call(reader)?);
-                    Ok(())
-                })?;
-            }
-            "function_call" => function_call = read_call(reader)?,
-            _ => reader.skip()?,
+impl AnswerParts {
+    fn take_message(&mut self, mut fields: MessageFields<'_>) -> Result<(), Malformed> {
+        let reasoning = fields.take_reasoning();
+        match fields.content {
+            Some(Content::Text(piece)) => self.content = piece.text.into_owned(),
+            Some(Content::Parts(mut reader)) => read_parts(&mut reader, |part| {
+                let slot = match part.kind {
+                    PartKind::Text => &mut self.content,
+                    PartKind::Thinking => &mut self.reasoning,
+                    PartKind::Refusal => &mut self.refusal,
+                    PartKind::Other => return,
+                };
+                slot.extend(part.texts.iter().map(|piece| &*piece.text));
+            })?,
+            None => {}
+        }
+        // Where the reasoning has a member of its own, parts repeat it.
+        if let Some(piece) = reasoning.filter(|piece| !piece.text.is_empty()) {
+            self.reasoning = piece.text.into_owned();
+        }
+        if let Some(piece) = fields.refusal.filter(|piece| !piece.text.is_empty()) {
+            self.refusal = piece.text.into_owned();
+        }
+        self.unread_calls = fields.unread_calls.map(|raw| excerpt(raw, EXCERPT));
+        let calls = fields.calls.into_iter().map(CallFields::into_raw_call);
+        self.calls = calls.filter(|call| !call.says_nothing()).collect();
+        if self.calls.is_empty() {
+            let call = fields.function_call.map(CallFields::into_raw_call);
+            self.calls.extend(call.filter(|call| !call.says_nothing()));
         }
         Ok(())
-    })?;
-    // Some servers send both, with the same text: it is taken once.
-    if parts.reasoning.is_empty() {
-        parts.reasoning = reasoning_content;
     }
-    if parts.calls.is_empty() {
-        parts.calls.extend(function_call);
-    }
-    Ok(is_object)
 }
 
-/// Reads a content: a text, or a list of text parts.
-pub(super) fn read_content(reader: &mut Reader<'_>, content: &mut String) -> Result<(), Malformed> {
-    match reader.kind()? {
-        Kind::Text => {
-            let text = reader.text()?.unwrap_or_default();
-            if content.is_empty() {
-                *content = text.into_owned();
-            } else {
-                content.push_str(&text);
-            }
+impl CallFields<'_> {
+    fn into_raw_call(self) -> RawCall {
+        let fragment = self.fragment;
+        RawCall {
+            id: fragment.id.into_owned(),
+            name: fragment.name.into_owned(),
+            has_arguments: fragment.arguments.is_some(),
+            arguments: fragment.arguments.map(|piece| piece.text.into_owned()).unwrap_or_default(),
+            is_value: fragment.is_value,
+            is_custom: fragment.is_custom,
+            is_nested: fragment.is_nested,
+            ..RawCall::default()
         }
+    }
+}
+
+/// The number of a choice: its index, or without one its place; none for an index that is no such number.
+pub(super) fn choice_index(index: Index, at: i64) -> Option<i64> {
+    match index {
+        Index::Absent => Some(at),
+        Index::Number(number) => Some(number).filter(|number| *number >= 0),
+        Index::Unreadable => None,
+    }
+}
+
+/// Reads the error of a choice: as an error body, where it says something.
+pub(super) fn error_body(reader: &mut Reader<'_>) -> Result<Option<String>, Malformed> {
+    let raw = reader.raw()?;
+    Ok(is_meaningful(&mut Reader::new(raw))?.then(|| format!("{{\"error\":{raw}}}")))
+}
+
+/// Reads a value: true when it is more than null, false, 0, and empty texts, lists and objects of these.
+pub(super) fn is_meaningful(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
+    let mut found = false;
+    match reader.kind()? {
+        Kind::Null => reader.skip()?,
+        Kind::Bool | Kind::Number => found = !matches!(reader.raw()?, "false" | "0"),
+        Kind::Text => found = reader.text()?.is_some_and(|text| !text.trim_ascii().is_empty()),
         Kind::Array => {
             reader.array(|reader, _| {
-                if reader.kind()? == Kind::Text {
-                    content.push_str(&reader.text()?.unwrap_or_default());
-                    return Ok(());
-                }
-                let mut text = None;
-                let mut is_text = true;
-                reader.object(|reader, key| {
-                    match key {
-                        "type" => is_text = matches!(reader.text()?.as_deref(), Some("text" | "output_text")),
-                        "text" => text = reader.text()?,
-                        _ => reader.skip()?,
-                    }
-                    Ok(())
-                })?;
-                if let Some(text) = text.filter(|_| is_text) {
-                    content.push_str(&text);
-                }
+                found |= is_meaningful(reader)?;
                 Ok(())
             })?;
         }
-        _ => reader.skip()?,
+        Kind::Object => {
+            reader.object(|reader, _| {
+                found |= is_meaningful(reader)?;
+                Ok(())
+            })?;
+        }
     }
-    Ok(())
+    Ok(found)
 }
 
-fn read_call(reader: &mut Reader<'_>) -> Result<Option<RawCall>, Malformed> {
-    let mut call = RawCall::default();
-    let is_object = reader.object(|reader, key| match key {
-        "id" => {
-            call.id = owned(reader.text()?).unwrap_or_default();
-            Ok(())
-        }
-        "function" => reader.object(|reader, key| read_function(reader, key, &mut call)).map(drop),
-        _ => read_function(reader, key, &mut call),
-    })?;
-    Ok(is_object.then_some(call))
-}
-
-fn read_function(reader: &mut Reader<'_>, key: &str, call: &mut RawCall) -> Result<(), Malformed> {
-    match key {
-        "name" => call.name = owned(reader.text()?).unwrap_or_default(),
-        "arguments" => call.arguments = read_arguments(reader)?.0.into_owned(),
-        _ => reader.skip()?,
-    }
-    Ok(())
-}
-
-/// The arguments' text, and whether they came as a JSON value of their own.
-pub(super) fn read_arguments<'a>(reader: &mut Reader<'a>) -> Result<(Cow<'a, str>, bool), Malformed> {
-    Ok(match reader.kind()? {
-        Kind::Text => (reader.text()?.unwrap_or_default(), false),
-        Kind::Null => {
-            reader.skip()?;
-            (Cow::Borrowed(""), false)
-        }
-        _ => (Cow::Borrowed(reader.raw()?), true),
-    })
-}
-
-/// Reads a usage block: each counter that is a non-negative integer.
-pub(super) fn read_usage(reader: &mut Reader<'_>) -> Result<Usage, Malformed> {
-    let mut usage = Usage::default();
-    reader.object(|reader, key| {
-        match key {
-            "prompt_tokens" => usage.prompt_tokens = reader.counter()?,
-            "completion_tokens" => usage.completion_tokens = reader.counter()?,
-            "total_tokens" => usage.total_tokens = reader.counter()?,
-            "prompt_tokens_details" => {
-                reader.object(|reader, key| {
-                    if key == "cached_tokens" {
-                        usage.cached_tokens = reader.counter()?;
-                        return Ok(());
-                    }
-                    reader.skip()
-                })?;
-            }
-            _ => reader.skip()?,
-        }
-        Ok(())
-    })?;
-    Ok(usage)
-}
-
-/// A text of the server's, where it is one and says something.
+/// A text of the server's, where it is one and not empty.
 pub(super) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
     text.filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
-/// The start of a body, for a message: one line, at most 200 characters.
-pub(super) fn start_of(text: &str) -> String {
-    excerpt(text, 200)
+/// The most characters of a body that a message shows.
+const EXCERPT: usize = 200;
+
+/// The start of a body, for a message: one line.
+pub(super) fn body_start(text: &str) -> String {
+    excerpt(text, EXCERPT)
 }

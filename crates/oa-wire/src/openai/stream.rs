@@ -1,30 +1,30 @@
-//! Chunks to events, and to the same answer that the atomic call would have given.
+//! Chunks to events, and to the same answer that the non-streaming call would have given.
 
-mod memo;
+mod answer;
+mod chunk;
+mod numbering;
 mod raw;
+mod template;
 
-use super::{
-    decode::{Asked, Parts, owned, read_arguments, read_content, read_usage, start_of},
-    tool_calls::{Assembler, Fragment},
-};
+use super::decode::{AnswerParts, body_start, read_body};
 use crate::{
     Category, Error, ErrorKind, Event, RawBody, Response, TextDelta, ToolCall,
+    expected::Expected,
     json::{Kind, Malformed, Reader},
     sse,
 };
+use answer::{Answer, ChunkContent};
 use bytes::Bytes;
-use memo::{Memo, Place};
-use raw::{RawLog, Scope};
-use std::{borrow::Cow, collections::VecDeque, ops::Range, sync::Arc, task::Poll};
-
-/// The most tool calls of one answer. No model makes as many, and finding one among them takes time.
-const MAX_CALLS: usize = 10_000;
+use chunk::{Chunk, is_bare_error, only_index, read_chunk};
+use numbering::Next;
+use std::{borrow::Cow, collections::VecDeque, sync::Arc, task::Poll};
+use template::ChunkTemplate;
 
 /// Reads the event stream of one answer.
 #[derive(Debug)]
 pub(super) struct ChatStream {
     sse: sse::Decoder,
-    memo: Memo,
+    template: ChunkTemplate,
     answer: Answer,
     /// Events of a chunk that gave more than one.
     queue: VecDeque<Event>,
@@ -40,25 +40,28 @@ enum Phase {
     /// This is to be handed out, after the events before it.
     Failed(Failure),
     /// The final event or an error was handed out.
-    Over,
+    Ended,
 }
 
-/// What the chunks have added up to.
-#[derive(Debug, Default)]
-struct Answer {
-    parts: Parts,
-    calls: Assembler,
-    log: RawLog,
-    chunks: u64,
+/// Why a stream gives no response.
+#[derive(Clone, Debug)]
+pub(super) enum Failure {
+    /// The server sent an error: this is its data.
+    Frame(Bytes),
+    /// The server sent an error that does not say that it is one: this is its data.
+    BareError(Bytes),
+    /// This error; what came is to be kept with it.
+    Error(Error),
+    /// This error, with all it needs.
+    Final(Error),
 }
 
 impl ChatStream {
-    pub(super) fn new(limits: sse::Limits, request_id: Option<String>) -> Self {
-        let answer = Answer { parts: Parts { request_id, ..Parts::default() }, ..Answer::default() };
+    pub(super) fn new(limits: sse::Limits, request_id: Option<String>, expected: &Expected) -> Self {
         Self {
             sse: sse::Decoder::new(limits),
-            memo: Memo::default(),
-            answer,
+            template: ChunkTemplate::default(),
+            answer: Answer::new(request_id, expected),
             queue: VecDeque::new(),
             phase: Phase::Open,
         }
@@ -77,13 +80,13 @@ impl ChatStream {
 
     /// The next event that the bytes so far hold.
     #[inline]
-    pub(super) fn poll_event(&mut self, asked: &Asked) -> Option<Result<Event, Failure>> {
+    pub(super) fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, Failure>> {
         loop {
             if let Some(event) = self.queue.pop_front() {
                 return Some(Ok(event));
             }
             if !matches!(self.phase, Phase::Open) {
-                return self.conclude(asked);
+                return self.finish(expected);
             }
             match self.read_one() {
                 Poll::Ready(Some(event)) => return Some(Ok(event)),
@@ -93,14 +96,14 @@ impl ChatStream {
         }
     }
 
-    /// Reads one event of the stream: its only delta where the memo knew it, and else what it says goes into the queue
-    /// and the phase. Pending when more bytes are needed.
+    /// Reads one event of the stream: its only delta where it matched the template, and else its events go into the
+    /// queue and its end into the phase. Pending when more bytes are needed.
     #[inline]
     fn read_one(&mut self) -> Poll<Option<Event>> {
-        // Where the next event stands whole and is known by sight, its lines need not be looked for.
-        if let Some((place, text, length)) = self.memo.recall_event(self.sse.at_event()) {
+        // Where the next event stands whole and matches the template, its lines need not be looked for.
+        if let Some((field, piece, length)) = self.template.match_event(self.sse.at_event()) {
             self.answer.chunks += 1;
-            let delta = self.answer.say(place, &text);
+            let delta = self.answer.append_delta(field, piece);
             self.sse.skip_event(length);
             return Poll::Ready(delta);
         }
@@ -114,11 +117,11 @@ impl ChatStream {
         };
         // An event by name is no chunk, whatever it looks like.
         let is_chunk = event.name().is_empty() && !event.is_error_field();
-        if let Some((place, text)) = is_chunk.then(|| self.memo.recall(event.data())).flatten() {
+        if let Some((field, piece)) = is_chunk.then(|| self.template.match_chunk(event.data())).flatten() {
             self.answer.chunks += 1;
-            return Poll::Ready(self.answer.say(place, &text));
+            return Poll::Ready(self.answer.append_delta(field, piece));
         }
-        if let Some(phase) = frame(&mut self.answer, &mut self.memo, &mut self.queue, &event) {
+        if let Some(phase) = read_event(&mut self.answer, &mut self.template, &mut self.queue, &event) {
             self.phase = phase;
         }
         Poll::Ready(None)
@@ -134,14 +137,20 @@ impl ChatStream {
             return;
         }
         let last = match self.sse.finish() {
-            // A piece of an event is no event, and no error of its own: that the stream was cut off is.
-            Ok(Some(event)) if is_piece(&event) => None,
-            Ok(Some(event)) => frame(&mut self.answer, &mut self.memo, &mut self.queue, &event),
+            // A part of an event is no event, and no error of its own: that the stream was cut off is.
+            Ok(Some(event)) if is_truncated_json(&event) => {
+                self.answer.note_unread(&event.text());
+                None
+            }
+            Ok(Some(event)) => read_event(&mut self.answer, &mut self.template, &mut self.queue, &event),
             Ok(None) => None,
             Err(limit) => Some(Phase::Failed(too_large(limit))),
         };
+        if last.is_none() {
+            self.end_held();
+        }
         self.phase = last.unwrap_or_else(|| {
-            if self.answer.parts.finish.is_some() {
+            if self.answer.has_finish {
                 return Phase::Done;
             }
             let text = if self.answer.chunks == 0 {
@@ -149,9 +158,8 @@ impl ChatStream {
             } else {
                 "the stream was cut off: it ended without a finish reason and without [DONE]"
             };
-            Phase::Failed(Failure::Error(
-                Error::new(Category::Unavailable, text).with_kind(ErrorKind::CutOff),
-            ))
+            let error = Error::new(Category::Unavailable, self.with_unread(text));
+            Phase::Failed(Failure::Error(error.with_kind(ErrorKind::CutOff)))
         });
     }
 
@@ -163,12 +171,29 @@ impl ChatStream {
         }
     }
 
+    /// Reads the chunk that still waits for another to decide whose its choice is.
+    fn end_held(&mut self) {
+        if let Some((index, _)) = &self.answer.held {
+            self.answer.numbering.end(*index, self.answer.parts.finish.is_some());
+            // It was read as JSON before.
+            let read = read_held(&mut self.answer, &mut self.queue);
+            debug_assert!(read.is_ok(), "{read:?}");
+        }
+    }
+
+    /// A message that quotes what was not understood.
+    fn with_unread(&self, text: &'static str) -> Cow<'static, str> {
+        let of_lines = || self.sse.unread().map(body_start).filter(|start| !start.is_empty());
+        match self.answer.unread().map(str::to_owned).or_else(of_lines) {
+            Some(unread) => format!("{text}; what came was not understood: `{unread}`").into(),
+            None => text.into(),
+        }
+    }
+
     /// What has come so far.
-    pub(super) fn snapshot(&self, asked: &Asked) -> Response {
-        let mut parts = self.answer.parts.clone();
-        parts.calls = self.answer.calls.calls();
-        let raw = self.answer.log.assemble(&parts);
-        parts.surface(asked, RawBody::from_parts(Arc::new(raw)))
+    pub(super) fn snapshot(&self, expected: &Expected) -> Response {
+        let (parts, raw) = self.answer.clone().assemble();
+        parts.into_response_unchecked(expected, RawBody::from_parts(Arc::new(raw)))
     }
 
     /// Whether anything came that is worth keeping.
@@ -176,41 +201,60 @@ impl ChatStream {
         self.answer.chunks > 0
     }
 
-    fn conclude(&mut self, asked: &Asked) -> Option<Result<Event, Failure>> {
-        match std::mem::replace(&mut self.phase, Phase::Over) {
-            Phase::Open | Phase::Over => return None,
+    fn finish(&mut self, expected: &Expected) -> Option<Result<Event, Failure>> {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Open | Phase::Ended => return None,
             Phase::Failed(failure) => return Some(Err(failure)),
-            Phase::Done => {}
+            Phase::Done => self.end_held(),
         }
         if self.answer.chunks == 0 {
-            let text = "the stream ended with [DONE] before it gave a chunk";
+            let text = self.with_unread("the stream ended with [DONE] before it gave a chunk");
             return Some(Err(Failure::Error(Error::invalid_response(text))));
         }
-        let mut parts = std::mem::take(&mut self.answer.parts);
-        parts.calls = self.answer.calls.calls();
-        let raw = std::mem::take(&mut self.answer.log).assemble(&parts);
-        match parts.respond(asked, RawBody::from_parts(Arc::new(raw))) {
+        self.answer.finish(&mut self.queue);
+        let has_choice = self.answer.has_choice;
+        let (mut parts, raw) = std::mem::take(&mut self.answer).assemble();
+        if !has_choice && raw.log.has_other_choices() {
+            self.take_first(&mut parts, &raw.render_others());
+        }
+        match parts.into_response(expected, RawBody::from_parts(Arc::new(raw))) {
             Ok(response) => {
                 self.queue.extend(whole_calls(&response));
                 self.queue.push_back(Event::Done(Box::new(response)));
-                self.queue.pop_front().map(Ok)
             }
-            Err(error) => Some(Err(Failure::Final(error))),
+            Err(error) => self.phase = Phase::Failed(Failure::Final(error)),
         }
+        match self.queue.pop_front() {
+            Some(event) => Some(Ok(event)),
+            None => self.finish(expected),
+        }
+    }
+
+    /// Takes the first of the other choices for the answer: none had the index 0.
+    fn take_first(&mut self, parts: &mut AnswerParts, body: &[u8]) {
+        let mut first = AnswerParts::default();
+        let text = String::from_utf8_lossy(body);
+        if read_body(&text, &mut first).is_err() {
+            return;
+        }
+        let delta = |text: &str| (!text.is_empty()).then(|| TextDelta::from(text));
+        self.queue.extend(delta(&first.reasoning).map(Event::Reasoning));
+        self.queue.extend(delta(&first.content).map(Event::Content));
+        parts.take_choice(first);
     }
 }
 
 /// Reads one event of the stream; some when it is the last.
-fn frame(
+fn read_event(
     answer: &mut Answer,
-    memo: &mut Memo,
+    template: &mut ChunkTemplate,
     queue: &mut VecDeque<Event>,
     event: &sse::Event<'_>,
 ) -> Option<Phase> {
-    let is_error = || Some(Phase::Failed(Failure::Frame(Bytes::copy_from_slice(event.data()))));
+    let frame = |data: &[u8]| Some(Phase::Failed(Failure::Frame(Bytes::copy_from_slice(data))));
     let data = event.data().trim_ascii();
     if event.is_error_field() || event.name() == b"error" {
-        return is_error();
+        return frame(event.data());
     }
     // Keep-alives come in many forms, and some look like data.
     if data.is_empty() || data[0] == b':' || event.name() == b"ping" {
@@ -219,39 +263,140 @@ fn frame(
     if data == b"[DONE]" {
         return Some(Phase::Done);
     }
-    // What this chunk says is newer than what the memo knows.
-    memo.forget();
+    // What this chunk has is newer than the template.
+    template.clear();
     let text = event.text();
-    let chunk = match read_chunk(&text, answer, queue) {
-        Ok(chunk) => chunk,
-        Err(wrong) => {
-            return Some(Phase::Failed(Failure::Error(Error::invalid_response(format!(
-                "chunk {} of the stream is not JSON: expected {} at byte {}; it starts with `{}`",
-                answer.chunks,
-                wrong.expected,
-                wrong.at,
-                start_of(&text)
-            )))));
+    let mut reader = Reader::new(&text);
+    let mut is_first = true;
+    loop {
+        let from = reader.offset();
+        let mut chunk = match read_value(&mut reader, answer, queue) {
+            Ok(chunk) => chunk,
+            Err(wrong) => return not_json(answer, &text, wrong),
+        };
+        let value = &text[from..reader.offset().min(text.len())];
+        if chunk.is_error {
+            return frame(value.as_bytes());
         }
-    };
-    if chunk.is_error {
-        return is_error();
+        if let Some(error) = chunk.choice_error {
+            answer.chunks += 1;
+            return frame(error.as_bytes());
+        }
+        if chunk.has_too_many_calls {
+            let error = Error::invalid_response("the answer has more tool calls than any model makes");
+            return Some(Phase::Failed(Failure::Error(error)));
+        }
+        if chunk.has_choices || chunk.has_usage {
+            answer.chunks += 1;
+        } else if !answer.has_finish {
+            if is_bare_error(&mut Reader::new(value)).unwrap_or_default() {
+                return Some(Phase::Failed(Failure::BareError(Bytes::copy_from_slice(value.as_bytes()))));
+            }
+            answer.note_unread(value);
+        }
+        let is_last = reader.is_at_end();
+        if let (ChunkContent::Text(field, range), true) =
+            (std::mem::take(&mut chunk.content), is_first && is_last)
+        {
+            // Where bytes had to be replaced, the text does not stand in the data where it stands in its text.
+            if matches!(text, Cow::Borrowed(_)) {
+                template.record(field, event.data(), range);
+            }
+        }
+        if is_last {
+            return None;
+        }
+        // Another chunk in the same event, where the server left out the blank line.
+        if reader.kind() != Ok(Kind::Object) {
+            return not_json(answer, &text, reader.expected("the end"));
+        }
+        is_first = false;
     }
-    if !chunk.has_choices && !chunk.has_usage {
+}
+
+/// Reads a chunk, or a list that holds the only one.
+fn read_value(
+    reader: &mut Reader<'_>,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+) -> Result<Chunk, Malformed> {
+    if reader.kind()? != Kind::Array {
+        if answer.numbering.is_decided() {
+            return read_chunk(reader, answer, queue);
+        }
+        return read_first(reader, answer, queue);
+    }
+    let mut whole = Chunk::default();
+    reader.array(|reader, at| {
+        if at > 0 {
+            return reader.skip();
+        }
+        whole = read_chunk(reader, answer, queue)?;
+        whole.content = ChunkContent::More;
+        Ok(())
+    })?;
+    Ok(whole)
+}
+
+/// Reads one of the first chunks, which decide whose the choices are.
+#[cold]
+fn read_first(
+    reader: &mut Reader<'_>,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+) -> Result<Chunk, Malformed> {
+    let Some(index) = only_index(reader)? else {
+        if let Some(mut choices) = reader.lookup("choices")? {
+            let mut count = 0;
+            choices.array(|reader, _| {
+                count += 1;
+                reader.skip()
+            })?;
+            if count > 1 {
+                answer.numbering.fix();
+                read_held(answer, queue)?;
+            }
+        }
+        return read_chunk(reader, answer, queue);
+    };
+    let held = answer.held.as_ref().map(|(index, _)| *index);
+    if answer.numbering.next(index, held, answer.chunks) == Next::Hold {
+        answer.held = Some((index, reader.raw()?.to_owned()));
+        return Ok(Chunk { has_choices: true, content: ChunkContent::More, ..Chunk::default() });
+    }
+    let waited = answer.held.is_some();
+    read_held(answer, queue)?;
+    let mut chunk = read_chunk(reader, answer, queue)?;
+    if waited {
+        chunk.content = ChunkContent::More;
+    }
+    Ok(chunk)
+}
+
+/// Reads the chunk that waited.
+fn read_held(answer: &mut Answer, queue: &mut VecDeque<Event>) -> Result<(), Malformed> {
+    if let Some((_, text)) = answer.held.take() {
+        read_chunk(&mut Reader::new(&text), answer, queue)?;
+    }
+    Ok(())
+}
+
+/// What data that is no JSON ends: nothing, where the answer is complete.
+fn not_json(answer: &mut Answer, text: &str, wrong: Malformed) -> Option<Phase> {
+    if answer.has_finish {
         return None;
     }
-    answer.chunks += 1;
-    if let News::Text(place, range) = chunk.news {
-        // Where bytes had to be replaced, the text does not lie in the data as it lies in its text.
-        if matches!(text, Cow::Borrowed(_)) {
-            memo.learn(place, event.data(), range);
-        }
-    }
-    None
+    Some(Phase::Failed(Failure::Error(Error::invalid_response(format!(
+        "chunk {} of the stream is not JSON: expected {} at byte {}; it starts with `{}`",
+        answer.chunks,
+        wrong.expected,
+        wrong.at,
+        body_start(text)
+    )))))
 }
 
 /// An event that was cut off in the middle of its JSON.
-fn is_piece(event: &sse::Event<'_>) -> bool {
+fn is_truncated_json(event: &sse::Event<'_>) -> bool {
     let text = event.text();
     let mut reader = Reader::new(&text);
     text.trim_start().starts_with('{') && reader.skip().and_then(|()| reader.end()).is_err()
@@ -263,300 +408,6 @@ fn too_large(limit: sse::LimitExceeded) -> Failure {
     )
 }
 
-/// Why a stream gives no response.
-#[derive(Clone, Debug)]
-pub(super) enum Failure {
-    /// The server sent an error: this is its data.
-    Frame(Bytes),
-    /// This error; what came is to be kept with it.
-    Error(Error),
-    /// This error, with all it needs.
-    Final(Error),
-}
-
-impl Answer {
-    /// Adds a piece of what is said in this place; none when it is empty.
-    #[inline]
-    fn say(&mut self, place: Place, text: &str) -> Option<Event> {
-        match place {
-            Place::Content | Place::Reasoning if text.is_empty() => None,
-            Place::Content => {
-                self.parts.content.push_str(text);
-                Some(Event::Content(TextDelta::from(text)))
-            }
-            Place::Reasoning => {
-                self.parts.reasoning.push_str(text);
-                Some(Event::Reasoning(TextDelta::from(text)))
-            }
-            Place::Arguments { index } => {
-                self.call(Fragment { index, arguments: text, ..Fragment::default() })
-            }
-        }
-    }
-
-    fn call(&mut self, fragment: Fragment<'_>) -> Option<Event> {
-        self.calls.push(fragment).map(|delta| Event::ToolCallDelta(Box::new(delta)))
-    }
-}
-
 fn whole_calls(response: &Response) -> impl Iterator<Item = Event> {
     response.message.tool_calls.iter().cloned().map(|call: ToolCall| Event::ToolCall(Box::new(call)))
-}
-
-/// What a chunk was.
-#[derive(Default)]
-struct Chunk {
-    is_error: bool,
-    has_choices: bool,
-    has_usage: bool,
-    news: News,
-}
-
-/// What of a chunk was not there before.
-#[derive(Default)]
-enum News {
-    #[default]
-    Nothing,
-    /// One text, which stands here: the next chunk may differ in that alone.
-    Text(Place, Range<usize>),
-    /// Something that a memo would drop.
-    More,
-}
-
-impl News {
-    fn text(&mut self, place: Place, range: Range<usize>) {
-        *self = match self {
-            Self::Nothing => Self::Text(place, range),
-            Self::Text(..) | Self::More => Self::More,
-        };
-    }
-}
-
-/// Reads a chunk into the answer and its events into the queue.
-fn read_chunk(text: &str, answer: &mut Answer, queue: &mut VecDeque<Event>) -> Result<Chunk, Malformed> {
-    let mut chunk = Chunk::default();
-    let mut reader = Reader::new(text);
-    reader.object(|reader, key| {
-        match key {
-            "choices" => {
-                chunk.has_choices = reader.array(|reader, at| {
-                    if at > 0 {
-                        chunk.news = News::More;
-                    }
-                    read_choice(reader, answer, queue, &mut chunk.news)
-                })?;
-                return Ok(());
-            }
-            "error" => {
-                chunk.is_error |= reader.kind()? != Kind::Null;
-                return reader.skip();
-            }
-            "usage" if reader.kind()? == Kind::Object => {
-                chunk.has_usage = true;
-                chunk.news = News::More;
-                let raw = reader.raw()?;
-                answer.log.note(Scope::Root, key, raw);
-                let usage = read_usage(&mut Reader::new(raw))?;
-                if usage != answer.parts.usage {
-                    answer.parts.usage = usage;
-                    queue.push_back(Event::Usage(Box::new(usage)));
-                }
-                return Ok(());
-            }
-            _ => {}
-        }
-        let raw = reader.raw()?;
-        answer.log.note(Scope::Root, key, raw);
-        let slot = match key {
-            "id" => &mut answer.parts.id,
-            "model" => &mut answer.parts.model,
-            "object" => {
-                chunk.is_error |= raw == "\"error\"";
-                return Ok(());
-            }
-            _ => return Ok(()),
-        };
-        if slot.is_none() {
-            *slot = owned(Reader::new(raw).text()?);
-        }
-        Ok(())
-    })?;
-    reader.end()?;
-    Ok(chunk)
-}
-
-fn read_choice(
-    reader: &mut Reader<'_>,
-    answer: &mut Answer,
-    queue: &mut VecDeque<Event>,
-    news: &mut News,
-) -> Result<(), Malformed> {
-    // The index may stand behind the delta: it is looked up first. It is short, and mostly first.
-    let index = index_of(reader)?;
-    reader.object(|reader, key| match key {
-        "index" => reader.skip(),
-        "delta" | "message" if index == 0 => read_delta(reader, answer, queue, news),
-        "delta" => {
-            reader.object(|reader, key| {
-                answer.log.note(Scope::Delta(index), key, reader.raw()?);
-                Ok(())
-            })?;
-            Ok(())
-        }
-        "finish_reason" => {
-            let raw = reader.raw()?;
-            answer.log.note(Scope::Choice(index), key, raw);
-            let finish = owned(Reader::new(raw).text()?);
-            if index == 0 && finish.is_some() {
-                *news = News::More;
-                answer.parts.finish = finish;
-            }
-            Ok(())
-        }
-        _ => {
-            let kind = reader.kind()?;
-            answer.log.note(Scope::Choice(index), key, reader.raw()?);
-            if adds_up(kind) {
-                *news = News::More;
-            }
-            Ok(())
-        }
-    })?;
-    Ok(())
-}
-
-fn index_of(reader: &Reader<'_>) -> Result<u64, Malformed> {
-    let mut index = None;
-    let looked = reader.ahead().object(|reader, key| {
-        if key != "index" {
-            return reader.skip();
-        }
-        index = Some(reader.counter()?.unwrap_or(0));
-        // It is found: the rest is read when the choice is.
-        Err(Malformed { at: 0, expected: "" })
-    });
-    match index {
-        Some(index) => Ok(index),
-        None => looked.map(|_| 0),
-    }
-}
-
-/// Values of these kinds are joined over the chunks; a scalar's last one counts.
-fn adds_up(kind: Kind) -> bool {
-    matches!(kind, Kind::Object | Kind::Array)
-}
-
-fn read_delta(
-    reader: &mut Reader<'_>,
-    answer: &mut Answer,
-    queue: &mut VecDeque<Event>,
-    news: &mut News,
-) -> Result<(), Malformed> {
-    let mut reasoned = false;
-    reader.object(|reader, key| {
-        let kind = reader.kind()?;
-        match (key, kind) {
-            (_, Kind::Null) => {
-                let raw = reader.raw()?;
-                if !matches!(key, "content" | "tool_calls") {
-                    answer.log.note(Scope::Delta(0), key, raw);
-                }
-                return Ok(());
-            }
-            ("content", Kind::Text) => {
-                if let Some((text, range)) = reader.text_at()? {
-                    queue.extend(answer.say(Place::Content, &text));
-                    news.text(Place::Content, range);
-                }
-            }
-            ("content", _) => {
-                let mut text = String::new();
-                read_content(reader, &mut text)?;
-                queue.extend(answer.say(Place::Content, &text));
-                *news = News::More;
-            }
-            ("reasoning" | "reasoning_content", Kind::Text) => {
-                answer.log.reasoning_as(key);
-                if let Some((text, range)) = reader.text_at()? {
-                    // Some servers send both, with the same text: it is taken once.
-                    if reasoned {
-                        *news = News::More;
-                    } else {
-                        reasoned = !text.is_empty();
-                        queue.extend(answer.say(Place::Reasoning, &text));
-                        news.text(Place::Reasoning, range);
-                    }
-                }
-            }
-            ("tool_calls", Kind::Array) => {
-                reader.array(|reader, _| read_fragment(reader, answer, queue, news))?;
-            }
-            ("function_call", Kind::Object) => {
-                read_fragment(reader, answer, queue, news)?;
-            }
-            _ => {
-                if adds_up(kind) || (kind == Kind::Text && key != "role") {
-                    *news = News::More;
-                }
-                answer.log.note(Scope::Delta(0), key, reader.raw()?);
-            }
-        }
-        Ok(())
-    })?;
-    Ok(())
-}
-
-fn read_fragment(
-    reader: &mut Reader<'_>,
-    answer: &mut Answer,
-    queue: &mut VecDeque<Event>,
-    news: &mut News,
-) -> Result<(), Malformed> {
-    let (mut index, mut id, mut name) = (None, None, None);
-    let (mut arguments, mut stands, mut whole) = (Cow::Borrowed(""), None, false);
-    reader.object(|reader, key| {
-        let mut function = |reader: &mut Reader<'_>, key: &str| {
-            match key {
-                "name" => name = owned(reader.text()?),
-                "arguments" if reader.kind()? == Kind::Text => {
-                    if let Some((text, range)) = reader.text_at()? {
-                        arguments = Cow::Owned(text.into_owned());
-                        stands = Some(range);
-                    }
-                }
-                "arguments" => {
-                    let (text, is_value) = read_arguments(reader)?;
-                    arguments = Cow::Owned(text.into_owned());
-                    whole = is_value;
-                }
-                _ => reader.skip()?,
-            }
-            Ok(())
-        };
-        match key {
-            "index" => index = reader.counter()?,
-            "id" => id = owned(reader.text()?),
-            "function" => {
-                reader.object(function)?;
-            }
-            _ => function(reader, key)?,
-        }
-        Ok(())
-    })?;
-    match stands {
-        Some(range) if id.is_none() && name.is_none() => news.text(Place::Arguments { index }, range),
-        _ => *news = News::More,
-    }
-    let fragment = Fragment {
-        index,
-        id: id.as_deref().unwrap_or_default(),
-        name: name.as_deref().unwrap_or_default(),
-        arguments: &arguments,
-        whole,
-    };
-    if answer.calls.len() > MAX_CALLS {
-        return Err(reader.expected("fewer tool calls"));
-    }
-    queue.extend(answer.call(fragment));
-    Ok(())
 }

@@ -152,7 +152,6 @@ pub(crate) fn joined(text: &str) -> Reading {
             said.finish = choice["finish_reason"].as_str().map(str::to_owned).or(said.finish);
         }
     }
-    calls.sort_by_key(|(index, _)| *index);
     said.calls = calls.into_iter().map(|(_, call)| call).collect();
     said
 }

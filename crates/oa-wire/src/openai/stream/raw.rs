@@ -1,28 +1,37 @@
-//! What a stream's chunks add up to, as the body that the atomic call would have had.
+//! The `raw` of a stream: the body that the non-streaming call would have had.
 //!
-//! Members are kept as they were written, once for each new value, and put together when somebody reads them: of
-//! the root, the last value that is not null; of a choice, lists and objects joined, else the last; of a delta,
-//! texts joined too. The text, reasoning and calls of choice 0 are the answer's own. A chunk that the memo
-//! recalled brought nothing new.
+//! Members are kept as they were written, once for each new value, and put together when somebody reads them: lists and
+//! objects of a choice joined, texts too where they come in pieces, else the last value. The text, reasoning and calls
+//! of the answer are its own. A placeholder replaces nothing. A chunk that matched the template brought nothing new.
 
-use super::super::{decode::Parts, tool_calls::RawCall};
+mod join;
+
+use super::{
+    super::tool_calls::RawCall,
+    answer::{FUNCTION_CALL, REASONING},
+};
 use crate::{
     json::{Reader, push_text},
     response::RawParts,
 };
-use serde_json::{Map, Value};
+use join::{is_in_pieces, join_members};
 use std::ops::Range;
 
 /// More members of different names than this are not kept: no server has them, and finding one among them takes
 /// time.
-const MAX_NAMES: usize = 256;
+const MAX_NAMES: usize = 1024;
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Root,
-    Choice(u64),
-    Delta(u64),
+    Choice(i64),
+    Delta(i64),
+    /// A tool call of the answer, or its function.
+    Call {
+        number: usize,
+        is_nested: bool,
+    },
 }
 
 /// The members of all chunks.
@@ -31,7 +40,14 @@ pub(super) struct RawLog {
     bytes: String,
     names: Vec<Name>,
     values: Vec<(usize, Range<usize>)>,
-    reasoning: [bool; 2],
+    /// Parts of the content that are more than a text: which of its text is theirs, and how they are written.
+    parts: Vec<(Range<usize>, Range<usize>)>,
+    index: Option<i64>,
+    /// The content came as a list.
+    is_list: bool,
+    pub(super) has_content: bool,
+    pub(super) has_refusal: bool,
+    pub(super) reasoning_names: u8,
 }
 
 #[derive(Clone, Debug)]
@@ -39,58 +55,106 @@ struct Name {
     scope: Scope,
     key: Range<usize>,
     last: Range<usize>,
+    /// The place of the last value among the values.
+    value: usize,
 }
 
 impl RawLog {
     /// Notes a member, as it is written.
     pub(super) fn note(&mut self, scope: Scope, key: &str, raw: &str) {
-        let known =
-            self.names.iter().position(|name| name.scope == scope && self.bytes[name.key.clone()] == *key);
-        let at = match known {
-            Some(at) => {
-                let last = &self.bytes[self.names[at].last.clone()];
-                let joined = scope != Scope::Root && raw.starts_with(['[', '{', '"']);
-                if raw == "null" || (raw == last && !joined) {
-                    return;
-                }
-                at
-            }
-            None if self.names.len() == MAX_NAMES => return,
-            None => {
-                let key = self.keep(key);
-                self.names.push(Name { scope, key, last: 0..0 });
-                self.names.len() - 1
-            }
+        let Some(at) = self.find(scope, key) else {
+            self.add(scope, key, raw);
+            return;
         };
-        // The root's members do not add up: the last value takes the place of the one before, where it fits.
+        let last = &self.bytes[self.names[at].last.clone()];
+        let is_text = raw.starts_with('"');
+        let is_joined = scope != Scope::Root && (raw.starts_with(['[', '{']) || is_text && is_in_pieces(key));
+        if raw == "null" || (raw == last && !is_joined) || is_placeholder(key, raw) {
+            return;
+        }
+        if is_joined {
+            let value = self.keep(raw);
+            self.names[at].last = value.clone();
+            self.names[at].value = self.values.len();
+            self.values.push((at, value));
+        } else {
+            self.set(at, raw);
+        }
+    }
+
+    /// Notes a member of a delta; true when a chunk that looks the same but for its text would bring something new
+    /// again.
+    pub(super) fn note_delta(&mut self, scope: Scope, key: &str, raw: &str) -> bool {
+        self.note(scope, key, raw);
+        let is_piece = raw.starts_with('"') && raw.len() > 2 && is_in_pieces(key);
+        is_piece || raw.starts_with(['[', '{']) && raw.len() > 2
+    }
+
+    /// Notes a member that no chunk had before.
+    pub(super) fn note_if_new(&mut self, scope: Scope, key: &str, raw: &str) {
+        let is_new =
+            self.find(scope, key).is_none_or(|at| &self.bytes[self.names[at].last.clone()] == "null");
+        if is_new {
+            self.note(scope, key, raw);
+        }
+    }
+
+    /// Notes a member whose last value counts, whatever it is.
+    pub(super) fn replace(&mut self, scope: Scope, key: &str, raw: &str) {
+        match self.find(scope, key) {
+            Some(at) => self.set(at, raw),
+            None => self.add(scope, key, raw),
+        }
+    }
+
+    /// Notes a part of the content, whose text is this range of it; none where it is no more than the text.
+    pub(super) fn note_part(&mut self, from: usize, to: usize, part: Option<&str>) {
+        self.is_list = true;
+        self.has_content = true;
+        if let Some(raw) = part {
+            let raw = self.keep(raw);
+            self.parts.push((from..to, raw));
+        }
+    }
+
+    /// Notes the number of the answer's choice: the first counts.
+    pub(super) fn note_index(&mut self, index: i64) {
+        self.index.get_or_insert(index);
+    }
+
+    /// True when there is a choice that is not the answer's.
+    pub(super) fn has_other_choices(&self) -> bool {
+        self.choices().len() > 1
+    }
+
+    fn find(&self, scope: Scope, key: &str) -> Option<usize> {
+        self.names.iter().position(|name| name.scope == scope && self.bytes[name.key.clone()] == *key)
+    }
+
+    fn add(&mut self, scope: Scope, key: &str, raw: &str) {
+        if self.names.len() == MAX_NAMES {
+            return;
+        }
+        let key = self.keep(key);
+        let last = self.keep(raw);
+        self.values.push((self.names.len(), last.clone()));
+        self.names.push(Name { scope, key, last, value: self.values.len() - 1 });
+    }
+
+    /// Puts a value in the place of the last one, also of its bytes where it fits.
+    fn set(&mut self, at: usize, raw: &str) {
         let old = self.names[at].last.clone();
         let new = old.start..old.start + raw.len();
         let fits = new.end <= old.end && self.bytes.is_char_boundary(new.end);
-        if scope == Scope::Root && known.is_some() && fits {
+        let new = if fits {
             self.bytes.replace_range(new.clone(), raw);
-            self.names[at].last = new;
-            return;
-        }
-        let value = self.keep(raw);
-        self.names[at].last = value.clone();
-        if scope != Scope::Root {
-            self.values.push((at, value));
-        }
-    }
-
-    /// Notes under which name reasoning came.
-    pub(super) fn reasoning_as(&mut self, key: &str) {
-        self.reasoning[usize::from(key == "reasoning_content")] = true;
-    }
-
-    /// With what the answer says, to be rendered later.
-    pub(super) fn assemble(&self, parts: &Parts) -> Assembled {
-        Assembled {
-            log: self.clone(),
-            content: parts.content.clone(),
-            reasoning: parts.reasoning.clone(),
-            calls: parts.calls.clone(),
-        }
+            new
+        } else {
+            self.keep(raw)
+        };
+        let value = self.names[at].value;
+        self.values[value].1 = new.clone();
+        self.names[at].last = new;
     }
 
     fn keep(&mut self, text: &str) -> Range<usize> {
@@ -108,12 +172,12 @@ impl RawLog {
         })
     }
 
-    fn choices(&self) -> Vec<u64> {
-        let mut indexes: Vec<u64> = self
+    fn choices(&self) -> Vec<i64> {
+        let mut indexes: Vec<i64> = self
             .names
             .iter()
             .filter_map(|name| match name.scope {
-                Scope::Root => None,
+                Scope::Root | Scope::Call { .. } => None,
                 Scope::Choice(index) | Scope::Delta(index) => Some(index),
             })
             .chain([0])
@@ -124,28 +188,49 @@ impl RawLog {
     }
 }
 
-/// The members of all chunks, and what the answer says.
-pub(in super::super) struct Assembled {
-    log: RawLog,
-    content: String,
-    reasoning: String,
-    calls: Vec<RawCall>,
+/// True for what servers write where they have no value: it replaces nothing that was sent.
+fn is_placeholder(key: &str, raw: &str) -> bool {
+    matches!(raw, "\"\"" | "{}" | "[]") || raw == "0" && key == "created"
+}
+
+/// The members of all chunks, and the parts of the answer.
+#[derive(Clone)]
+pub(super) struct Assembled {
+    pub(super) log: RawLog,
+    pub(super) content: String,
+    /// Under each of its names.
+    pub(super) reasoning: [String; 2],
+    pub(super) refusal: String,
+    pub(super) calls: Vec<RawCall>,
+    pub(super) function_call: Option<RawCall>,
 }
 
 impl RawParts for Assembled {
     fn render(&self) -> Vec<u8> {
+        self.rendered(true)
+    }
+}
+
+impl Assembled {
+    /// The body without the answer's choice, where other choices came in its place.
+    pub(super) fn render_others(&self) -> Vec<u8> {
+        self.rendered(false)
+    }
+
+    fn rendered(&self, with_answer: bool) -> Vec<u8> {
         let mut out = Object::new(self.log.bytes.len() + 2 * self.content.len() + 128);
         for name in self.log.names.iter().filter(|name| name.scope == Scope::Root) {
             let key = &self.log.bytes[name.key.clone()];
             match &self.log.bytes[name.last.clone()] {
-                // It is what the atomic call would have had, and says so.
+                // It is what the non-streaming call would have had.
                 "\"chat.completion.chunk\"" if key == "object" => out.raw(key, "\"chat.completion\""),
                 raw => out.raw(key, raw),
             }
         }
         out.key("choices");
         out.bytes.push(b'[');
-        for (at, index) in self.log.choices().into_iter().enumerate() {
+        let choices = self.log.choices().into_iter().filter(|&index| with_answer || index != 0);
+        for (at, index) in choices.enumerate() {
             if at > 0 {
                 out.bytes.push(b',');
             }
@@ -155,39 +240,57 @@ impl RawParts for Assembled {
         out.bytes.push(b']');
         out.end()
     }
-}
 
-impl Assembled {
-    fn choice(&self, index: u64) -> Vec<u8> {
+    fn choice(&self, index: i64) -> Vec<u8> {
         let mut out = Object::new(256);
-        out.raw("index", &index.to_string());
+        let sent = if index == 0 { self.log.index } else { Some(index) };
+        if let Some(index) = sent {
+            out.raw("index", &index.to_string());
+        }
         out.key("message");
         let message = self.message(index);
         out.bytes.extend_from_slice(&message);
         for (key, values) in self.log.members(Scope::Choice(index)) {
-            out.joined(key, &values, false);
+            out.joined(key, &values);
         }
         out.end()
     }
 
-    fn message(&self, index: u64) -> Vec<u8> {
+    fn message(&self, index: i64) -> Vec<u8> {
         let mut out = Object::new(self.content.len() + 128);
+        let names = ["reasoning", "reasoning_content"];
+        let is_own = |key: &str| match key {
+            "content" => self.log.has_content,
+            "refusal" => self.log.has_refusal,
+            "reasoning" => self.log.reasoning_names & REASONING != 0,
+            "reasoning_content" => self.log.reasoning_names & (REASONING << 1) != 0,
+            "tool_calls" => !self.calls.is_empty(),
+            "function_call" => self.function_call.is_some(),
+            _ => false,
+        };
         for (key, values) in self.log.members(Scope::Delta(index)) {
-            let joins = !matches!(key, "role" | "id" | "type");
-            out.joined(key, &values, joins);
+            if index != 0 || !is_own(key) {
+                out.joined(key, &values);
+            }
         }
         if index != 0 {
             return out.end();
         }
-        if self.content.is_empty() && !self.calls.is_empty() {
-            out.raw("content", "null");
-        } else {
-            out.text("content", &self.content);
+        if self.log.has_content {
+            self.push_content(&mut out);
         }
-        for (sent, key) in self.log.reasoning.iter().zip(["reasoning", "reasoning_content"]) {
-            if *sent {
-                out.text(key, &self.reasoning);
+        for (at, key) in names.into_iter().enumerate() {
+            if is_own(key) {
+                out.text(key, &self.reasoning[at]);
             }
+        }
+        if self.log.has_refusal {
+            out.text("refusal", &self.refusal);
+        }
+        if let Some(call) = &self.function_call {
+            let mut function = Object::new(64);
+            self.push_function(&mut function, call, FUNCTION_CALL, false);
+            out.object("function_call", function);
         }
         if !self.calls.is_empty() {
             out.key("tool_calls");
@@ -196,24 +299,89 @@ impl Assembled {
                 if at > 0 {
                     out.bytes.push(b',');
                 }
-                out.bytes.extend_from_slice(&render_call(call));
+                let call = self.call(call);
+                out.bytes.extend_from_slice(&call);
             }
             out.bytes.push(b']');
         }
         out.end()
     }
-}
 
-fn render_call(call: &RawCall) -> Vec<u8> {
-    let mut function = Object::new(64);
-    function.text("name", &call.name);
-    function.text("arguments", &call.arguments);
-    let mut out = Object::new(128);
-    out.text("id", &call.id);
-    out.text("type", "function");
-    out.key("function");
-    out.bytes.extend_from_slice(&function.end());
-    out.end()
+    /// The content: a text, or a list where it came as one.
+    fn push_content(&self, out: &mut Object) {
+        if !self.log.is_list {
+            out.text("content", &self.content);
+            return;
+        }
+        out.key("content");
+        out.bytes.push(b'[');
+        let mut from = 0;
+        let mut is_first = true;
+        let mut comma = |out: &mut Object| {
+            if !std::mem::take(&mut is_first) {
+                out.bytes.push(b',');
+            }
+        };
+        let text = |out: &mut Object, text: &str| {
+            let mut part = Object::new(text.len() + 32);
+            part.text("type", "text");
+            part.text("text", text);
+            out.bytes.extend_from_slice(&part.end());
+        };
+        for (of, raw) in &self.log.parts {
+            if let Some(before) = self.content.get(from..of.start).filter(|before| !before.is_empty()) {
+                comma(out);
+                text(out, before);
+            }
+            comma(out);
+            out.bytes.extend_from_slice(self.log.bytes[raw.clone()].as_bytes());
+            from = of.end;
+        }
+        if let Some(rest) = self.content.get(from..).filter(|rest| !rest.is_empty()) {
+            comma(out);
+            text(out, rest);
+        }
+        out.bytes.push(b']');
+    }
+
+    fn call(&self, call: &RawCall) -> Vec<u8> {
+        let mut out = Object::new(128);
+        if !call.id.is_empty() {
+            out.text("id", &call.id);
+        }
+        for (key, values) in self.log.members(Scope::Call { number: call.number, is_nested: false }) {
+            out.joined(key, &values);
+        }
+        if call.is_nested {
+            let mut function = Object::new(64);
+            self.push_function(&mut function, call, call.number, true);
+            out.object(if call.is_custom { "custom" } else { "function" }, function);
+        } else {
+            self.push_named(&mut out, call);
+        }
+        out.end()
+    }
+
+    fn push_function(&self, out: &mut Object, call: &RawCall, number: usize, is_nested: bool) {
+        self.push_named(out, call);
+        for (key, values) in self.log.members(Scope::Call { number, is_nested }) {
+            out.joined(key, &values);
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "beside the others that render")]
+    fn push_named(&self, out: &mut Object, call: &RawCall) {
+        if !call.name.is_empty() {
+            out.text("name", &call.name);
+        }
+        if call.has_arguments {
+            let key = if call.is_custom { "input" } else { "arguments" };
+            match call.is_value {
+                true => out.raw(key, &call.arguments),
+                false => out.text(key, &call.arguments),
+            }
+        }
+    }
 }
 
 /// An object that is being written.
@@ -246,14 +414,19 @@ impl Object {
         push_text(&mut self.bytes, text);
     }
 
+    fn object(&mut self, key: &str, object: Self) {
+        self.key(key);
+        self.bytes.extend_from_slice(&object.end());
+    }
+
     /// One value as it is written; several joined.
-    fn joined(&mut self, key: &str, values: &[&str], texts: bool) {
+    fn joined(&mut self, key: &str, values: &[&str]) {
         match values {
             [] => self.raw(key, "null"),
             [value] => self.raw(key, value),
             values => {
                 let parsed = values.iter().filter_map(|raw| Reader::new(raw).value().ok());
-                let value = parsed.reduce(|a, b| join(a, b, texts)).unwrap_or_default();
+                let value = join_members(key, parsed);
                 self.raw(key, &value.to_string());
             }
         }
@@ -265,104 +438,5 @@ impl Object {
     }
 }
 
-/// Joins two values of one member: lists one after the other (list members that carry an index by index), objects
-/// by member, texts where they are pieces; else the later counts.
-fn join(a: Value, b: Value, texts: bool) -> Value {
-    match (a, b) {
-        (a, Value::Null) => a,
-        (Value::String(a), Value::String(b)) if texts => Value::String(a + &b),
-        (Value::Array(mut a), Value::Array(b)) => {
-            for element in b {
-                let index = element.get("index").filter(|index| index.is_u64());
-                let known =
-                    index.and_then(|index| a.iter().position(|known| known.get("index") == Some(index)));
-                match known {
-                    Some(at) => a[at] = join(std::mem::take(&mut a[at]), element, true),
-                    None => a.push(element),
-                }
-            }
-            Value::Array(a)
-        }
-        (Value::Object(a), Value::Object(b)) => Value::Object(join_objects(a, b, texts)),
-        (_, b) => b,
-    }
-}
-
-fn join_objects(mut a: Map<String, Value>, b: Map<String, Value>, texts: bool) -> Map<String, Value> {
-    for (key, value) in b {
-        let texts = texts && !matches!(key.as_str(), "role" | "id" | "type" | "index" | "name");
-        let joined = match a.remove(&key) {
-            Some(known) => join(known, value, texts),
-            None => value,
-        };
-        a.insert(key, joined);
-    }
-    a
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn rendered(log: &RawLog, parts: &Parts) -> Value {
-        serde_json::from_slice(&log.assemble(parts).render()).unwrap()
-    }
-
-    #[test]
-    fn the_chunks_add_up_to_the_atomic_body() {
-        let mut log = RawLog::default();
-        for (id, usage) in [("\"x\"", "null"), ("\"x\"", "{\"total_tokens\":1e999}")] {
-            log.note(Scope::Root, "id", id);
-            log.note(Scope::Root, "object", "\"chat.completion.chunk\"");
-            log.note(Scope::Root, "usage", usage);
-        }
-        log.note(Scope::Delta(0), "role", "\"assistant\"");
-        log.note(Scope::Delta(0), "refusal", "\"no\"");
-        log.note(Scope::Delta(0), "refusal", "\"no\"");
-        for token in ["{\"content\":[{\"token\":\"a\"}]}", "null", "{\"content\":[{\"token\":\"b\"}]}"] {
-            log.note(Scope::Choice(0), "logprobs", token);
-        }
-        log.note(Scope::Choice(0), "finish_reason", "null");
-        log.note(Scope::Choice(0), "finish_reason", "\"stop\"");
-        log.note(Scope::Delta(1), "content", "\"x\"");
-        log.note(Scope::Delta(1), "content", "\"x\"");
-        let parts = Parts { content: "ab".into(), ..Parts::default() };
-        let text = String::from_utf8(log.assemble(&parts).render()).unwrap();
-        assert!(text.contains(r#""usage":{"total_tokens":1e999}"#), "{text}");
-        let value = Reader::new(&text).value().unwrap();
-        assert_eq!(value["object"], "chat.completion");
-        assert_eq!(
-            value["choices"],
-            json!([
-                {"index": 0, "message": {"role": "assistant", "refusal": "nono", "content": "ab"},
-                 "logprobs": {"content": [{"token": "a"}, {"token": "b"}]}, "finish_reason": "stop"},
-                {"index": 1, "message": {"content": "xx"}},
-            ])
-        );
-    }
-
-    #[test]
-    fn a_root_member_that_changes_every_time_does_not_grow() {
-        let mut log = RawLog::default();
-        for at in 100_000..100_500 {
-            log.note(Scope::Root, "created", &at.to_string());
-        }
-        assert!(log.bytes.len() < 32, "{}", log.bytes.len());
-        assert_eq!(rendered(&log, &Parts::default())["created"], 100_499);
-    }
-
-    #[test]
-    fn tool_calls_of_another_choice_are_joined_by_index() {
-        let mut log = RawLog::default();
-        log.note(
-            Scope::Delta(1),
-            "tool_calls",
-            r#"[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]"#,
-        );
-        log.note(Scope::Delta(1), "tool_calls", r#"[{"index":0,"function":{"arguments":"}"}}]"#);
-        let value = rendered(&log, &Parts::default());
-        let call = &value["choices"][1]["message"]["tool_calls"][0];
-        assert_eq!(*call, json!({"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}));
-    }
-}
+mod tests;
