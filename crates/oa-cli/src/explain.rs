@@ -43,20 +43,15 @@ pub(crate) fn of_probe(error: Error, limit: Duration) -> Error {
 
 /// The line of an error, with how long it took where a limit or a cut is involved; its causes and its hint below it.
 pub(crate) fn text(error: &Error) -> String {
-    let mut text = error.to_string();
     let took = error.elapsed().map(|took| format!("{:.1} s", took.as_secs_f64()));
-    match (error.kind(), took) {
-        (Some(ErrorKind::Timeout), Some(took)) => text.push_str(&format!("; given up after {took}")),
-        (Some(ErrorKind::CutOff), Some(took)) => text.push_str(&format!("; cut off after {took}")),
-        _ => {}
-    }
-    for cause in error.causes() {
-        text.push_str(&format!("\n  caused by: {cause}"));
-    }
-    if let Some(hint) = error.hint() {
-        text.push_str(&format!("\n  hint: {hint}"));
-    }
-    text
+    let took = match (error.kind(), took) {
+        (Some(ErrorKind::Timeout), Some(took)) => format!("; given up after {took}"),
+        (Some(ErrorKind::CutOff), Some(took)) => format!("; cut off after {took}"),
+        _ => String::new(),
+    };
+    let causes = error.causes().into_iter().map(|cause| format!("\n  caused by: {cause}"));
+    let hint = error.hint().map(|hint| format!("\n  hint: {hint}"));
+    std::iter::once(format!("{error}{took}")).chain(causes).chain(hint).collect()
 }
 
 fn transport_error(error: &Error) -> Option<&TransportError> {

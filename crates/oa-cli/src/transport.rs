@@ -25,7 +25,7 @@ pub(crate) struct TransportArgs {
     ///
     /// Such as http://proxy:3128, http://USER:PASSWORD@proxy:3128 or socks5h://127.0.0.1:1080.
     #[arg(long, value_name = "URL")]
-    pub(crate) proxy: Option<String>,
+    proxy: Option<String>,
 }
 
 impl TransportArgs {
@@ -59,6 +59,12 @@ impl TransportArgs {
             .check(url)
             .map_err(|flaw| Error::invalid_request(format!("--proxy: the value {flaw}")))?;
         Ok(Some(url))
+    }
+
+    /// The flags that name no secret, as a shell takes them.
+    pub(crate) fn shown(&self) -> String {
+        let quoted = |path: &PathBuf| format!("'{}'", path.display().to_string().replace('\'', r"'\''"));
+        self.ca_file.as_ref().map(|path| format!("--ca-file {}", quoted(path))).unwrap_or_default()
     }
 
     fn build(&self, builder: HyperTransportBuilder) -> Result<HyperTransport, Error> {

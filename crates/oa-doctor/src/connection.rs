@@ -184,28 +184,24 @@ fn refused(
     hint: Option<&str>,
 ) -> Finding {
     let port = target.port();
-    let mut cause = format!(
+    let mut causes = vec![format!(
         "nobody listens on port {port}: the server is not up, still loads (vLLM, SGLang and LiteLLM listen only after \
          that), or listens on another port or interface{}",
         checked(well_known),
-    );
+    )];
     if port == LITELLM {
-        cause.push_str("; LiteLLM takes a random port where 4000 is taken, which its first lines tell");
+        causes.push("LiteLLM takes a random port where 4000 is taken, which its first lines tell".to_owned());
     }
-    if is_here {
+    causes.push(if is_here {
         let listeners = listeners(port);
-        cause.push_str(&format!(
-            "; `{listeners}` shows who listens here, `docker ps` which ports containers publish"
-        ));
+        format!("`{listeners}` shows who listens here, `docker ps` which ports containers publish")
     } else {
-        cause.push_str(
-            "; a server that was started for 127.0.0.1 takes no connection from another machine or container (start it \
-             with --host 0.0.0.0), and a firewall may refuse like this too",
-        );
-    }
-    if let Some(hint) = hint {
-        cause.push_str(&format!("; {hint}"));
-    }
+        "a server that was started for 127.0.0.1 takes no connection from another machine or container (start it with \
+         --host 0.0.0.0), and a firewall may refuse like this too"
+            .to_owned()
+    });
+    causes.extend(hint.map(str::to_owned));
+    let cause = causes.join("; ");
     finding.cause(cause).next(target.oa("ready --wait 5m"))
 }
 

@@ -20,7 +20,7 @@ use crate::{
     text,
 };
 use http::{HeaderName, HeaderValue};
-use oa_transport::{HyperTransport, Proxies};
+use oa_transport::{HyperTransport, HyperTransportBuilder, Proxies};
 use oa_wire::{Category, Error};
 use std::{fmt, time::Duration};
 
@@ -36,6 +36,9 @@ pub struct Doctor {
     time_limit: Duration,
     ports: Vec<(u16, String)>,
     transport: Option<HyperTransport>,
+    roots: Vec<Vec<u8>>,
+    proxy: Option<String>,
+    connect_timeout: Duration,
     command: Option<String>,
 }
 
@@ -50,6 +53,10 @@ impl Doctor {
             time_limit: Duration::from_secs(60),
             ports: ports::WELL_KNOWN_PORTS.map(|(port, whose)| (port, whose.to_owned())).into(),
             transport: None,
+            roots: Vec::new(),
+            proxy: None,
+            // Less than the steps that connect, so that it is known to be what takes long.
+            connect_timeout: Duration::from_secs(5),
             command: None,
         }
     }
@@ -111,6 +118,30 @@ impl Doctor {
         self
     }
 
+    /// Trusts these certificates too: one or more in PEM.
+    pub fn root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots.push(pem.into());
+        self
+    }
+
+    /// Sends everything through this proxy, in place of those of the environment.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = Some(url.into());
+        self
+    }
+
+    /// How long opening a connection may take. Default: 5 s.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// Flags that the next commands in the report are to carry, as a shell takes them, such as `--ca-file own.pem`.
+    pub fn flags(mut self, flags: impl Into<String>) -> Self {
+        self.given.flags = flags.into();
+        self
+    }
+
     /// Uses this transport, with authorities, a client certificate or a proxy of its own. The proxies of the
     /// environment are then not looked at.
     pub fn transport(mut self, transport: HyperTransport) -> Self {
@@ -140,7 +171,7 @@ impl Doctor {
         let mut secrets = Secrets::default();
         self.variables.secrets(&mut secrets);
         self.given.api_key.iter().for_each(|key| secrets.add(key));
-        self.given.url.iter().for_each(|url| secrets.add_userinfo(url));
+        self.given.url.iter().chain(&self.proxy).for_each(|url| secrets.add_userinfo(url));
         // A short value is a tenant or a flag, and no secret.
         self.headers.iter().filter(|(_, value)| value.len() >= 8).for_each(|(_, value)| secrets.add(value));
         secrets
@@ -226,12 +257,9 @@ impl Doctor {
 
     /// From the proxy to the first exchange.
     async fn connect(&self, log: &mut Log<'_>, target: &Target) -> Result<(Client, Page), Stop> {
-        let proxies = match self.transport {
-            Some(_) => Proxies::none(),
-            None => proxy::of(&self.variables),
-        };
-        let client = match self.client(target) {
-            Ok(client) => client,
+        let made = self.proxies().and_then(|proxies| Ok((proxies, self.client(target)?)));
+        let (proxies, client) = match made {
+            Ok(made) => made,
             Err(error) => {
                 let finding = Finding::failed(error.category(), error.message());
                 log.push(&PROXY, Duration::ZERO, finding);
@@ -310,15 +338,23 @@ impl Doctor {
         }
     }
 
+    /// The proxies of the environment, or the one that was given.
+    fn proxies(&self) -> Result<Proxies, Error> {
+        match (&self.transport, &self.proxy) {
+            (Some(_), _) => Ok(Proxies::none()),
+            (None, None) => Ok(proxy::of(&self.variables)),
+            (None, Some(url)) => Proxies::all(url).map_err(|error| Error::invalid_request(error.to_string())),
+        }
+    }
+
     fn client(&self, target: &Target) -> Result<Client, Error> {
-        let transport = match &self.transport {
-            Some(transport) => transport.clone(),
-            // Connecting takes less than the steps that do it, so that it is known to be what takes long.
-            None => HyperTransport::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .proxies(proxy::of(&self.variables))
-                .build()
-                .map_err(|error| Error::invalid_request(error.to_string()))?,
+        let transport = if let Some(transport) = &self.transport {
+            transport.clone()
+        } else {
+            let builder =
+                HyperTransport::builder().connect_timeout(self.connect_timeout).proxies(self.proxies()?);
+            let builder = self.roots.iter().fold(builder, HyperTransportBuilder::add_root_pem);
+            builder.build().map_err(|error| Error::invalid_request(error.to_string()))?
         };
         Ok(Client::new(transport, target.endpoint.clone()))
     }

@@ -48,6 +48,8 @@ pub(crate) struct Overrides {
     pub(crate) url: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) api_key: Option<String>,
+    /// Flags for the next commands.
+    pub(crate) flags: String,
 }
 
 /// What is to be examined.
@@ -94,7 +96,7 @@ impl Target {
     pub(crate) fn doctor(&self) -> String {
         let url =
             if self.given.url.is_some() { format!(" {}", text::word(self.url())) } else { String::new() };
-        format!("oa doctor{url}{}", self.key_flag())
+        format!("oa doctor{url}{}", self.flags())
     }
 
     /// The same examination once more.
@@ -111,7 +113,7 @@ impl Target {
         } else {
             String::new()
         };
-        format!("oa {command}{url}{}", self.key_flag())
+        format!("oa {command}{url}{}", self.flags())
     }
 
     /// The same examination past the proxy: the host is added to the variable that excepts hosts.
@@ -127,8 +129,10 @@ impl Target {
         }
     }
 
-    fn key_flag(&self) -> &'static str {
-        if self.given.api_key.is_some() { " --api-key KEY" } else { "" }
+    fn flags(&self) -> String {
+        let key = if self.given.api_key.is_some() { " --api-key KEY" } else { "" };
+        let more = if self.given.flags.is_empty() { "" } else { " " };
+        format!("{key}{more}{}", self.given.flags)
     }
 }
 

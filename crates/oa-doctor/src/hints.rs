@@ -34,7 +34,7 @@ impl Hints<'_> {
         let finding = Finding::failed(error.category(), error.to_string());
         let (mut cause, next) = self.explain(error, call);
         if let Some(after) = error.retry_after().filter(|after| after.delay >= LONG_WAIT) {
-            cause.push_str(&format!("; it asks to wait {}", text::duration(after.delay)));
+            cause = format!("{cause}; it asks to wait {}", text::duration(after.delay));
         }
         let hint = match error.source().and_then(|source| source.downcast_ref::<TransportError>()) {
             Some(transport) => transport.remedy().map(advice::remedy),

@@ -44,7 +44,7 @@ pub(crate) async fn step(target: &Target, proxies: &Proxies, client: &Client) ->
                 wants_password(failed, proxy)
             } else {
                 let cause = format!("{} is down, refuses this server, or is not meant for it", named(proxy));
-                failed.cause(cause).next(target.without_proxy())
+                failed.cause(cause).next(past(target, proxy))
             }
         }
         Ok(page) if page.status.as_u16() == 407 => {
@@ -55,7 +55,7 @@ pub(crate) async fn step(target: &Target, proxies: &Proxies, client: &Client) ->
             let observed = format!("through {}, which answers {} itself", named(proxy), page.status.as_u16());
             Finding::warning(observed)
                 .cause("the proxy refuses this server, or is not meant for it")
-                .next(target.without_proxy())
+                .next(past(target, proxy))
         }
         _ => Finding::ok(format!("through {}", named(proxy))),
     };
@@ -67,6 +67,11 @@ pub(crate) async fn step(target: &Target, proxies: &Proxies, client: &Client) ->
         None => finding,
     };
     (finding, Some(hello))
+}
+
+/// The examination without this proxy.
+fn past(target: &Target, proxy: &Proxy) -> String {
+    if proxy.variable().is_some() { target.without_proxy() } else { target.again() }
 }
 
 /// `the proxy http://host:3128 (HTTP_PROXY)`.

@@ -109,13 +109,12 @@ impl Environment {
 
     /// What to set where no server is named, and what was set in vain.
     pub fn no_server(&self) -> String {
-        let mut text = "no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set".to_owned();
+        let text = "no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set";
         match &self.near_misses.base_url[..] {
-            [] => {}
-            [one] => text.push_str(&format!("; {one} is set, and is not read")),
-            several => text.push_str(&format!("; {} are set, and are not read", several.join(", "))),
+            [] => text.to_owned(),
+            [one] => format!("{text}; {one} is set, and is not read"),
+            several => format!("{text}; {} are set, and are not read", several.join(", ")),
         }
-        text
     }
 
     /// The base URL as a provider takes it: that of `OPENAI_BASE_URL` without its `/v1`.

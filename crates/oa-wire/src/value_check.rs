@@ -93,7 +93,7 @@ impl Setting {
         let is_url = matches!(self, Self::BaseUrl | Self::Proxy);
         // A password in a proxy's URL may hold a `$`: only a host that starts with one is a variable.
         let host = value.split_once("://").map_or(value, |(_, rest)| rest);
-        let dollar = |text: &str| text.strip_prefix('$').is_some_and(|name| starts_name(name));
+        let dollar = |text: &str| text.strip_prefix('$').is_some_and(starts_name);
         let whole = |text: &str| text.strip_prefix('$').is_some_and(is_name);
         let percent = |text: &str| {
             text.strip_prefix('%')

@@ -8,6 +8,7 @@ use crate::{
     process,
     screen::{Screen, note},
     spinner::Spinner,
+    transport::TransportArgs,
     values,
 };
 use oa_doctor::{Doctor, Progress, Report};
@@ -50,6 +51,8 @@ pub(crate) struct Args {
     /// Header to send with every request, may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    #[command(flatten)]
+    transport: TransportArgs,
 }
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
@@ -96,7 +99,16 @@ impl Args {
             let (name, value) = values::header(header)?;
             doctor = doctor.header(name, value);
         }
-        Ok(doctor)
+        if let Some(pem) = self.transport.roots()? {
+            doctor = doctor.root_pem(pem);
+        }
+        if let Some(url) = self.transport.proxy()? {
+            doctor = doctor.proxy(url);
+        }
+        if let Some(limit) = self.transport.connect_timeout {
+            doctor = doctor.connect_timeout(limit);
+        }
+        Ok(doctor.flags(self.transport.shown()))
     }
 }
 

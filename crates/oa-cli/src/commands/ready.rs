@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
             (false, Some(_)) => "ready",
             (false, None) => {
                 let ready = provider.ready().await;
-                ready.map_err(|error| explain::of_probe(error, server.probe_timeout))?;
+                ready.map_err(|error| named_probe(error, args.probe, server.probe_timeout))?;
                 "ready"
             }
         };
@@ -77,6 +77,16 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
         Screen::new(false).line(&line)?;
         Ok(())
     })
+}
+
+/// The failure of the only probe: its limit by the flag, and the other probe where the server has no list.
+fn named_probe(error: Error, probe: ProbeArg, limit: Duration) -> Error {
+    let error = explain::of_probe(error, limit);
+    let has_no_list = matches!(error.status(), Some(404 | 405 | 501));
+    if matches!(probe, ProbeArg::Models) && has_no_list {
+        return error.with_hint("--probe chat asks for one token instead of the list of models");
+    }
+    error
 }
 
 impl Args {

@@ -160,3 +160,45 @@ fn the_version_is_that_of_the_crate() {
     let ran = run(&mut oa(["--version"]));
     assert_eq!(ran.stdout, concat!("oa ", env!("CARGO_PKG_VERSION"), "\n"));
 }
+
+#[test]
+fn the_flags_of_the_connection_are_used_and_named_where_they_are_wrong() {
+    let sim = sim();
+    let url = sim.base_url();
+    for command in ["models", "doctor"] {
+        for (flag, value, want) in [
+            ("--ca-file", "/no/such/ca.pem", "--ca-file /no/such/ca.pem: "),
+            ("--proxy", "'http://me:canary@h'", "--proxy: the value has quotes around it"),
+        ] {
+            let ran = run(&mut oa([command, "--base-url", &url, flag, value]));
+            assert_eq!(ran.code, 16, "{ran:?}");
+            assert!(ran.stderr.contains(want) && !ran.stderr.contains("canary"), "{ran:?}");
+        }
+    }
+    let proxy = Sim::start_blocking().unwrap();
+    let ran =
+        run(&mut oa(["models", "--base-url", &url, "--proxy", &proxy.base_url(), "--connect-timeout", "3s"]));
+    assert_eq!((ran.code, proxy.requests().len(), sim.requests().len()), (0, 1, 0), "{ran:?}");
+    let ran = run(&mut oa(["doctor", &url, "--no-completion", "--proxy", &proxy.base_url()]));
+    assert!(ran.code == 0 && ran.stdout.contains("through the proxy http://127.0.0.1:"), "{ran:?}");
+}
+
+#[test]
+fn a_server_without_a_list_is_told_of_the_chat_probe() {
+    let none = oa_sim::Answer::json(404, serde_json::json!({"error": "Not Found"}))
+        .on("GET", "/v1/models")
+        .forever();
+    let sim = Sim::builder().script([none]).then_generate().start_blocking().unwrap();
+    let ran = run(&mut oa(["ready", "-m", "oa-sim", "--base-url", &sim.base_url()]));
+    assert!(ran.code == 16 && ran.stderr.contains("hint: --probe chat asks"), "{ran:?}");
+    let ran = run(&mut oa(["ready", "-m", "oa-sim", "--probe", "chat", "--base-url", &sim.base_url()]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
+#[test]
+fn completions_and_the_manual_page_are_printed() {
+    for (args, want) in [(&["completions", "bash"][..], "_oa()"), (&["man"], ".TH oa 1")] {
+        let ran = run(&mut oa(args.iter().copied()));
+        assert!(ran.code == 0 && ran.stdout.contains(want), "{ran:?}");
+    }
+}

@@ -4,10 +4,12 @@
     reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
 )]
 
+mod advice;
 mod behaviour;
 mod bounds;
 mod findings;
 mod gateways;
 mod identities;
 mod judged;
+mod namespace;
 mod support;

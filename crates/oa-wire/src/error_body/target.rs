@@ -123,7 +123,17 @@ fn cause(url: &str, is_405: bool) -> String {
     let lower = path.to_ascii_lowercase();
     let versions = lower.split('/').filter(|segment| *segment == "v1").count();
     let prefix = lower.find("/v1/").map_or("", |end| path[..end].trim_end_matches('/'));
-    if versions > 1 {
+    let is_list = lower.ends_with("/v1/models") && versions == 1;
+    if is_list && prefix.is_empty() {
+        "the server has no list of models (then only the chat probe can tell whether it is ready), another service \
+         answers there, or the base URL leaves out the prefix of a gateway"
+            .to_owned()
+    } else if is_list {
+        format!(
+            "the server has no list of models (then only the chat probe can tell whether it is ready), or the prefix \
+             `{prefix}` of the base URL is wrong for it"
+        )
+    } else if versions > 1 {
         "the path has `/v1` twice, so the base URL must end before it".to_owned()
     } else if !prefix.is_empty() {
         format!(
