@@ -110,7 +110,8 @@ impl<T: Transport> OpenAiProvider<T> {
     async fn exchange(&self, call: ChatCall) -> Result<(ResponseDecoder, <T as Transport>::Body), Error> {
         let response = self.send(call.http_request()).await?;
         let (head, body) = response.into_parts();
-        Ok((call.on_response(head.status, &head.headers, received_at(head.status)), body))
+        let decoder = call.on_response(head.status, &head.headers, received_at(head.status));
+        Ok((decoder.with_proxy(proxy_of(&head.extensions)), body))
     }
 
     async fn whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
@@ -145,6 +146,14 @@ impl<T: Transport> OpenAiProvider<T> {
         };
         begun.await.map_err(|error| timed(error, started))
     }
+}
+
+/// The proxy that a response came through, where its transport says so.
+pub(crate) fn proxy_of(extensions: &http::Extensions) -> Option<String> {
+    extensions.get::<oa_transport::Proxy>().map(|proxy| match proxy.variable() {
+        Some(variable) => format!("{} ({variable})", proxy.url()),
+        None => proxy.url().to_owned(),
+    })
 }
 
 /// The time of receipt, which only the delay of an error needs.

@@ -1,6 +1,10 @@
 //! Whether the next completion is expected to work, and waiting until it is.
 
-use crate::{OpenAiProvider, Provider, Transport, failure::from_transport, openai::received_at};
+use crate::{
+    OpenAiProvider, Provider, Transport,
+    failure::from_transport,
+    openai::{proxy_of, received_at},
+};
 use http_body::Body;
 use oa_wire::{
     Category, CompletionRequest, Error, ErrorKind, Message, ModelList, RuntimeConfig, openai::ModelsCall,
@@ -109,7 +113,8 @@ pub(crate) async fn models<T: Transport>(provider: &OpenAiProvider<T>) -> Result
     within(provider.probe_timeout(), async {
         let call = ModelsCall::new(provider.endpoint());
         let (head, body) = provider.send(call.http_request()).await?.into_parts();
-        let mut decoder = call.on_response(head.status, &head.headers, received_at(head.status));
+        let decoder = call.on_response(head.status, &head.headers, received_at(head.status));
+        let mut decoder = decoder.with_proxy(proxy_of(&head.extensions));
         let mut body = pin!(body);
         while !decoder.is_done() {
             match poll_fn(|cx| body.as_mut().poll_frame(cx)).await {

@@ -107,6 +107,12 @@ impl<F: AnswerFormat> BodyDecoder<F> {
         Self { expected, limits, head, state, outcome: None }
     }
 
+    /// Says through which forward proxy the response came.
+    pub(crate) fn with_proxy(mut self, proxy: Option<String>) -> Self {
+        self.head = self.head.with_proxy(proxy);
+        self
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, bytes: Bytes) {
         match &mut self.state {

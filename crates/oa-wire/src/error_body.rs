@@ -56,6 +56,8 @@ pub(crate) struct ErrorResponse<'a> {
     /// The API key that was sent, if one was: wherever the server echoes it, it is redacted. Without it only what
     /// looks like a key is.
     pub(crate) key: Option<&'a str>,
+    /// The forward proxy that the request went through, with the variable that names it.
+    pub(crate) proxy: Option<&'a str>,
 }
 
 impl<'a> ErrorResponse<'a> {
@@ -67,7 +69,7 @@ impl<'a> ErrorResponse<'a> {
         body: &'a [u8],
         url: &'a str,
     ) -> Self {
-        Self { context, status, headers, body, url, now: None, key: None }
+        Self { context, status, headers, body, url, now: None, key: None, proxy: None }
     }
 }
 
@@ -116,7 +118,13 @@ pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
     if let Some(hint) = hint.or_else(|| message::hint(response.status, &verdict, &origin)) {
         error = error.with_hint(hint);
     }
-    error.with_origin(origin).with_server(details(body))
+    let error = error.with_origin(origin);
+    // An API's own error came from the server, whatever it came through.
+    let error = match response.proxy.filter(|_| body.form != Form::Envelope) {
+        Some(proxy) => error.with_proxy(proxy),
+        None => error,
+    };
+    error.with_server(details(body))
 }
 
 fn leads_to_login(response: &ErrorResponse<'_>) -> bool {

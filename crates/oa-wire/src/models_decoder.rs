@@ -34,6 +34,14 @@ impl ModelsDecoder {
         Self { head, headers: headers.clone(), body: Vec::new(), is_too_long: false }
     }
 
+    /// Says through which forward proxy the response came, with the variable that names it
+    /// (`http://proxy:3128 (HTTP_PROXY)`): an answer that is no API's may be the proxy's own, and then its error names it.
+    #[must_use]
+    pub fn with_proxy(mut self, proxy: Option<String>) -> Self {
+        self.head = self.head.with_proxy(proxy);
+        self
+    }
+
     /// Adds a piece of the body.
     pub fn push(&mut self, bytes: Bytes) {
         let left = MAX_BODY - self.body.len();

@@ -19,6 +19,8 @@ pub(crate) struct ResponseHead {
     /// The headers of a success that does not call itself JSON or an event stream: they may tell who sent it.
     foreign: Option<Box<HeaderMap>>,
     received_at: Option<SystemTime>,
+    /// The forward proxy that the request went through.
+    proxy: Option<String>,
 }
 
 impl ResponseHead {
@@ -30,7 +32,12 @@ impl ResponseHead {
     ) -> Self {
         let foreign = status.is_success() && headers.get(CONTENT_TYPE).is_some_and(is_foreign);
         let foreign = foreign.then(|| Box::new(headers.clone()));
-        Self { origin, status, request_id: request_id(headers), foreign, received_at }
+        Self { origin, status, request_id: request_id(headers), foreign, received_at, proxy: None }
+    }
+
+    pub(crate) fn with_proxy(mut self, proxy: Option<String>) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// True for a response whose body is not an answer: its status says so, or it has a content coding that nobody asked
@@ -60,6 +67,7 @@ impl ResponseHead {
         let mut received =
             ErrorResponse::new(context, self.status, headers, body, url.as_deref().unwrap_or_default());
         received.now = self.received_at;
+        received.proxy = self.proxy.as_deref();
         received.key = self.origin.as_ref().and_then(|(server, _)| server.secrets().next());
         let error = self.redact(classify(&received));
         match &self.request_id {
@@ -154,5 +162,16 @@ mod tests {
         ]);
         let error = answer(&headers, b"It works");
         assert!(error.message().ends_with("it starts with `It works` (answered by proxy/1)"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_apis_names_the_proxy_it_came_through() {
+        let proxied = |body: &str| {
+            let head = ResponseHead::new(None, StatusCode::FORBIDDEN, &HeaderMap::new(), None);
+            let head = head.with_proxy(Some("http://p:3128 (HTTP_PROXY)".to_owned()));
+            head.read_error(ErrorContext::Http, &HeaderMap::new(), body.as_bytes()).to_string()
+        };
+        assert!(proxied("<title>Denied</title>").contains("through the proxy http://p:3128 (HTTP_PROXY)"));
+        assert!(!proxied(r#"{"error":{"message":"no"}}"#).contains("HTTP_PROXY"));
     }
 }

@@ -124,6 +124,14 @@ impl ResponseDecoder {
         Self(BodyDecoder::new(head, headers, expected, Limits::default()))
     }
 
+    /// Says through which forward proxy the response came, with the variable that names it
+    /// (`http://proxy:3128 (HTTP_PROXY)`): an answer that is no API's may be the proxy's own, and then its error names
+    /// it.
+    #[must_use]
+    pub fn with_proxy(self, proxy: Option<String>) -> Self {
+        Self(self.0.with_proxy(proxy))
+    }
+
     /// Adds a piece of the body. Poll its events before the next.
     #[inline]
     pub fn push(&mut self, bytes: Bytes) {

@@ -108,3 +108,54 @@ fn a_request_that_is_quoted_in_a_sentence_or_alone_goes() {
         assert!(!excerpt(&body.to_string(), 200).contains(CANARY), "{body}");
     }
 }
+
+#[test]
+fn no_recorded_error_shows_a_request_that_is_put_into_it() {
+    let request = json!({"messages": [{"role": "user", "content": CANARY}], "tools": [{"description": CANARY}]});
+    let python = request.to_string().replace('"', "'");
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchanges");
+    let mut bodies = 0;
+    for server in std::fs::read_dir(folder).unwrap() {
+        for file in std::fs::read_dir(server.unwrap().path()).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let exchange: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let status = exchange["response"]["status"].as_u64().unwrap();
+            let Some(body) = exchange["response"]["body"].as_str().filter(|_| status >= 300) else { continue };
+            bodies += 1;
+            let status = u16::try_from(status).unwrap();
+            let Ok(serde_json::Value::Object(mut object)) = serde_json::from_str(body) else { continue };
+            for name in ["input", "request", "headers", "body", "messages", "tools"] {
+                object.insert(name.to_owned(), request.clone());
+            }
+            for echo in [format!(" 'input': {python}"), format!(": {request}"), format!(" {python}")] {
+                let mut echoing = serde_json::Value::Object(object.clone());
+                append(&mut echoing, &echo);
+                let body = echoing.to_string();
+                assert_hidden(&of(status, &body), &body);
+            }
+        }
+    }
+    assert!(bodies >= 10, "{bodies} recorded errors were read");
+}
+
+/// Puts the text behind the message of an error, in whatever member it stands, and into its validation errors.
+fn append(value: &mut serde_json::Value, echo: &str) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (name, member) in object.iter_mut() {
+                match member {
+                    serde_json::Value::String(text) if matches!(name.as_str(), "message" | "detail" | "error") => {
+                        text.push_str(echo);
+                    }
+                    member if matches!(name.as_str(), "error" | "detail") => append(member, echo),
+                    _ => {}
+                }
+            }
+            if object.contains_key("loc") {
+                object.insert("input".to_owned(), json!(echo));
+            }
+        }
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| append(item, echo)),
+        _ => {}
+    }
+}
