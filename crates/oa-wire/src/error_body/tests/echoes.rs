@@ -111,7 +111,8 @@ fn a_request_that_is_quoted_in_a_sentence_or_alone_goes() {
 
 #[test]
 fn no_recorded_error_shows_a_request_that_is_put_into_it() {
-    let request = json!({"messages": [{"role": "user", "content": CANARY}], "tools": [{"description": CANARY}]});
+    let request =
+        json!({"messages": [{"role": "user", "content": CANARY}], "tools": [{"description": CANARY}]});
     let python = request.to_string().replace('"', "'");
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/exchanges");
     let mut bodies = 0;
@@ -120,7 +121,9 @@ fn no_recorded_error_shows_a_request_that_is_put_into_it() {
             let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
             let exchange: serde_json::Value = serde_json::from_str(&text).unwrap();
             let status = exchange["response"]["status"].as_u64().unwrap();
-            let Some(body) = exchange["response"]["body"].as_str().filter(|_| status >= 300) else { continue };
+            let Some(body) = exchange["response"]["body"].as_str().filter(|_| status >= 300) else {
+                continue;
+            };
             bodies += 1;
             let status = u16::try_from(status).unwrap();
             let Ok(serde_json::Value::Object(mut object)) = serde_json::from_str(body) else { continue };
@@ -144,7 +147,9 @@ fn append(value: &mut serde_json::Value, echo: &str) {
         serde_json::Value::Object(object) => {
             for (name, member) in object.iter_mut() {
                 match member {
-                    serde_json::Value::String(text) if matches!(name.as_str(), "message" | "detail" | "error") => {
+                    serde_json::Value::String(text)
+                        if matches!(name.as_str(), "message" | "detail" | "error") =>
+                    {
                         text.push_str(echo);
                     }
                     member if matches!(name.as_str(), "error" | "detail") => append(member, echo),
