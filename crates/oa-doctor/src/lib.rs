@@ -74,6 +74,8 @@
 //! | does the proxy reach its upstream | `completion` | the proxy is up, and its upstream |
 //! | does a cooldown hide the upstream's failure | `completion` | which this 429 hides |
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 pub mod advice;
 mod calls;
 mod client;
@@ -97,3 +99,8 @@ pub use doctor::Doctor;
 pub use log::Progress;
 pub use ports::WELL_KNOWN_PORTS;
 pub use report::{Report, Status, Step};
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -60,6 +60,8 @@
 //! microseconds to a call, and no allocation to an event; a stream is wrapped once by each layer that watches
 //! it.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 #[macro_use]
 mod macros;
 
@@ -110,3 +112,8 @@ pub mod future {
         trace::Tracer,
     };
 }
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -20,6 +20,8 @@
 //! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its inputs, adds
 //! no queue, and sets no time limits of its own but that of connecting and that of probing: limits are layers.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod builder;
 mod environment;
 mod failure;
@@ -38,3 +40,8 @@ pub use openai::OpenAiProvider;
 pub use provider::{DynProvider, Provider};
 pub use readiness::{Probe, Waiting};
 pub use service::ServiceProvider;
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -96,3 +96,8 @@ pub use recorded::Recorded;
 pub use sim::{ClosedPort, Sim, SimBuilder};
 pub use state::Stats;
 pub use version::VERSION;
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

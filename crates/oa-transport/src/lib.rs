@@ -12,6 +12,8 @@
 //!
 //! - `tls` (default): `https`. Without it a request to `https` is an error that says so.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod body;
 mod builder;
 mod client;
@@ -33,3 +35,8 @@ pub use connect::unix::unix_authority;
 pub use error::{ConnectAttempt, Remedy, Stage, TransportError, TransportErrorKind};
 pub use proxy::{InvalidProxy, NearMiss, Proxies, Proxy, ProxyRoute, ProxyScheme};
 pub use transport::{BoxError, Transport};
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -28,6 +28,8 @@
 //! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into bytes
 //! and back. [`sse`] is the event-stream decoder, usable by itself.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod api_key;
 mod base_url;
 mod body_decoder;
@@ -81,3 +83,8 @@ pub use schema::{JsonSchema, SchemaViolation};
 pub use tool::{Tool, ToolChoice, Tools};
 pub use unknown_name::UnknownName;
 pub use value_check::{InvalidSetting, Setting};
+
+/// The programs of the README are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -53,8 +53,12 @@ pub(crate) fn roots() -> Vec<(String, PathBuf)> {
 
 /// A path as it is written from the workspace's root.
 pub(crate) fn short(path: &Path) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
+    path.strip_prefix(root()).unwrap_or(path).display().to_string()
+}
+
+/// The workspace's root.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
 pub(crate) fn join(lines: BTreeSet<String>) -> String {

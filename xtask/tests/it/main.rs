@@ -3,6 +3,7 @@
 
 mod arrows;
 mod imports;
+mod packages;
 mod sources;
 mod style;
 mod tokens;

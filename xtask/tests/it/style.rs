@@ -1,10 +1,10 @@
 //! How files are written: what `CONTRIBUTING.md` asks for and a machine can see.
 
-use crate::imports::{join, short};
+use crate::imports::{join, root, short};
 use std::{
     collections::BTreeSet,
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 /// The folders with Rust in them.
@@ -64,9 +64,8 @@ fn offences(find: impl Fn(&str) -> Vec<String>) -> BTreeSet<String> {
 }
 
 fn files() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace");
     let mut files = Vec::new();
-    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|name| root.join(name)).collect();
+    let mut folders: Vec<PathBuf> = FOLDERS.iter().map(|name| root().join(name)).collect();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = entry.path();
