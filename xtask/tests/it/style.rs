@@ -1,11 +1,7 @@
 //! How files are written: what `CONTRIBUTING.md` asks for and a machine can see.
 
 use crate::imports::{join, root, short};
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::PathBuf,
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// The folders with Rust in them.
 const FOLDERS: &[&str] = &["crates", "examples", "fuzz", "xtask"];
