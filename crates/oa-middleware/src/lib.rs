@@ -89,7 +89,8 @@ pub use metrics::{Metrics, MetricsLayer};
 pub use observe::{CallObserver, Observe, ObserveLayer, Observer};
 pub use retry::{Backoff, Decision, Retry, RetryEvent, RetryLayer, RetryPolicy, RetrySession, is_retryable};
 pub use servers::{
-    AffinityKey, BreakerPolicy, Hedge, OutReason, ServerEvent, ServerStatus, Servers, is_failover_error,
+    AffinityKey, BreakerPolicy, DnsDiscover, Hedge, OutReason, ServerChoice, ServerEvent, ServerStatus,
+    Servers, is_failover_error,
 };
 pub use stack::{Stack, StackService};
 pub use summary::{CallSummary, OnEnd, Outcome};

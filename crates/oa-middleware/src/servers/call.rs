@@ -4,8 +4,7 @@ use super::{
     event::ServerEvent,
     permit::Permit,
     pick::Call,
-    prompt::{self, AffinityKey},
-    set::{Order, Server, Set},
+    set::{Order, Server, Set, has_another},
 };
 use crate::{
     AttemptLog, CallContext, FirstEventTimeout, IdleTimeout, attempt::History, context::SharedBudget,
@@ -65,6 +64,8 @@ struct Calls<'a, S> {
     call: Call,
     /// The ids of the servers that were called.
     called: Vec<u64>,
+    /// How many of them the call itself may have brought down.
+    counted: usize,
     history: History,
     /// The last error that a retry may mend.
     transient: Option<Error>,
@@ -74,16 +75,9 @@ type Chosen<S> = (Arc<Server<S>>, bool);
 
 impl<'a, S: Completions> Calls<'a, S> {
     fn new(set: &'a Set<S>, context: CallContext, request: CompletionRequest) -> Self {
-        let (key, home) = match set.settings.order {
-            Order::Affinity { .. } => {
-                let key = AffinityKey::of(&request);
-                (key, set.home(key))
-            }
-            _ => (0, None),
-        };
-        let call = Call { key, load: prompt::load(&request), home };
+        let call = set.call(&request);
         let history = History::new(request.extensions.get::<AttemptLog>());
-        Self { set, context, request, call, called: Vec::new(), history, transient: None }
+        Self { set, context, request, call, called: Vec::new(), counted: 0, history, transient: None }
     }
 
     async fn run(mut self) -> Result<Completion, Error> {
@@ -93,11 +87,12 @@ impl<'a, S: Completions> Calls<'a, S> {
                 Err(failed) => failed,
             };
             self.called.push(server.id);
+            self.counted += usize::from(counts(&error));
             let end = if !(self.set.settings.retry_on)(&error) {
                 Some("not failed over: no other server would do better")
-            } else if self.called.len() >= self.set.settings.max_servers {
+            } else if self.counted >= self.set.settings.max_servers {
                 Some("not failed over: no further server may be called")
-            } else if !self.set.has_another(&self.set.snapshot(), &self.called, self.set.now(), false) {
+            } else if !has_another(&self.set.snapshot(), &self.called, self.set.now(), false) {
                 Some("not failed over: no other server is left")
             } else {
                 None
@@ -137,13 +132,11 @@ impl<'a, S: Completions> Calls<'a, S> {
 
     /// Calls one server, and a second one as well if the call is hedged.
     async fn try_one(&mut self, first: Chosen<S>) -> Result<Completion, (Arc<Server<S>>, Error)> {
-        match self.set.hedge_delay() {
-            Some(delay) => self.try_hedged(first, delay).await,
-            None => {
-                let (permit, answer) = self.attempt(first, None).await;
-                self.finish(permit, answer)
-            }
+        if let Some(delay) = self.set.hedge_delay() {
+            return self.try_hedged(first, delay).await;
         }
+        let (permit, answer) = self.attempt(first, None).await;
+        self.finish(permit, answer)
     }
 
     /// Of two calls that fail, the error is that of the last one.
@@ -195,6 +188,7 @@ impl<'a, S: Completions> Calls<'a, S> {
                         "failed: another server has the call",
                     );
                     self.called.push(server.id);
+                    self.counted += usize::from(counts(&error));
                     if error.is_transient() {
                         self.transient = Some(error);
                     }
@@ -211,7 +205,7 @@ impl<'a, S: Completions> Calls<'a, S> {
     /// A server for a hedge, if there is one that is well and the budget pays for it.
     fn choose_hedge(&self) -> Option<Chosen<S>> {
         let servers = self.set.snapshot();
-        if !self.set.has_another(&servers, &self.called, self.set.now(), true) {
+        if !has_another(&servers, &self.called, self.set.now(), true) {
             return None;
         }
         let own = self.set.settings.hedge.as_ref().and_then(|hedge| hedge.budget.as_ref());
@@ -256,4 +250,10 @@ impl<'a, S: Completions> Calls<'a, S> {
             Err(error) => Err((permit.failed(&error), error)),
         }
     }
+}
+
+/// Whether a failure counts to the servers that one call may go to. A wrong key or an unknown model is a
+/// matter of the server alone: the call has done it no harm.
+fn counts(error: &Error) -> bool {
+    !matches!(error.category(), Category::Authentication | Category::InvalidModel) && !error.is_quota_spent()
 }

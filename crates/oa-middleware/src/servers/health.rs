@@ -47,7 +47,7 @@ struct Begins {
 
 const NEVER: u64 = u64::MAX;
 
-fn micros(time: Duration) -> u64 {
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(NEVER - 1)
 }
 
@@ -83,8 +83,9 @@ impl Health {
         self.hash as u32
     }
 
-    pub(super) fn condition(&self, now: Duration) -> Condition {
-        let now = micros(now);
+    /// The breaker's state, at a time in microseconds.
+    #[inline]
+    pub(super) fn condition(&self, now: u64) -> Condition {
         if self.closed_from.load(Relaxed) <= now {
             Condition::Closed
         } else if self.due_from.load(Relaxed) <= now {
@@ -94,23 +95,36 @@ impl Health {
         }
     }
 
-    pub(super) fn candidate(&self, now: Duration, slow_start: Duration) -> Candidate {
+    #[inline]
+    pub(super) fn candidate(&self, now: u64, slow_start: Duration) -> Candidate {
         let share = self.share(now, slow_start);
         let load = self.load.load(Relaxed);
         Candidate { hash: self.hash, weight: self.weight() * share, share, load }
     }
 
     /// The present share of its weight.
-    pub(super) fn share(&self, now: Duration, slow_start: Duration) -> f64 {
-        let mut share = 1.0;
+    #[inline]
+    pub(super) fn share(&self, now: u64, slow_start: Duration) -> f64 {
         let returned = self.returned.load(Relaxed);
-        if returned != NEVER {
-            share = share::slow_start(now.saturating_sub(Duration::from_micros(returned)), slow_start);
-        }
         let outlier = f64::from_bits(self.outlier.load(Relaxed));
+        if returned == NEVER && outlier >= 1.0 {
+            return 1.0;
+        }
+        self.part_of_share(now, slow_start, returned, outlier)
+    }
+
+    #[cold]
+    fn part_of_share(&self, now: u64, slow_start: Duration, returned: u64, outlier: f64) -> f64 {
+        let since = |then| Duration::from_micros(now.saturating_sub(then));
+        let mut share = 1.0;
+        if returned != NEVER {
+            share = share::slow_start(since(returned), slow_start);
+            if share >= 1.0 {
+                self.returned.store(NEVER, Relaxed);
+            }
+        }
         if outlier < 1.0 {
-            let at = Duration::from_micros(self.outlier_at.load(Relaxed));
-            share *= share::regained(outlier, now.saturating_sub(at));
+            share *= share::regained(outlier, since(self.outlier_at.load(Relaxed)));
         }
         share
     }

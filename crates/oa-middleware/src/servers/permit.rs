@@ -28,10 +28,18 @@ pub(super) struct Permit<S> {
     is_stream: bool,
     /// Whether the breaker waits to learn of it.
     is_trial: bool,
-    has_begun: bool,
-    is_settled: bool,
+    stage: Stage,
     /// Set when another server's answer was taken.
     lost: Option<Arc<AtomicBool>>,
+}
+
+/// How far a call has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Waiting,
+    Begun,
+    /// The server's health has learned of its end.
+    Settled,
 }
 
 /// A call that is dropped sooner tells nothing.
@@ -56,19 +64,18 @@ impl<S> Permit<S> {
             load,
             is_stream,
             is_trial,
-            has_begun: false,
-            is_settled: false,
+            stage: Stage::Waiting,
             lost,
         }
     }
 
     fn settle(&mut self, verdict: Verdict) {
-        self.is_settled = true;
+        self.stage = Stage::Settled;
         self.set.record(&self.server, verdict);
     }
 
     fn begins(&mut self) {
-        self.has_begun = true;
+        self.stage = Stage::Begun;
         self.server.health.shows_life();
         self.set.began(&self.server, self.set.now().saturating_sub(self.started), self.is_stream);
     }
@@ -97,7 +104,7 @@ impl<S> Permit<S> {
         let lost = self.lost.as_ref().is_some_and(|lost| lost.load(Relaxed));
         let waited = self.set.now().saturating_sub(self.started);
         let is_silent = self.server.health.signs_of_life() == self.signs;
-        if !self.has_begun && !lost && waited >= PATIENCE && is_silent {
+        if self.stage == Stage::Waiting && !lost && waited >= PATIENCE && is_silent {
             self.context.server_failed(&self.server.health.name);
             self.settle(Verdict::Failed);
         } else if self.is_trial {
@@ -127,7 +134,7 @@ impl<S: Send + Sync + 'static> Permit<S> {
 impl<S> Drop for Permit<S> {
     fn drop(&mut self) {
         self.server.health.call_ends(self.load);
-        if !self.is_settled {
+        if self.stage != Stage::Settled {
             self.cancelled();
         }
     }

@@ -80,31 +80,38 @@ pub(super) fn affinity(
     }
     let most = bound * load / weight;
     let mut best: Option<(f64, usize)> = None;
-    let mut least: Option<(f64, usize)> = None;
     for at in 0..count {
         let Some(server) = candidate(at) else { continue };
-        if server.load == 0 || server.load as f64 <= most * server.weight {
-            // A server that has little of its share keeps no conversations.
-            let is_home = call.home == Some(server.hash as u32) && server.share >= 0.5;
-            let score = if is_home { f64::INFINITY } else { score(call.key, server) };
-            if best.is_none_or(|(other, _)| score > other) {
-                best = Some((score, at));
-            }
+        if server.load != 0 && server.load as f64 > most * server.weight {
+            continue;
         }
-        let relative = server.load as f64 / server.weight;
-        if least.is_none_or(|(other, _)| relative < other) {
-            least = Some((relative, at));
+        // A server that has little of its share keeps no conversations.
+        let is_home = call.home == Some(server.hash as u32) && server.share >= 0.5;
+        let place = if is_home { f64::NEG_INFINITY } else { place(call.key, server) };
+        if best.is_none_or(|(other, _)| place < other) {
+            best = Some((place, at));
         }
     }
-    best.or(least).map(|(_, at)| at)
+    best.map(|(_, at)| at).or_else(|| least(count, candidate))
 }
 
-/// The server's place in the key's order: the highest is the first. Each is first for a part of the keys that
+/// The server with the least load by its weight.
+#[cold]
+fn least(count: usize, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
+    let relative = |at| candidate(at).map(|server| (server.load as f64 / server.weight, at));
+    let least = (0..count).filter_map(relative).min_by(|(one, _), (other, _)| one.total_cmp(other));
+    least.map(|(_, at)| at)
+}
+
+/// The server's place in the key's order: the lowest is the first. Each is first for a part of the keys that
 /// is proportional to its weight, and a change of one weight moves keys only from or to that server.
-fn score(key: u64, server: Candidate) -> f64 {
+#[inline]
+fn place(key: u64, server: Candidate) -> f64 {
     // In (0, 1], from the 53 bits that a mantissa holds.
     let unit = ((mix(key ^ server.hash) >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    -server.weight / log2(unit).min(-f64::MIN_POSITIVE)
+    let exponential = -log2(unit);
+    // A division takes as long as all the rest.
+    if (server.weight - 1.0).abs() < f64::EPSILON { exponential } else { exponential / server.weight }
 }
 
 /// The binary logarithm of a number in (0, 1], within 0.01. Made of exact operations, so that all processes

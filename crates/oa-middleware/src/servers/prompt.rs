@@ -52,7 +52,7 @@ fn hash_of(message: &Message) -> u64 {
 }
 
 /// What every call costs a server beside its prompt, in bytes of a prompt.
-const EACH_CALL: u64 = 1024;
+pub(super) const EACH_CALL: u64 = 1024;
 
 /// What an image costs, in bytes of a prompt: its size in bytes says nothing about its tokens.
 const EACH_IMAGE: u64 = 4096;

@@ -3,13 +3,14 @@
 use super::{
     breaker::{BreakerPolicy, Change, Condition, OutReason, Verdict},
     event::{ServerEvent, ServerStatus},
-    health::Health,
+    health::{Health, micros},
     hedge::{Hedge, Latencies},
     pick::{self, Call, Candidate},
+    prompt::{self, AffinityKey},
     share,
 };
 use crate::{CallContext, random::Random};
-use oa_wire::Error;
+use oa_wire::{CompletionRequest, Error};
 use std::{
     future::Future,
     pin::Pin,
@@ -61,8 +62,10 @@ pub(super) struct Settings<S> {
     pub(super) random: Random,
     pub(super) retry_on: Arc<dyn Fn(&Error) -> bool + Send + Sync>,
     pub(super) probe: Option<Arc<dyn Fn(S) -> Probe + Send + Sync>>,
-    pub(super) on_change: Option<Arc<dyn Fn(ServerEvent<'_>) + Send + Sync>>,
+    pub(super) on_change: Option<ChangeHook>,
 }
+
+pub(super) type ChangeHook = Arc<dyn Fn(ServerEvent<'_>) + Send + Sync>;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Order {
@@ -105,20 +108,20 @@ impl<S> Set<S> {
     }
 
     /// Adds a server; false if there is one of this name. `starts_slowly` is true for one that joins others.
-    pub(super) fn add(&self, name: Arc<str>, service: S, starts_slowly: bool) -> bool {
+    pub(super) fn add(&self, name: &Arc<str>, service: S, starts_slowly: bool) -> bool {
         let added = starts_slowly.then(|| self.now());
         let id = self.members.next_id.fetch_add(1, Relaxed);
         let health = Health::new(name.clone(), added);
         let server = Arc::new(Server { id, service, health, probe: Mutex::new(None) });
         {
             let mut servers = self.servers();
-            if servers.iter().any(|server| server.health.name == name) {
+            if servers.iter().any(|server| server.health.name == *name) {
                 return false;
             }
             *servers = servers.iter().cloned().chain([server]).collect();
         }
         if starts_slowly {
-            self.tell(ServerEvent::Added { server: &name });
+            self.tell(ServerEvent::Added { server: name });
         }
         true
     }
@@ -145,7 +148,7 @@ impl<S> Set<S> {
             calls: server.health.calls(),
             load: server.health.load(),
             weight: server.health.weight(),
-            share: server.health.share(now, self.settings.slow_start),
+            share: server.health.share(micros(now), self.settings.slow_start),
         };
         self.snapshot().iter().map(status).collect()
     }
@@ -161,55 +164,69 @@ impl<S> Set<S> {
         now: Duration,
     ) -> Option<(usize, bool)> {
         let takes_trials = self.settings.probe.is_none();
-        let is_retry = context.attempt() > 0;
+        let (chosen, again) = self.place(servers, called, Some(context), call, now)?;
+        if again && context.attempt() > 0 {
+            context.forget_failed();
+        }
+        let health = &servers[chosen].health;
+        let is_due = takes_trials && health.condition(micros(now)) == Condition::Due;
+        let is_trial = is_due && health.begin_trial(now);
+        Some((chosen, is_trial))
+    }
+
+    /// The same without a consequence, and whether all in rotation have failed the call.
+    pub(super) fn place(
+        &self,
+        servers: &[Arc<Server<S>>],
+        called: &[u64],
+        context: Option<&CallContext>,
+        call: Call,
+        now: Duration,
+    ) -> Option<(usize, bool)> {
+        let takes_trials = self.settings.probe.is_none();
+        let retry = context.filter(|context| context.attempt() > 0);
+        let moment = micros(now);
         let able = |at: usize, again: bool, out: Out| -> Option<Candidate> {
             let server = &servers[at];
             if !called.is_empty() && called.contains(&server.id) {
                 return None;
             }
-            match server.health.condition(now) {
+            match server.health.condition(moment) {
                 Condition::Closed => {}
                 Condition::Due if takes_trials => {}
                 _ if out == Out::All => {}
                 _ if out == Out::Transient && server.health.out(now).is_some_and(may_be_back) => {}
                 _ => return None,
             }
-            if is_retry && !again && context.has_failed(&server.health.name) {
+            if !again && retry.is_some_and(|retry| retry.has_failed(&server.health.name)) {
                 return None;
             }
-            Some(server.health.candidate(now, self.settings.slow_start))
+            Some(server.health.candidate(moment, self.settings.slow_start))
         };
         // A call that would fail everywhere is better made than refused. After a failure that a retry may
         // mend, one that surely fails would only hide it.
         let last = if called.is_empty() { Out::All } else { Out::Transient };
         let passes = [(false, Out::None), (true, Out::None), (true, Out::Transient), (true, last)];
-        let (chosen, again) =
-            passes.into_iter().filter(|&(again, _)| is_retry || again).find_map(|(again, out)| {
-                Some((self.pick(servers.len(), |at| able(at, again, out), call)?, again))
-            })?;
-        if is_retry && again {
-            context.forget_failed();
-        }
-        let health = &servers[chosen].health;
-        let is_trial = takes_trials && health.condition(now) == Condition::Due && health.begin_trial(now);
-        Some((chosen, is_trial))
-    }
-
-    /// Whether there is a server that was not called and may answer; for a hedge, one in rotation.
-    pub(super) fn has_another(
-        &self,
-        servers: &[Arc<Server<S>>],
-        called: &[u64],
-        now: Duration,
-        in_rotation: bool,
-    ) -> bool {
-        servers.iter().filter(|server| !called.contains(&server.id)).any(|server| {
-            server.health.condition(now) == Condition::Closed
-                || !in_rotation && server.health.out(now).is_none_or(may_be_back)
+        passes.into_iter().filter(|&(again, _)| retry.is_some() || again).find_map(|(again, out)| {
+            let chosen = self.pick(servers.len(), |at| able(at, again, out), call)?;
+            Some((chosen, again))
         })
     }
 
     fn pick(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
+        // A choice looks at each server more than once: of most sets, each is read once.
+        const KEPT: usize = 32;
+        if count > KEPT || matches!(self.settings.order, Order::AsGiven) {
+            return self.pick_of(count, able, call);
+        }
+        let mut kept = [None; KEPT];
+        for (at, kept) in kept.iter_mut().enumerate().take(count) {
+            *kept = able(at);
+        }
+        self.pick_of(count, |at| kept[at], call)
+    }
+
+    fn pick_of(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
         let random = &self.settings.random;
         match self.settings.order {
             Order::AsGiven => pick::first(count, able, || random.next_f64()),
@@ -218,9 +235,16 @@ impl<S> Set<S> {
         }
     }
 
-    /// Where the conversation was sent to last.
-    pub(super) fn home(&self, key: u64) -> Option<u32> {
-        self.members.homes.get(key)
+    /// What the choice needs to know of a call.
+    pub(super) fn call(&self, request: &CompletionRequest) -> Call {
+        let (key, home) = match self.settings.order {
+            Order::Affinity { .. } => {
+                let key = AffinityKey::of(request);
+                (key, self.members.homes.get(key))
+            }
+            _ => (0, None),
+        };
+        Call { key, load: prompt::load(request), home }
     }
 
     pub(super) fn set_home(&self, key: u64, server: &Server<S>) {
@@ -286,7 +310,7 @@ impl<S: Clone> Set<S> {
         let Some(begin) = &self.settings.probe else { return };
         let now = self.now();
         for server in &*self.snapshot() {
-            let condition = server.health.condition(now);
+            let condition = server.health.condition(micros(now));
             if condition == Condition::Closed {
                 continue;
             }
@@ -308,6 +332,19 @@ impl<S: Clone> Set<S> {
             }
         }
     }
+}
+
+/// Whether there is a server that was not called and may answer; for a hedge, one in rotation.
+pub(super) fn has_another<S>(
+    servers: &[Arc<Server<S>>],
+    called: &[u64],
+    now: Duration,
+    in_rotation: bool,
+) -> bool {
+    servers.iter().filter(|server| !called.contains(&server.id)).any(|server| {
+        server.health.condition(micros(now)) == Condition::Closed
+            || !in_rotation && server.health.out(now).is_none_or(may_be_back)
+    })
 }
 
 fn may_be_back(reason: OutReason) -> bool {

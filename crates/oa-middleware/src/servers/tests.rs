@@ -1,6 +1,9 @@
 //! Tests of servers: which one is called, which is out of rotation, and how it comes back.
 
+mod chaos;
 mod hung;
+mod membership;
+mod simulation;
 
 use super::{call::Completions, *};
 use crate::{

@@ -74,6 +74,8 @@ async fn a_dead_server_is_passed_over_and_the_log_tells() -> Done {
     Ok(())
 }
 
+type Make = fn([(&'static str, OpenAiProvider); 2]) -> Result<Servers<OpenAiProvider>, Error>;
+
 #[tokio::test]
 async fn a_hung_server_is_left_for_a_good_one_whatever_it_does() -> Done {
     let first = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"par\"}}]}\n\n";
@@ -82,7 +84,6 @@ async fn a_hung_server_is_left_for_a_good_one_whatever_it_does() -> Done {
         ("sends the head and hangs", Answer::stream([Piece::Stall])),
         ("stops in the middle", Answer::stream([Piece::from(first), Piece::Stall])),
     ];
-    type Make = fn([(&'static str, OpenAiProvider); 2]) -> Result<Servers<OpenAiProvider>, Error>;
     let policies: [Make; 3] = [Servers::failover, Servers::balance, Servers::affinity];
     for (way, answer) in hanging {
         for (policy, make) in policies.into_iter().enumerate() {
