@@ -15,7 +15,9 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(30);
 const BASE_URL_HELP: &str = "\
 Root of the server, without /v1 [env: OA_BASE_URL]
 
-Such as http://localhost:8000, https://gateway.example/prefix or unix:///run/server.sock.";
+Such as http://localhost:8000, https://gateway.example/prefix or unix:///run/server.sock.
+For a server whose path is not /v1/..., such as a deployment of Azure: exact:URL with the whole
+URL of its chat completions, query included.";
 
 /// How many models an error lists.
 const LISTED: usize = 20;

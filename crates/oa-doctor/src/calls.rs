@@ -193,18 +193,24 @@ impl<'a> Calls<'a> {
             }
             reason = answer.response.finish_reason;
         }
-        let (observed, cause) = if reason == FinishReason::Length {
-            (format!("no call of {name} within 128 tokens: the answer is text"), self.how_to_get_tools())
-        } else {
-            (format!("{name} was not called: the answer is text"), self.how_to_get_tools())
+        // The tools were taken, so that they are switched on.
+        let how = match self.identity.server {
+            Some(Server::LlamaCpp) => {
+                "the model wrote no call: its template knows no tools, or it is too small for them".to_owned()
+            }
+            _ => self.how_to_get_tools(),
         };
-        let next = self.hints.chat();
-        let next = if self.identity.server == Some(Server::LiteLlm) {
-            "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned()
+        let observed = if reason == FinishReason::Length {
+            format!("no call of {name} within 128 tokens: the answer is text")
         } else {
-            self.setting().map_or(next, str::to_owned)
+            format!("{name} was not called: the answer is text")
         };
-        (Finding::warning(observed).cause(cause).next(next), true)
+        let next = match self.identity.server {
+            Some(Server::LiteLlm) => "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
+            Some(Server::LlamaCpp) => self.hints.chat(),
+            _ => self.setting().map_or_else(|| self.hints.chat(), str::to_owned),
+        };
+        (Finding::warning(observed).cause(how).next(next), true)
     }
 
     /// An answer by a schema.

@@ -64,7 +64,15 @@ pub(crate) struct Timing {
 impl Client {
     pub(crate) fn new(transport: HyperTransport, endpoint: Endpoint) -> Self {
         let models = endpoint.models_uri().to_string();
-        let root = models.strip_suffix("/v1/models").unwrap_or(&models).to_owned();
+        let root = match models.strip_suffix("/v1/models") {
+            Some(root) => root.to_owned(),
+            // Whole URLs were given: the other pages are at the root of the host.
+            None => {
+                let uri = endpoint.models_uri();
+                let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+                format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
+            }
+        };
         Self { transport, endpoint, root }
     }
 
@@ -137,7 +145,10 @@ impl Client {
     }
 
     async fn page(&self, path: &str, with_key: bool) -> Result<Page, TransportError> {
-        let uri = format!("{}{path}", self.root);
+        let uri = match path {
+            "/v1/models" => self.endpoint.models_uri().to_string(),
+            path => format!("{}{path}", self.root),
+        };
         let mut request = ModelsCall::new(&self.endpoint).http_request();
         // The root is a valid URI and the paths are ours.
         *request.uri_mut() = uri.parse::<Uri>().unwrap_or_else(|_| self.endpoint.models_uri().clone());

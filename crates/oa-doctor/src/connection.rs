@@ -398,6 +398,10 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
             "the server speaks only versions of TLS that are too old: 1.2 is the oldest that is taken"
         }
         Kind::TlsAlert(116) => "the server wants a client certificate",
+        // internal_error (Caddy and Go's servers), unrecognized_name
+        Kind::TlsAlert(80 | 112) => {
+            "the server has no certificate for the name or address in the URL: use the host name that it is set up for"
+        }
         Kind::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
         _ => return None,
     })

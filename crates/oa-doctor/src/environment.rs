@@ -89,7 +89,13 @@ impl Target {
 
     /// Where the models are listed, for another program.
     pub(crate) fn models_url(&self) -> String {
-        format!("{}/v1/models", self.url())
+        let uri = self.endpoint.models_uri();
+        match uri.query() {
+            // It may hold a key.
+            Some(query) => uri.to_string().replace(&format!("?{query}"), ""),
+            None if uri.scheme_str() == Some("unix") => format!("{}/v1/models", self.url()),
+            None => uri.to_string(),
+        }
     }
 
     /// The doctor's own command for this server.

@@ -96,6 +96,13 @@ impl Hints<'_> {
                     "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
                 )
             }
+            Category::Unavailable if is_of_a_gateway(error) => {
+                let who = origin.and_then(|origin| origin.server.as_deref()).unwrap_or("a gateway");
+                (
+                    format!("{who} answers in the place of the server, which is down, or which it does not reach in time"),
+                    self.wait("2m"),
+                )
+            }
             Category::Unavailable if error.status().is_some() => (
                 "the server, or a gateway before it, fails: its log says why".to_owned(),
                 self.wait("2m"),
@@ -254,6 +261,12 @@ pub(crate) fn is_cooldown(error: &Error) -> bool {
 fn is_of_a_proxy(error: &Error) -> bool {
     let refuses = matches!(error.status(), Some(403 | 407 | 502 | 503 | 504));
     refuses && error.server().code.is_none() && error.server().r#type.is_none()
+}
+
+/// Whether a gateway answered because it got no answer itself: a page or an empty answer, and no API's error.
+fn is_of_a_gateway(error: &Error) -> bool {
+    let is_page = error.body().is_none_or(|body| body.trim_ascii_start().starts_with(b"<"));
+    matches!(error.status(), Some(502..=504)) && is_page && is_of_a_proxy(error)
 }
 
 /// A redirect's target as an absolute URL.

@@ -33,6 +33,10 @@ impl CorrectedBaseUrl {
         if holds_user_info(given) {
             return None;
         }
+        if given.trim().starts_with(EXACT) {
+            let url = given.trim().to_owned();
+            return BaseUrl::parse(&url).is_ok().then_some(Self { url, flaws: Vec::new() });
+        }
         let mut flaws = Vec::new();
         let text = peeled(given, &mut flaws);
         if matches!(Setting::BaseUrl.check(&text), Err(InvalidSetting::Null(_))) {
@@ -45,6 +49,13 @@ impl CorrectedBaseUrl {
             let rest = rest.replace('\\', "/");
             let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
             let (authority, path) = rest.split_at(end);
+            let before_query = path.split(['?', '#']).next().unwrap_or_default().to_ascii_lowercase();
+            if before_query.ends_with(CHAT) && !before_query.ends_with("/v1/chat/completions") {
+                flaws.push("is the whole URL of completions".to_owned());
+                let authority = read_authority(authority, &mut flaws);
+                let url = format!("{EXACT}{scheme}://{authority}{path}");
+                return BaseUrl::parse(&url).is_ok().then_some(Self { url, flaws });
+            }
             format!("{scheme}://{}{}", read_authority(authority, &mut flaws), read_path(path, &mut flaws))
         };
         parse_strictly(&url).is_ok().then_some(Self { url, flaws })
@@ -58,13 +69,43 @@ pub(crate) struct BaseUrl {
     shown: String,
     /// The text to which paths are appended.
     prefix: String,
+    /// The whole URLs of completions and of the list of models, where they were given so.
+    exact: Option<(String, String)>,
 }
+
+/// What stands before the whole URL of completions, in the place of a base URL.
+const EXACT: &str = "exact:";
+
+/// The path of the list of models below a base URL.
+const MODELS: &str = "/v1/models";
 
 impl BaseUrl {
     /// Checks a base URL: `http`, `https`, or `unix:///path/of/the/socket`.
     pub(crate) fn parse(given: &str) -> Result<Self, Error> {
+        if let Some(chat_url) = given.trim().strip_prefix(EXACT) {
+            return Self::exact(chat_url, None);
+        }
         let (shown, prefix) = parse(given)?;
-        Ok(Self { shown, prefix })
+        Ok(Self { shown, prefix, exact: None })
+    }
+
+    /// The whole URLs of completions and of the list of models, for a server whose paths are others. Where only the
+    /// first is given, the second is the same with `/models` in place of its `/chat/completions`.
+    pub(crate) fn exact(chat_url: &str, models_url: Option<&str>) -> Result<Self, Error> {
+        let (chat, models) = (chat_url.trim(), models_url.map(str::trim));
+        let root = exact_root(chat)?;
+        models.map(exact_root).transpose()?;
+        let (path, query) = chat.find('?').map_or((chat, ""), |at| chat.split_at(at));
+        let models = models.map_or_else(
+            || {
+                let parent = path.strip_suffix("/chat/completions");
+                let parent = parent.or_else(|| path.rsplit_once('/').map(|(parent, _)| parent));
+                format!("{}/models{query}", parent.unwrap_or(path))
+            },
+            str::to_owned,
+        );
+        // A query may hold a key: it is not shown.
+        Ok(Self { shown: format!("{EXACT}{path}"), prefix: root, exact: Some((chat.to_owned(), models)) })
     }
 
     /// The URL, without trailing slashes.
@@ -75,7 +116,11 @@ impl BaseUrl {
     /// The URI of a path below the base URL.
     pub(crate) fn join(&self, path: &str) -> Result<Uri, Error> {
         let invalid = |error: uri::InvalidUri| refused(&self.shown, &format!("is not a URL: {error}"));
-        format!("{}{path}", self.prefix).parse().map_err(invalid)
+        match &self.exact {
+            Some((_, models)) if path == MODELS => models.parse().map_err(invalid),
+            Some((chat, _)) => chat.parse().map_err(invalid),
+            None => format!("{}{path}", self.prefix).parse().map_err(invalid),
+        }
     }
 
     /// The value of the header `Host`. A Unix socket has no name to give.
@@ -84,6 +129,29 @@ impl BaseUrl {
         let host = if scheme == "unix" { "localhost" } else { rest.split('/').next().unwrap_or_default() };
         HeaderValue::from_str(host).map_err(|_| refused(&self.shown, "has a host that no header can have"))
     }
+}
+
+/// Scheme and authority of a whole URL, checked.
+fn exact_root(url: &str) -> Result<String, Error> {
+    if holds_user_info(url) {
+        return Err(Error::invalid_request(
+            "the URL of completions holds user-info (`user:password@`): give the key to the provider instead",
+        ));
+    }
+    let shown = url.split('?').next().unwrap_or_default();
+    let refuse = |why: &str| Error::invalid_request(format!("the URL of completions `{shown}` {why}"));
+    Setting::BaseUrl.check(url).map_err(|flaw| refuse(&flaw.to_string()))?;
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    if !matches!(scheme.as_str(), "http" | "https") {
+        return Err(refuse("has no scheme `http` or `https`"));
+    }
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    check_host(authority).map_err(|why| refuse(&why))?;
+    if rest.len() == authority.len() || rest.contains('#') {
+        return Err(refuse("has no path, or has a fragment"));
+    }
+    Ok(format!("{scheme}://{authority}"))
 }
 
 /// The base URL as it is shown, and the text to which paths are appended.
@@ -132,6 +200,7 @@ fn parse_strictly(given: &str) -> Result<(String, String), String> {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let rest = rest.trim_end_matches(|char: char| char == '/' || char.is_whitespace());
     refuse_v1(rest)?;
+    refuse_chat(rest)?;
     if let Some(at) = rest.find(['?', '#']) {
         let what = if rest.as_bytes()[at] == b'?' { "a query" } else { "a fragment" };
         return Err(format!("has {what}"));
@@ -186,6 +255,15 @@ fn refuse_v1(rest: &str) -> Result<(), String> {
         _ => Ok(()),
     }
 }
+
+/// The whole URL of completions is no base URL: it is said on purpose, or not meant.
+fn refuse_chat(rest: &str) -> Result<(), String> {
+    let path = rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let is_chat = path.to_ascii_lowercase().ends_with(CHAT);
+    if is_chat { Err("is the whole URL of completions, not a base URL".to_owned()) } else { Ok(()) }
+}
+
+const CHAT: &str = "/chat/completions";
 
 /// Without white space, invisible characters, quotes and a variable's name.
 fn peeled(given: &str, flaws: &mut Vec<String>) -> String {
@@ -432,6 +510,40 @@ mod tests {
             assert_eq!(corrected.flaws, flaws, "{given}");
             assert!(parse(&corrected.url).is_ok(), "{given}");
         }
+    }
+
+    #[test]
+    fn a_whole_url_is_taken_on_purpose_and_never_by_accident() {
+        let azure =
+            "https://res.openai.azure.com/openai/deployments/gpt/chat/completions?api-version=2024-10-21";
+        let base = BaseUrl::parse(&format!("exact:{azure}")).unwrap();
+        assert_eq!(base.join("/v1/chat/completions").unwrap(), azure);
+        let models = "https://res.openai.azure.com/openai/deployments/gpt/models?api-version=2024-10-21";
+        assert_eq!(base.join("/v1/models").unwrap(), models);
+        assert_eq!(
+            base.as_str(),
+            "exact:https://res.openai.azure.com/openai/deployments/gpt/chat/completions"
+        );
+        assert_eq!(base.host().unwrap(), "res.openai.azure.com");
+        let given =
+            BaseUrl::exact("https://h/api/v3/chat/completions", Some("https://h/api/v3/list")).unwrap();
+        assert_eq!(given.join("/v1/models").unwrap(), "https://h/api/v3/list");
+        for (given, why) in [
+            (
+                azure,
+                "is the whole URL of completions, not a base URL: use `exact:https://res.openai.azure.com/",
+            ),
+            ("http://h/api/v3/chat/completions", "use `exact:http://h/api/v3/chat/completions`"),
+            ("http://h/v1/chat/completions", "use `http://h`"),
+            ("exact:http://h", "has no path"),
+            ("exact:h/chat", "has no scheme"),
+            ("exact:http://me:canary@h/chat", "user-info"),
+            ("exact:http://h:x/chat?key=canary", "has the port `x`"),
+        ] {
+            let error = BaseUrl::parse(given).unwrap_err();
+            assert!(error.message().contains(why) && !error.message().contains("canary"), "{error}");
+        }
+        assert!(CorrectedBaseUrl::new(&format!("exact:{azure}")).unwrap().flaws.is_empty());
     }
 
     #[test]

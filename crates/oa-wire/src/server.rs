@@ -35,12 +35,28 @@ impl Server {
         chat_path: &str,
         auth: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
     ) -> Result<Self, Error> {
+        Self::at(BaseUrl::parse(base_url)?, chat_path, auth)
+    }
+
+    /// A server at these whole URLs.
+    pub(crate) fn exact(
+        chat_url: &str,
+        models_url: Option<&str>,
+        auth: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Result<Self, Error> {
+        Self::at(BaseUrl::exact(chat_url, models_url)?, "", auth)
+    }
+
+    fn at(
+        base: BaseUrl,
+        chat_path: &str,
+        auth: impl IntoIterator<Item = (HeaderName, HeaderValue)>,
+    ) -> Result<Self, Error> {
         const USER_AGENT: HeaderValue =
             HeaderValue::from_static(concat!("oa-wire/", env!("CARGO_PKG_VERSION")));
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
-        let base = BaseUrl::parse(base_url)?;
         let (chat, models) = (base.join(chat_path)?, base.join("/v1/models")?);
         let mut json = HeaderMap::with_capacity(8);
         // Clients make this header for each request where it is missing.

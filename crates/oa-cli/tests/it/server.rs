@@ -202,3 +202,24 @@ fn completions_and_the_manual_page_are_printed() {
         assert!(ran.code == 0 && ran.stdout.contains(want), "{ran:?}");
     }
 }
+
+#[test]
+fn a_server_of_another_path_is_reached_on_purpose() {
+    let sim = Sim::builder()
+        .handler(|request| {
+            let answer = crate::support::completion(&serde_json::json!({"content": "Hi!"}), "stop");
+            let missing = oa_sim::Answer::json(404, serde_json::json!({"error": "Not Found"}));
+            Some(if request.target == "/api/v3/chat/completions?api-version=1" { answer } else { missing })
+        })
+        .start_blocking()
+        .unwrap();
+    let url = format!("{}/api/v3/chat/completions?api-version=1", sim.base_url());
+    let ran = run(oa(["chat", "hi", "-m", "m", "--base-url"]).arg(format!("exact:{url}")));
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, "Hi!\n"), "{ran:?}");
+    let ran = run(oa(["chat", "hi", "-m", "m", "--base-url"]).arg(&url));
+    assert_eq!(ran.code, 16, "{ran:?}");
+    assert!(ran.stderr.contains(&format!("use `exact:{url}`")), "{ran:?}");
+    let ran = run(oa(["doctor", "-m", "m"]).arg(format!("exact:{url}")));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.contains("warning  models"), "{ran:?}");
+}

@@ -38,6 +38,32 @@ impl Endpoint {
         Ok(Self(Server::new(base_url, "/v1/chat/completions", auth)?))
     }
 
+    /// An endpoint whose completions are at this whole URL, for servers whose path is not `/v1/...`: Azure's deployments
+    /// with their `api-version`, `/api/v3`, `/v1beta/openai`. Where no URL of the list of models is given, it is the same
+    /// with `/models` in place of `/chat/completions`.
+    ///
+    /// As text, such as the base URL of a provider or the variable `OA_BASE_URL`, the same is `exact:URL`.
+    ///
+    /// ```
+    /// use oa_wire::openai::Endpoint;
+    ///
+    /// let url = "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions";
+    /// let endpoint = Endpoint::exact(url, None, None)?;
+    /// assert_eq!(endpoint.chat_uri(), url);
+    /// assert_eq!(endpoint.models_uri(), "https://generativelanguage.googleapis.com/v1beta/openai/models");
+    /// assert_eq!(Endpoint::new(&format!("exact:{url}"), None)?.chat_uri(), url);
+    /// # Ok::<(), oa_wire::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) for what is no `http` or `https` URL with a path, and for
+    /// user-info or a fragment. The message does not show a query, which may hold a key.
+    pub fn exact(chat_url: &str, models_url: Option<&str>, api_key: Option<ApiKey>) -> Result<Self, Error> {
+        let auth = api_key.map(|key| (header::AUTHORIZATION, key.bearer()));
+        Ok(Self(Server::exact(chat_url, models_url, auth)?))
+    }
+
     /// Adds a header to every request; one of the same name is replaced. Mark the value sensitive
     /// ([`HeaderValue::set_sensitive`]) where it is a secret: then it is redacted wherever a server echoes it.
     pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
