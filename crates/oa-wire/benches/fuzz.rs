@@ -8,12 +8,14 @@
 //! A failure tells the seed and the number of the input; `--seed S --only N` shows it again.
 #![allow(clippy::unwrap_used)]
 
-#[path = "../tests/common/mod.rs"]
-mod common;
+#[path = "../tests/it"]
+mod it {
+    pub(crate) mod common;
+}
 
 use bytes::Bytes;
-use common::{Random, Step, cut, exchange::Exchange, exchange::load, finish, singles, steps};
 use http::{HeaderMap, StatusCode};
+use it::common::{self, Random, Step, cut, exchange::Exchange, exchange::load, finish, singles, steps};
 use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
 use oa_wire::{ApiKey, Limits, ModelList, Profile};
 use oa_wire::{CompletionRequest, JsonSchema, Message, RuntimeConfig, ToolArguments, sse};

@@ -164,7 +164,7 @@ impl RetrySession {
     ) -> Result<(Duration, RetryReason), Stop> {
         let policy = self.policy.clone();
         let policy = policy.get();
-        if error.category() == Category::StructuredOutputInvalid && policy.reask.is_some() {
+        if error.may_be_reasked() && policy.reask.is_some() {
             self.exhausted(policy.max_attempts)?;
             self.correct(error)?;
             return Ok((Duration::ZERO, RetryReason::Reask));

@@ -1,10 +1,9 @@
-//! Is the body of any request sound JSON, says what was asked and nothing else, and are its bytes the same
-//! whatever order maps were built in?
+//! The body of any request is JSON, has what was asked for and nothing else, and has the same bytes whatever order maps
+//! were built in.
 //!
 //! The order of a map shows only where something switched on `serde_json`'s `preserve_order`. So this runs
 //! twice, the second time as `cargo test -p oa-wire --features
 //! serde_json/preserve_order,serde_json/arbitrary_precision`.
-#![allow(clippy::unwrap_used)]
 
 use oa_wire::Profile;
 use oa_wire::openai::{ChatCall, Endpoint};

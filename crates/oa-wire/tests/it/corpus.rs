@@ -1,19 +1,16 @@
-//! Does the decoder make of real servers' bytes what they mean, in any split?
+//! The bytes of real servers, decoded in any split.
 //!
 //! Runs over the exchanges of this repository, and over those of the folder that `OA_CORPUS_DIR` names, if it
 //! does.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
-use bytes::Bytes;
-use common::{
-    Random, cut,
+use crate::common::{
+    self, Random, cut,
     exchange::{Exchange, load},
     finish, reading,
     reading::{Call, Reading},
     render_error, seed, singles, steps,
 };
+use bytes::Bytes;
 use oa_wire::ModelList;
 use oa_wire::{Category, CompletionRequest, Error, Response, Usage};
 use serde_json::{Value, json};

@@ -1,11 +1,7 @@
-//! Does any sequence of valid chunks, in any form that the format allows and in any split, give the same
-//! answer?
-#![allow(clippy::unwrap_used)]
+//! Any sequence of valid chunks, in any form that the format allows and in any split, gives the same answer.
 
-mod common;
-
+use crate::common::{self, Step, cut, drain, finish, singles, steps, stream};
 use bytes::Bytes;
-use common::{Step, cut, drain, finish, singles, steps, stream};
 use oa_wire::{Category, Response};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,10 +1,7 @@
-//! What comes of a valid answer in which one field is missing, or is something else than it should be?
-#![allow(clippy::unwrap_used)]
+//! Valid answers in which one field is missing, or is something else than it should be.
 
-mod common;
-
+use crate::common::{drain, finish, stream, unary};
 use bytes::Bytes;
-use common::{drain, finish, stream, unary};
 use oa_wire::{Category, Error, Response};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -1,13 +1,10 @@
-//! Does every deviation of the simulator's catalogue come out right, decoded from its bytes alone?
+//! Every deviation of the simulator's catalogue, decoded from its bytes alone.
 //!
 //! What a transport sees of a broken connection stands here as [`ResponseDecoder::abort`]. Refusals by status
 //! are left to the classifier's own tests.
-#![allow(clippy::unwrap_used)]
 
-mod common;
-
+use crate::common::{cut, typed};
 use bytes::Bytes;
-use common::{cut, typed};
 use http::StatusCode;
 use oa_sim::{
     Piece,

@@ -1,10 +1,7 @@
-//! What comes of bytes that no server should send, and of a decoder that is not used as it should be?
-#![allow(clippy::unwrap_used)]
+//! Bytes that no server should send, and decoders that are not used as they should be.
 
-mod common;
-
+use crate::common::{self, Step, call, cut, drain, finish, request, singles, steps, stream, typed, unary};
 use bytes::Bytes;
-use common::{Step, call, cut, drain, finish, request, singles, steps, stream, typed, unary};
 use http::{HeaderMap, StatusCode};
 use oa_wire::openai::{ChatCall, ResponseDecoder};
 use oa_wire::{BODY_LIMIT, Category, Error, ErrorKind, Event, sse};

@@ -1,0 +1,12 @@
+//! The crate's tests, from outside.
+#![allow(clippy::unwrap_used)]
+
+mod answers;
+mod chunks;
+mod common;
+mod corpus;
+mod fields;
+mod hostile;
+mod raw;
+mod requests;
+mod scripts;
