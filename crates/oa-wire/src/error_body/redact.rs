@@ -309,11 +309,30 @@ fn is_object(text: &str) -> bool {
     name[end + 1..].trim_start().starts_with(':')
 }
 
-/// True when a member of the object has a text, or another object or list.
+/// True when a member of the object has another object, a list, or a text other than a short name of a thing.
 fn holds_text(object: &str) -> bool {
     const LONG: usize = 200;
-    let mut values = object.split(':').skip(1).map(|value| value.trim_start().trim_start_matches('\\'));
-    object.len() > LONG || values.any(|value| value.starts_with(['"', '\'', '{', '[']))
+    let parts: Vec<&str> = object.split(':').collect();
+    let mut members = parts.windows(2).map(|pair| (pair[0].trim_end(), pair[1].trim_start()));
+    object.len() > LONG
+        || members.any(|(name, value)| match value.trim_start_matches('\\').chars().next() {
+            Some('"' | '\'') => !is_name(name, value),
+            Some('{' | '[') => true,
+            _ => false,
+        })
+}
+
+/// True for `"name": "get_time"` and the like: which thing it is about, not what is in it.
+fn is_name(member: &str, value: &str) -> bool {
+    const NAMES: [&str; 3] = ["name", "type", "role"];
+    const LONGEST: usize = 64;
+    let marks = |c: char| matches!(c, '"' | '\'' | '\\');
+    let value = value.trim_start_matches(marks);
+    let value = &value[..value.find(marks).unwrap_or(value.len())];
+    let member = member.trim_end_matches(marks);
+    NAMES.iter().any(|name| member.strip_suffix(name).is_some_and(|rest| rest.ends_with(marks)))
+        && value.len() <= LONGEST
+        && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
 /// The inside of the string, list or object that is the value of `member`, if the quote at `at` opens that name.
@@ -444,7 +463,11 @@ mod tests {
             // llama.cpp
             (
                 "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  {\n    \"name\": \"x\"\n  }\n]",
-                "Failed to parse tools: Missing tool type: {…}; tools = […]",
+                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  {\n    \"name\": \"x\"\n  }\n]",
+            ),
+            (
+                "Missing tool type: {\"name\":\"x\",\"description\":\"d\"}; tools = [{\"name\": \"x y\"}]",
+                "Missing tool type: {…}; tools = […]",
             ),
             ("got {\\\"role\\\":\\\"a]}\\\"} here", "got {…} here"),
             ("got {'a': 'x', \"b\": [\"}\"]} here", "got {…} here"),

@@ -66,6 +66,8 @@ struct Complaint {
     place: String,
     what: String,
     in_request: bool,
+    /// What stands between the place and what is wrong there.
+    separator: &'static str,
 }
 
 impl Complaint {
@@ -83,14 +85,14 @@ impl Complaint {
             _ => String::new(),
         };
         let in_request = place == "body" || place.starts_with("body.");
-        Some(Self { place, what: what.to_owned(), in_request })
+        Some(Self { place, what: what.to_owned(), in_request, separator: ": " })
     }
 
     fn shown(&self) -> String {
         let text = if self.place.is_empty() {
             Cow::Borrowed(self.what.as_str())
         } else {
-            Cow::Owned(format!("{}: {}", self.place, self.what))
+            Cow::Owned(format!("{}{}{}", self.place, self.separator, self.what))
         };
         one_line(&text, COMPLAINT)
     }
@@ -128,6 +130,7 @@ fn of_broken_dictionary(line: &str) -> Option<Complaint> {
 
 /// Lines as `ValidationError` prints itself: the place, then what is wrong with `[type=.., input_value=..]` behind it.
 fn of_lines(text: &str, of_request: bool) -> Vec<Complaint> {
+    const VALUE: &str = "input_value=";
     let mut complaints = Vec::new();
     let mut place = "";
     for line in text.lines().skip(1) {
@@ -136,9 +139,13 @@ fn of_lines(text: &str, of_request: bool) -> Vec<Complaint> {
             continue;
         };
         let Some(end) = what.find(" [type=") else { continue };
-        let what = what[..end].trim().to_owned();
+        // Its own words, but for the value.
+        let what = match what[end..].find(VALUE) {
+            Some(value) => format!("{}…]", what[..end + value + VALUE.len()].trim()),
+            None => what[..end].trim().to_owned(),
+        };
         let in_request = of_request || place == "body" || place.starts_with("body.");
-        complaints.push(Complaint { place: place.to_owned(), what, in_request });
+        complaints.push(Complaint { place: place.to_owned(), what, in_request, separator: " " });
         if complaints.len() == 64 {
             break;
         }
@@ -165,7 +172,8 @@ fn summary(complaints: &[Complaint], head: &str) -> Option<Validation> {
         message = format!("{message}; and {more} more");
     }
     if !head.is_empty() {
-        message = format!("{head}: {message}");
+        let separator = complaints.first().map_or(": ", |complaint| complaint.separator);
+        message = format!("{head}{separator}{message}");
     }
     Some(Validation { message, in_request })
 }
@@ -212,14 +220,15 @@ mod tests {
             (
                 "1 validation error for list[x]\n  Invalid JSON: EOF while parsing a string [type=json_invalid, \
                  input_value='[{\"canary', input_type=str]\n    For further information visit https://errors.pydantic",
-                "1 validation error for list[x]: Invalid JSON: EOF while parsing a string",
+                "1 validation error for list[x] Invalid JSON: EOF while parsing a string [type=json_invalid, input_value=…]",
                 false,
             ),
             (
                 "Invalid request: 2 validation errors for Request\nprompt\n  Field required [type=missing, \
                  input_value={'messages': [{'content':...': None, 'stream': True}, input_type=dict]\n    For further\nn\n  \
                  Too low [type=x, input_value='canary', input_type=str]",
-                "Invalid request: 2 validation errors for Request: prompt: Field required; n: Too low",
+                "Invalid request: 2 validation errors for Request prompt Field required [type=missing, input_value=…]; n Too \
+                 low [type=x, input_value=…]",
                 true,
             ),
             // The server's own answer did not validate.
