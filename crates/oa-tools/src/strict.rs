@@ -226,23 +226,28 @@ impl StrictSchema {
 
     /// The value that an answer stands for, in the form of the source schema, checked against it.
     ///
+    /// An answer that has the form of the source already, or leaves out what the source does not require, is accepted as
+    /// well: servers that do not constrain give such.
+    ///
     /// # Errors
     ///
-    /// The first place, in the answer, that the source schema does not accept.
+    /// The first place, in the answer, that is not accepted.
     pub fn restore(&self, answer: &Value) -> Result<Value, SchemaViolation> {
-        let inner = &*self.0;
-        let (answer, prefix) = self.unwrap(answer);
-        let Some(plans) = &inner.plans else {
-            return self.check(answer.clone()).map_err(|violation| {
-                SchemaViolation::new(format!("{prefix}{}", violation.pointer), violation.message)
+        let (inside, prefix) = self.unwrap(answer);
+        let plans = self.0.plans.as_ref();
+        if let Some((plans, restored)) = plans.and_then(|plans| Some((plans, plans.restore(inside)?))) {
+            return self.check(restored).map_err(|violation| {
+                let place = plans.locate(inside, &violation.pointer);
+                SchemaViolation::new(format!("{prefix}{place}"), violation.message)
             });
-        };
-        let Some(restored) = plans.restore(answer) else {
-            return Err(SchemaViolation::new(prefix, "has another form than the schema that was sent"));
-        };
-        self.check(restored).map_err(|violation| {
-            let place = plans.locate(answer, &violation.pointer);
-            SchemaViolation::new(format!("{prefix}{place}"), violation.message)
+        }
+        self.check(inside.clone()).map_err(|violation| {
+            let pointer = format!("{prefix}{}", violation.pointer);
+            match self.0.schema.validate(answer) {
+                // Of what the two forms lack, the deeper place is the model's mistake: the other is that of the form.
+                Err(sent) if depth(&sent.pointer) >= depth(&pointer) => sent,
+                _ => SchemaViolation::new(pointer, violation.message),
+            }
         })
     }
 
@@ -312,6 +317,10 @@ impl fmt::Debug for StrictSchema {
 /// A schema whose properties are in the order of this value's map.
 fn ordered(value: &Value) -> Result<JsonSchema, Error> {
     JsonSchema::from_text_in_order(&value.to_string())
+}
+
+fn depth(pointer: &str) -> usize {
+    pointer.matches('/').count()
 }
 
 /// A token of a JSON pointer.

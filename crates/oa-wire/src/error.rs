@@ -170,6 +170,19 @@ pub struct StructuredOutputFailure {
     pub usage: Usage,
 }
 
+impl StructuredOutputFailure {
+    /// The failure of this response: what is wrong with its text, with the JSON pointer.
+    pub fn new(schema: JsonSchema, response: &Response, message: impl Into<String>) -> Self {
+        Self {
+            response_schema: schema,
+            output_content: response.text().into_owned(),
+            error_message: message.into(),
+            finish_reason: response.finish_reason,
+            usage: response.usage,
+        }
+    }
+}
+
 /// One attempt that a retry or failover layer made before the last.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -535,7 +548,8 @@ impl Error {
         self.with_message(message)
     }
 
-    pub(crate) fn structured_output(failure: StructuredOutputFailure) -> Self {
+    /// An output that does not satisfy its schema.
+    pub fn structured_output(failure: StructuredOutputFailure) -> Self {
         let message = format!("the output does not satisfy the schema: {}", failure.error_message);
         Self::new(Category::StructuredOutputInvalid, message)
             .set(|inner| inner.structured = Some(Arc::new(failure)))

@@ -1,6 +1,6 @@
 //! What a request expects of its answer.
 
-use crate::{CompletionRequest, JsonSchema, Profile, Tools};
+use crate::{CompletionRequest, JsonSchema, Profile, SchemaMode, Tools};
 
 /// What an answer is checked against, whatever the wire mapping.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +9,8 @@ pub(crate) struct Expected {
     pub(crate) tools: Tools,
     /// The schema that the text must satisfy.
     pub(crate) schema: Option<JsonSchema>,
+    /// How it is put to the server.
+    pub(crate) schema_mode: Option<SchemaMode>,
     /// Whether invalid tool calls are kept instead of failing the call.
     pub(crate) keep_invalid_tool_calls: bool,
     /// Whether more than one choice was asked for.
@@ -22,7 +24,10 @@ impl Expected {
             many_choices: choices.is_some_and(|n| n > 1),
             tools: request.tools.clone(),
             schema: request.response_schema.clone(),
-            keep_invalid_tool_calls: profile.surface_invalid_tool_calls(),
+            schema_mode: SchemaMode::of(profile, request),
+            keep_invalid_tool_calls: request
+                .surface_invalid_tool_calls
+                .unwrap_or_else(|| profile.surface_invalid_tool_calls()),
         }
     }
 }

@@ -31,6 +31,7 @@ pub enum Message {
     #[non_exhaustive]
     System {
         /// The instructions.
+        #[serde(deserialize_with = "system_text")]
         content: String,
     },
     /// Input of the user.
@@ -49,6 +50,16 @@ pub enum Message {
         /// The id of a tool call of an earlier assistant message.
         tool_call_id: String,
     },
+}
+
+fn system_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        other => Err(serde::de::Error::custom(format_args!(
+            "a system message is text alone, without blocks such as images: expected a string, got {}",
+            kind(&other)
+        ))),
+    }
 }
 
 impl Message {

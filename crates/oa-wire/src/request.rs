@@ -1,6 +1,6 @@
 //! One completion request, as a value that is cheap to clone.
 
-use crate::{JsonSchema, Message, RuntimeConfig, ToolChoice, Tools};
+use crate::{JsonSchema, Message, RuntimeConfig, SchemaMode, ToolChoice, Tools};
 use std::sync::Arc;
 
 /// One request for a completion, independent of server and transport.
@@ -30,6 +30,11 @@ pub struct CompletionRequest {
     pub config: RuntimeConfig,
     /// The schema that the answer's text must satisfy.
     pub response_schema: Option<JsonSchema>,
+    /// How that schema is put to the server; `None` leaves it to the profile.
+    pub schema_mode: Option<SchemaMode>,
+    /// Whether invalid tool calls are returned, each with its error, instead of failing the call; `None` leaves it to the
+    /// profile.
+    pub surface_invalid_tool_calls: Option<bool>,
     /// Whether the server streams the answer.
     pub stream: bool,
     /// Values that layers pass to each other about this call. They are never sent.
@@ -73,6 +78,18 @@ impl CompletionRequest {
     /// Sets the schema that the answer's text must satisfy.
     pub fn with_response_schema(mut self, schema: JsonSchema) -> Self {
         self.response_schema = Some(schema);
+        self
+    }
+
+    /// Sets how the schema is put to the server.
+    pub fn with_schema_mode(mut self, mode: SchemaMode) -> Self {
+        self.schema_mode = Some(mode);
+        self
+    }
+
+    /// Sets whether invalid tool calls are returned, each with its error, instead of failing the call.
+    pub fn with_surface_invalid_tool_calls(mut self, on: bool) -> Self {
+        self.surface_invalid_tool_calls = Some(on);
         self
     }
 

@@ -1,6 +1,6 @@
 //! A finished completion: the message, the finish reason, the usage, and the body as the server sent it.
 
-use crate::{AssistantMessage, UnknownName, json::Reader, text::lossy};
+use crate::{AssistantMessage, SchemaMode, UnknownName, json::Reader, text::lossy};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -43,6 +43,9 @@ pub struct Response {
     /// The text as a value, where the request has a schema and no tool was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parsed: Option<Value>,
+    /// How the schema was put to the server, where the request has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schema_mode: Option<SchemaMode>,
     /// The server's id of the completion. Not unique on every server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -67,6 +70,7 @@ impl Response {
             refusal: None,
             usage: Usage::default(),
             parsed: None,
+            schema_mode: None,
             id: None,
             model: None,
             request_id: None,

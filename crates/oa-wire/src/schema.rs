@@ -35,7 +35,7 @@ use std::{cell::Cell, fmt, sync::Arc};
 #[derive(Clone)]
 pub struct JsonSchema(Arc<Inner>, Option<Check>);
 
-/// What a value must satisfy beside the schema.
+/// What checks values in place of the schema.
 type Check = Arc<dyn Fn(&Value) -> Result<(), SchemaViolation> + Send + Sync>;
 
 struct Inner {
@@ -113,14 +113,17 @@ impl JsonSchema {
         of_type::get_or_make::<T>()
     }
 
-    /// This schema with a check that a value must pass beside it, such as that it is a value of a Rust type. A value that
-    /// fails it is treated as one that breaks the schema. The check is no part of what is sent.
+    /// This schema with a function that checks values in place of its own validator, such as whether one is a value of a
+    /// Rust type. What is sent stays the same.
+    ///
+    /// An answer, or the arguments of a call, that the function does not accept is treated as one that violates the
+    /// schema.
     #[must_use]
-    pub fn with_check(
+    pub fn with_validator(
         self,
-        check: impl Fn(&Value) -> Result<(), SchemaViolation> + Send + Sync + 'static,
+        validator: impl Fn(&Value) -> Result<(), SchemaViolation> + Send + Sync + 'static,
     ) -> Self {
-        Self(self.0, Some(Arc::new(check)))
+        Self(self.0, Some(Arc::new(validator)))
     }
 
     fn with_json(value: Value, json: Vec<u8>) -> Result<Self, Error> {
@@ -175,24 +178,27 @@ impl JsonSchema {
         self.0.strict
     }
 
-    /// Checks a value against the schema, and then by [`with_check`](Self::with_check)'s. Without the feature
-    /// `validator`, of the schema only that it is an object.
+    /// Checks a value: by the function of [`with_validator`](Self::with_validator), or else against the schema.
+    /// Without the feature `validator`, of the schema only that it is an object.
     ///
     /// # Errors
     ///
     /// The first violation that is found.
     pub fn validate(&self, value: &Value) -> Result<(), SchemaViolation> {
+        if let Some(check) = &self.1 {
+            return check(value);
+        }
         #[cfg(feature = "validator")]
-        self.0.validator.validate(value).map_err(|error| SchemaViolation {
+        return self.0.validator.validate(value).map_err(|error| SchemaViolation {
             pointer: error.instance_path().to_string(),
             // What the model wrote is not for messages and logs.
             message: error.masked().to_string(),
-        })?;
+        });
         #[cfg(not(feature = "validator"))]
-        if !value.is_object() {
-            return Err(SchemaViolation::new("", format!("expected an object, got {}", kind(value))));
+        match value {
+            Value::Object(_) => Ok(()),
+            other => Err(SchemaViolation::new("", format!("expected an object, got {}", kind(other)))),
         }
-        self.1.as_ref().map_or(Ok(()), |check| check(value))
     }
 }
 

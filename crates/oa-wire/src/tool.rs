@@ -25,6 +25,7 @@ pub struct Tool {
     name: Arc<str>,
     description: Option<Arc<str>>,
     parameters: JsonSchema,
+    strict: bool,
 }
 
 impl Tool {
@@ -45,12 +46,19 @@ impl Tool {
             let error: Error = error.into();
             error.prefixed(&format!("parameters of tool `{name}`"))
         })?;
-        Ok(Self { name, description: None, parameters })
+        Ok(Self { name, description: None, parameters, strict: false })
     }
 
     /// Says what the tool does, for the model to read.
     pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = Some(description.into());
+        self
+    }
+
+    /// Sets whether the server is asked to decode the arguments strictly (`"strict": true`), which some servers do for a
+    /// schema that [`is_strict`](JsonSchema::is_strict) and others refuse or ignore. Off by default: the member is left out.
+    pub fn with_strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
         self
     }
 
@@ -62,6 +70,11 @@ impl Tool {
     /// What the tool does, if said.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
+    }
+
+    /// Whether the server is asked to decode the arguments strictly.
+    pub fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// The schema of the arguments.

@@ -391,7 +391,12 @@ impl<'a> Converter<'a> {
                 part.schema = nullable(Part { schema: part.schema, plan: scalar("null") }).schema;
             }
             members.push((property.name.to_owned(), part.schema));
-            plans.push(Member { name: property.name.to_owned(), plan: part.plan, optional });
+            plans.push(Member {
+                name: property.name.to_owned(),
+                plan: part.plan,
+                optional,
+                may_be_missing: left_out,
+            });
         }
         if !object.is_closed {
             self.note(place, ChangeKind::Closed, "is closed to members that it does not name");

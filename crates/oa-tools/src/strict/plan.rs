@@ -34,6 +34,18 @@ pub(super) struct Member {
     pub(super) plan: Plan,
     /// Null stands for a member that is left out.
     pub(super) optional: bool,
+    /// The source does not require it.
+    pub(super) may_be_missing: bool,
+}
+
+/// How closely a value must have the strict form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Exact,
+    /// A member that the source does not require may be missing: of servers that do not constrain.
+    Lenient,
+    /// Anything may be missing at the end: of a value that is still being written.
+    Partial,
 }
 
 /// A set of JSON types.
@@ -79,17 +91,19 @@ pub(super) struct Plans {
 impl Plans {
     /// The value as the source schema has it; none where it is not of the strict form.
     pub(super) fn restore(&self, value: &Value) -> Option<Value> {
-        Run::new(self, false).restore(&self.root, value)
+        [Form::Exact, Form::Lenient]
+            .into_iter()
+            .find_map(|form| Run::new(self, form).restore(&self.root, value))
     }
 
     /// The same of the beginning of a value: members and elements may be missing.
     pub(super) fn restore_partial(&self, value: &Value) -> Option<Value> {
-        Run::new(self, true).restore(&self.root, value)
+        Run::new(self, Form::Partial).restore(&self.root, value)
     }
 
     /// Where a place of the restored value lies in the value it was made from.
     pub(super) fn locate(&self, value: &Value, pointer: &str) -> String {
-        let mut run = Run::new(self, false);
+        let mut run = Run::new(self, Form::Lenient);
         let (mut plan, mut at) = (Some(&self.root), Some(value));
         let mut place = String::new();
         for token in pointer.split('/').skip(1) {
@@ -130,15 +144,19 @@ const MAX_CHAIN: usize = 64;
 /// One walk over a value.
 struct Run<'a> {
     plans: &'a Plans,
-    partial: bool,
+    form: Form,
     /// Whether a value fits a plan, by their addresses: so that branches within branches cost no more than their
     /// number times the size of the value.
     known: HashMap<(*const Plan, *const Value), bool>,
 }
 
 impl<'a> Run<'a> {
-    fn new(plans: &'a Plans, partial: bool) -> Self {
-        Self { plans, partial, known: HashMap::new() }
+    fn new(plans: &'a Plans, form: Form) -> Self {
+        Self { plans, form, known: HashMap::new() }
+    }
+
+    fn is_partial(&self) -> bool {
+        self.form == Form::Partial
     }
 
     /// The plan behind unions and definitions that fits the value.
@@ -176,28 +194,31 @@ impl<'a> Run<'a> {
             (Plan::Object(members), Value::Object(object)) => {
                 let known = members.iter().filter(|member| object.contains_key(&member.name)).count();
                 known == object.len()
-                    && (self.partial || known == members.len())
-                    && members.iter().all(|member| {
-                        object.get(&member.name).is_none_or(|value| {
-                            (member.optional && value.is_null()) || self.fits(&member.plan, value, 0)
-                        })
+                    && members.iter().all(|member| match object.get(&member.name) {
+                        Some(value) if member.optional && value.is_null() => true,
+                        Some(value) => self.fits(&member.plan, value, 0),
+                        None => match self.form {
+                            Form::Exact => false,
+                            Form::Lenient => member.may_be_missing,
+                            Form::Partial => true,
+                        },
                     })
             }
             (Plan::Tuple(plans), Value::Object(object)) => {
                 let known = plans.iter().enumerate().map(|(at, plan)| (plan, object.get(&at.to_string())));
                 let known: Vec<_> = known.filter_map(|(plan, value)| Some((plan, value?))).collect();
                 known.len() == object.len()
-                    && (self.partial || known.len() == plans.len())
+                    && (self.is_partial() || known.len() == plans.len())
                     && known.into_iter().all(|(plan, value)| self.fits(plan, value, 0))
             }
             (Plan::Array(plan), Value::Array(array)) => array.iter().all(|value| self.fits(plan, value, 0)),
             (Plan::Map(plan), Value::Array(array)) => array.iter().all(|entry| match entry.as_object() {
                 Some(entry) => {
-                    let key = entry.get(KEY).map_or(self.partial, Value::is_string);
+                    let key = entry.get(KEY).map_or(self.is_partial(), Value::is_string);
                     let inner = entry.get(ENTRY);
                     let known = usize::from(entry.contains_key(KEY)) + usize::from(inner.is_some());
                     key && known == entry.len()
-                        && inner.map_or(self.partial, |value| self.fits(plan, value, 0))
+                        && inner.map_or(self.is_partial(), |value| self.fits(plan, value, 0))
                 }
                 None => false,
             }),
@@ -212,7 +233,9 @@ impl<'a> Run<'a> {
 
     fn is_one_of(&self, values: &[Value], value: &Value) -> bool {
         values.iter().any(|known| match (known, value) {
-            (Value::String(known), Value::String(text)) if self.partial => known.starts_with(text.as_str()),
+            (Value::String(known), Value::String(text)) if self.is_partial() => {
+                known.starts_with(text.as_str())
+            }
             (known, value) => known == value,
         })
     }

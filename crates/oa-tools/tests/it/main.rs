@@ -3,4 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 
 mod golden;
+mod ladder;
+mod restore;
+mod support;
+mod tool_loop;
+mod tools;
+mod typed;
 mod types;

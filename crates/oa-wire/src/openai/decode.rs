@@ -6,7 +6,7 @@ mod usage;
 use super::tool_calls::{RawCall, distinct};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, ErrorKind, FinishReason, JsonSchema, RawBody,
-    Response, StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
+    Response, SchemaMode, StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
     error_body::excerpt,
     expected::Expected,
     json::{Index, Kind, Malformed, Reader},
@@ -43,9 +43,13 @@ impl AnswerParts {
     }
 
     /// The response, or why this is none.
-    pub(super) fn into_response(self, expected: &Expected, raw: RawBody) -> Result<Response, Error> {
+    pub(super) fn into_response(mut self, expected: &Expected, raw: RawBody) -> Result<Response, Error> {
+        let is_forced = self.take_forced_call(expected);
         let unread = self.unread_calls.clone();
         let mut response = self.into_response_unchecked(expected, raw);
+        if is_forced && response.finish_reason == FinishReason::ToolCalls {
+            response.finish_reason = FinishReason::Stop;
+        }
         if response.finish_reason != FinishReason::Error && !expected.keep_invalid_tool_calls {
             let unread = unread.filter(|_| response.message.tool_calls.is_empty());
             let problem = unread
@@ -89,6 +93,19 @@ impl AnswerParts {
         }
     }
 
+    /// Takes the arguments of the tool that stands for the answer as the text, where the model called it alone.
+    fn take_forced_call(&mut self, expected: &Expected) -> bool {
+        let is_forced = expected.schema_mode == Some(SchemaMode::ForcedTool);
+        let Some(schema) = expected.schema.as_ref().filter(|_| is_forced) else { return false };
+        let [call] = &mut self.calls[..] else { return false };
+        if call.name != schema.name() {
+            return false;
+        }
+        self.content = std::mem::take(&mut call.arguments);
+        self.calls.clear();
+        true
+    }
+
     /// The response with all that is wrong with it.
     pub(super) fn into_response_unchecked(self, expected: &Expected, raw: RawBody) -> Response {
         let content = if self.reasoning.is_empty() {
@@ -103,6 +120,7 @@ impl AnswerParts {
         response.server_finish_reason = self.finish;
         response.refusal = (!self.refusal.trim_ascii().is_empty()).then_some(self.refusal);
         response.usage = self.usage.or(self.choice_usage).unwrap_or_default();
+        response.schema_mode = expected.schema_mode;
         response.id = self.id;
         response.model = self.model;
         response.request_id = self.request_id;

@@ -3,7 +3,7 @@
 use super::fallback;
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
-    Profile, RuntimeConfig, Tool, ToolChoice, UserBlock, UserContent,
+    Profile, RuntimeConfig, SchemaMode, Tool, ToolChoice, UserBlock, UserContent,
     json::{equal, push_sorted, push_text},
 };
 use serde_json::Value;
@@ -14,21 +14,19 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     let mut body = Body::with_capacity(capacity(profile, request));
     body.member("model", |out| push_text(out, profile.model()));
     let schema = request.response_schema.as_ref();
-    body.member("messages", |out| {
-        push_messages(
-            out,
-            request.messages(),
-            schema.filter(|_| profile.force_prompt_augmentation_fallback()),
-        );
-    });
-    if !request.tools.is_empty() {
-        body.member("tools", |out| push_list(out, request.tools.as_slice(), push_tool));
-    }
-    if let Some(choice) = &request.tool_choice {
-        body.member("tool_choice", |out| push_tool_choice(out, choice));
-    }
-    if let Some(schema) = schema.filter(|_| !profile.force_prompt_augmentation_fallback()) {
+    let mode = SchemaMode::of(profile, request);
+    let asked_by = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
+    body.member("messages", |out| push_messages(out, request.messages(), asked_by(SchemaMode::Prompt)));
+    let forced = asked_by(SchemaMode::ForcedTool);
+    push_tools(&mut body, request, forced)?;
+    if let Some(schema) = asked_by(SchemaMode::ResponseFormat) {
         body.member("response_format", |out| push_response_format(out, schema));
+    }
+    if let Some(schema) = asked_by(SchemaMode::StructuredOutputs) {
+        body.member("structured_outputs", |out| push_structured_outputs(out, schema));
+    }
+    if let Some(schema) = asked_by(SchemaMode::JsonSchema) {
+        body.member("json_schema", |out| out.extend_from_slice(schema.as_json().as_bytes()));
     }
     if request.stream {
         body.member("stream", |out| out.extend_from_slice(b"true"));
@@ -110,9 +108,17 @@ fn block_length(block: &UserBlock) -> usize {
     }
 }
 
-fn push_list<T>(out: &mut Vec<u8>, list: &[T], mut push: impl FnMut(&mut Vec<u8>, &T)) {
+fn push_list<T>(out: &mut Vec<u8>, list: &[T], push: impl FnMut(&mut Vec<u8>, &T)) {
+    push_iter(out, list, push);
+}
+
+fn push_iter<'a, T: 'a>(
+    out: &mut Vec<u8>,
+    list: impl IntoIterator<Item = &'a T>,
+    mut push: impl FnMut(&mut Vec<u8>, &T),
+) {
     out.push(b'[');
-    for (at, element) in list.iter().enumerate() {
+    for (at, element) in list.into_iter().enumerate() {
         if at > 0 {
             out.push(b',');
         }
@@ -227,6 +233,48 @@ fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
     out.push(b'}');
 }
 
+/// Writes the tools and the choice among them; with a schema, a tool for the answer, which must be called.
+fn push_tools(
+    body: &mut Body,
+    request: &CompletionRequest,
+    forced: Option<&JsonSchema>,
+) -> Result<(), Error> {
+    let forced = match forced {
+        Some(schema) if request.tools.get(schema.name()).is_some() => {
+            let text = format!("response_schema: `{}` is the name of a tool too", schema.name());
+            return Err(Error::invalid_request(text));
+        }
+        Some(schema) => Some(
+            Tool::new(schema.name(), schema.clone())?
+                .with_description("Gives the answer.")
+                .with_strict(schema.is_strict()),
+        ),
+        None => None,
+    };
+    let tools = request.tools.as_slice();
+    match &forced {
+        Some(forced) => body.member("tools", |out| {
+            push_iter(out, tools.iter().chain([forced]), push_tool);
+        }),
+        None if !tools.is_empty() => body.member("tools", |out| push_list(out, tools, push_tool)),
+        None => {}
+    }
+    let forced = forced.map(|forced| match tools {
+        [] => ToolChoice::Tool(forced.name().to_owned()),
+        _ => ToolChoice::Required,
+    });
+    if let Some(choice) = forced.as_ref().or(request.tool_choice.as_ref()) {
+        body.member("tool_choice", |out| push_tool_choice(out, choice));
+    }
+    Ok(())
+}
+
+fn push_structured_outputs(out: &mut Vec<u8>, schema: &JsonSchema) {
+    out.extend_from_slice(br#"{"json":"#);
+    out.extend_from_slice(schema.as_json().as_bytes());
+    out.push(b'}');
+}
+
 fn push_tool(out: &mut Vec<u8>, tool: &Tool) {
     out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
     push_text(out, tool.name());
@@ -236,7 +284,7 @@ fn push_tool(out: &mut Vec<u8>, tool: &Tool) {
     }
     out.extend_from_slice(br#","parameters":"#);
     out.extend_from_slice(tool.parameters().as_json().as_bytes());
-    out.extend_from_slice(b"}}");
+    out.extend_from_slice(if tool.is_strict() { br#","strict":true}}"# } else { b"}}" });
 }
 
 fn push_tool_choice(out: &mut Vec<u8>, choice: &ToolChoice) {
