@@ -2,11 +2,14 @@
 
 use crate::{
     cargo::{self, cargo, source_roots},
-    conformance,
-    outcome::Outcome,
+    checks::CHECKS,
+    judges,
+    outcome::{Outcome, Verdict},
+    release,
 };
 use std::{
     env,
+    path::PathBuf,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -14,28 +17,40 @@ use std::{
 /// Runs every step.
 pub(crate) fn run() -> Outcome {
     let mut done = Vec::new();
+    let mut skipped = Vec::new();
     for (name, step) in steps() {
         println!("\n==> {name}");
         let start = Instant::now();
         let outcome = step();
         let seconds = start.elapsed().as_secs_f64();
-        if let Err(why) = outcome {
-            println!("\n{} passed, 1 failed: {name} ({seconds:.1} s)", done.len());
-            return Err(why);
+        match outcome {
+            Ok(Verdict::Passed) => {
+                println!("==> ok in {seconds:.1} s");
+                done.push((name, seconds));
+            }
+            Ok(Verdict::Skipped(why)) => {
+                println!("==> skipped: {why}");
+                skipped.push((name, why));
+            }
+            Err(why) => {
+                println!("\n{} passed, 1 failed: {name} ({seconds:.1} s)", done.len());
+                return Err(why);
+            }
         }
-        println!("==> ok in {seconds:.1} s");
-        done.push((name, seconds));
     }
     println!();
     for (name, seconds) in &done {
         println!("{seconds:7.1} s  {name}");
     }
+    for (name, why) in &skipped {
+        println!("  skipped  {name}: {why}");
+    }
     println!("{:7.1} s  in all", done.iter().map(|(_, seconds)| seconds).sum::<f64>());
-    println!("steps: {} passed, 0 failed", done.len());
+    println!("steps: {} passed, 0 failed, {} skipped", done.len(), skipped.len());
     Ok(())
 }
 
-type Step = (String, Box<dyn Fn() -> Outcome>);
+type Step = (String, Box<dyn Fn() -> Outcome<Verdict>>);
 
 fn steps() -> Vec<Step> {
     let mut steps = vec![
@@ -45,23 +60,59 @@ fn steps() -> Vec<Step> {
         plain("test -p oa-wire --no-default-features"),
         // A dependent may switch these on for everybody.
         plain("test -p oa-wire --features serde_json/preserve_order,serde_json/arbitrary_precision"),
+        // Each crate brings the features that it needs, and does not live on those that another one switched on.
+        plain("check -p oa-sim"),
+        plain("check -p oa-doctor"),
+        plain("check -p oa-middleware"),
+        plain("check -p oa-provider"),
+        plain("check -p oa-tools"),
         plain("fmt --all --check"),
         plain("clippy --workspace --all-targets --all-features -- -D warnings"),
         plain("clippy -p oa-wire -p oa-transport -p oa-provider --no-default-features -- -D warnings"),
-        ("cargo doc --workspace --all-features --no-deps, no warnings".to_owned(), Box::new(documentation)),
-        ("no syntax newer than the minimum Rust version".to_owned(), Box::new(syntax)),
-        ("cargo oa chat 'Say hello'".to_owned(), Box::new(first_command)),
+        step("cargo doc --workspace --all-features --no-deps, no warnings", documentation),
+        step("no syntax newer than the minimum Rust version", syntax),
+        step("cargo package --workspace", release::package),
+        step("cargo oa chat 'Say hello'", first_command),
     ];
-    if let Some(folder) = env::var_os("OA_CONFORMANCE_DIR") {
-        let judge =
-            move || conformance::judge(folder.as_ref(), &["-q", "--require", "all", "--fail-unjudged"]);
-        steps.push(("conformance".to_owned(), Box::new(judge)));
-    }
+    steps.extend(
+        CHECKS
+            .iter()
+            .filter(|check| check.in_ci)
+            .map(|check| -> Step { (check.name.to_owned(), Box::new(|| check.run_if_there())) }),
+    );
+    steps.push(judge("conformance", "OA_CONFORMANCE_DIR", |folder| {
+        let args = ["-q", "--require", "all", "--fail-unjudged"];
+        judges::conformance(&folder, &args).map(Verdict::from)
+    }));
+    steps.push(judge("answers", "OA_JUDGES_DIR", |folder| judges::answers(&folder)));
+    steps.push(judge("corpus", "OA_JUDGES_DIR", |folder| {
+        let corpora: Vec<PathBuf> =
+            ["OA_CORPUS_DIR"].iter().filter_map(env::var_os).map(PathBuf::from).collect();
+        if corpora.is_empty() {
+            return Verdict::skipped("OA_CORPUS_DIR is not set");
+        }
+        judges::corpus(&folder, &corpora)
+    }));
+    steps.push(judge("operations", "OA_JUDGES_DIR", |folder| judges::operations(&folder)));
     steps
 }
 
+fn step(name: &str, run: fn() -> Outcome) -> Step {
+    (name.to_owned(), Box::new(move || run().map(Verdict::from)))
+}
+
+/// A harness from outside, in the folder that the variable names.
+fn judge(name: &str, variable: &'static str, run: fn(PathBuf) -> Outcome<Verdict>) -> Step {
+    let found = move || match env::var_os(variable) {
+        Some(folder) => run(folder.into()),
+        None => Verdict::skipped(format!("{variable} is not set")),
+    };
+    (name.to_owned(), Box::new(found))
+}
+
 fn plain(args: &'static str) -> Step {
-    (format!("cargo {args}"), Box::new(|| cargo::run(&mut cargo(&args.split(' ').collect::<Vec<_>>()))))
+    let run = || cargo::run(&mut cargo(&args.split(' ').collect::<Vec<_>>())).map(Verdict::from);
+    (format!("cargo {args}"), Box::new(run))
 }
 
 fn documentation() -> Outcome {

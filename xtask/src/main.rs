@@ -1,11 +1,17 @@
 //! The repository's own tasks: `cargo xtask TASK`.
 
+mod bench;
 mod cargo;
+mod checks;
 mod ci;
-mod conformance;
+mod judges;
 mod live;
 mod outcome;
+mod release;
+mod toolchain;
+mod wasm;
 
+use outcome::{Outcome, Verdict};
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -14,9 +20,30 @@ cargo xtask TASK
   ci
       Everything that a change must pass, in this order: tests, tests under other
       features, format, clippy, documentation, the language of the minimum Rust version,
-      the README's first command, conformance. Stops at the first failure.
-        OA_CONFORMANCE_DIR  a folder with conformance.py; without it that step is left out
-        OA_CORPUS_DIR       more recorded exchanges for the tests that read them
+      the packages, the README's first command, the checks below whose tool is there,
+      the judges. Stops at the first failure, and names what it skipped.
+        OA_CONFORMANCE_DIR  a folder with conformance.py
+        OA_JUDGES_DIR       a folder with answers/, corpus/ and operations/
+        OA_CORPUS_DIR       recorded exchanges, for the tests that read them and a judge
+
+  checks [NAME ...]
+      Installs what is missing, and runs: spelling, unused dependencies, deny (licenses,
+      bans, sources, advisories), features (every two), semver (against the last tag),
+      minimum (a compiler of Rust 1.85), wasm, documentation (as it is published),
+      minimal-versions. No NAME: all of them.
+
+  bench [--check | --record] [NAME]
+      Instructions of the micro benches, counted by valgrind. --check compares them with
+      the recorded ones and fails where one is more than 2 % above; --record writes them.
+
+  wasm
+      Builds the wire crate for wasm32-unknown-unknown and drives exchanges under Node.
+
+  fuzz [--inputs N] [--seed N] [--only N]
+      Changed answers, streams, errors, requests and URLs.
+
+  release-check vX.Y.Z
+      Whether the tag agrees with manifests and changelog, and the packages compile.
 
   conformance DIR [-- ARGS]
       Builds the adapter and has DIR/conformance.py judge it. ARGS go to conformance.py.
@@ -29,14 +56,19 @@ cargo xtask TASK
         --upstream  what the LiteLLM proxy stands before (default: llama); started too
         --judge     a Python program that judges the adapter; ARGS go to it
 
-Python 3 is needed for `conformance` and for a judge. CARGO_TARGET_DIR is respected.
+Python 3 is needed for `conformance` and for the judges. CARGO_TARGET_DIR is respected.
 ";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let outcome = match args.split_first() {
+    let outcome: Outcome = match args.split_first() {
         Some((task, [])) if task == "ci" => ci::run(),
-        Some((task, rest)) if task == "conformance" => conformance::run(rest),
+        Some((task, rest)) if task == "checks" => checks::run(rest),
+        Some((task, rest)) if task == "bench" => bench::run(rest),
+        Some((task, [])) if task == "wasm" => wasm::run().map(report),
+        Some((task, rest)) if task == "fuzz" => judges::fuzz(rest),
+        Some((task, rest)) if task == "release-check" => release::check(rest),
+        Some((task, rest)) if task == "conformance" => judges::run(rest),
         Some((task, rest)) if task == "live" => live::run(rest),
         Some((task, [])) if matches!(task.as_str(), "help" | "-h" | "--help") => {
             print!("{USAGE}");
@@ -51,5 +83,12 @@ fn main() -> ExitCode {
             eprintln!("xtask: {why}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Of a task that may find nothing to run.
+fn report(verdict: Verdict) {
+    if let Verdict::Skipped(why) = verdict {
+        println!("skipped: {why}");
     }
 }

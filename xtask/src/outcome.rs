@@ -1,4 +1,25 @@
-//! How a task ends.
+//! How a task or a step ends.
 
 /// A task's outcome; the text says what failed and needs no prefix.
 pub(crate) type Outcome<T = ()> = Result<T, String>;
+
+/// A step that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Passed,
+    /// It could not be run here; the text says what is missing.
+    Skipped(String),
+}
+
+impl Verdict {
+    pub(crate) fn skipped(why: impl Into<String>) -> Outcome<Self> {
+        Ok(Self::Skipped(why.into()))
+    }
+}
+
+/// For steps that cannot be skipped.
+impl From<()> for Verdict {
+    fn from((): ()) -> Self {
+        Self::Passed
+    }
+}

@@ -2,8 +2,8 @@
 //! them.
 //!
 //! Each is run in interleaved rounds, and the least time of a round counts: on a shared machine it is the one
-//! that was disturbed least. Instruction counts are steadier: `valgrind --tool=callgrind` over `-- NAME
-//! --iterations N`, with two values of N, and the difference.
+//! that was disturbed least. Instruction counts are steadier: `cargo xtask bench`. `--list` prints the names,
+//! `--exact NAME --iterations N` runs one of them so often and prints nothing.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -15,14 +15,22 @@ use std::{hint::black_box, time::Instant};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let fixed =
-        words.iter().position(|word| word == "--iterations").map(|at| words[at + 1].parse().unwrap_or(1));
-    let wanted = words.first().filter(|word| !word.starts_with("--"));
+    let value = |option: &str| words.iter().position(|word| word == option).and_then(|at| words.get(at + 1));
     let mut cases = cases();
-    cases.retain(|case| wanted.is_none_or(|wanted| case.name.contains(wanted.as_str())));
-    if let Some(iterations) = fixed {
+    match (value("--exact"), words.first().filter(|word| !word.starts_with("--"))) {
+        (Some(name), _) => cases.retain(|case| case.name == name),
+        (None, Some(part)) => cases.retain(|case| case.name.contains(part.as_str())),
+        (None, None) => {}
+    }
+    if words.iter().any(|word| word == "--list") {
+        for case in &cases {
+            println!("{}", case.name);
+        }
+        return;
+    }
+    if let Some(iterations) = value("--iterations") {
         for case in &mut cases {
-            case.times(iterations);
+            case.times(iterations.parse().unwrap_or(1));
         }
         return;
     }

@@ -1,13 +1,18 @@
-//! Counts allocations while it is told to.
+//! Counts allocations while that is switched on.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
 static ON: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 static BYTES: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static HERE: Cell<u64> = const { Cell::new(0) };
+}
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
@@ -23,11 +28,18 @@ pub(crate) fn counted() -> (u64, u64) {
     (COUNT.load(Relaxed), BYTES.load(Relaxed))
 }
 
+/// The allocations of this thread alone, so far.
+#[cfg(test)]
+pub(crate) fn counted_here() -> u64 {
+    HERE.get()
+}
+
 #[inline]
 fn note(bytes: usize) {
     if ON.load(Relaxed) {
         COUNT.fetch_add(1, Relaxed);
         BYTES.fetch_add(bytes as u64, Relaxed);
+        HERE.set(HERE.get() + 1);
     }
 }
 

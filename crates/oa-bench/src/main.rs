@@ -2,6 +2,8 @@
 //! clients.
 
 mod alloc;
+#[cfg(test)]
+mod allocations;
 mod args;
 mod client;
 mod load;

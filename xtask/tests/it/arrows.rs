@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oa-cli", LIBRARIES),
     ("oa-conformance", LIBRARIES),
     ("oa-bench", LIBRARIES),
+    ("oa-wasm", &["oa-wire"]),
     ("oa-examples", LIBRARIES),
     ("xtask", &[]),
 ];

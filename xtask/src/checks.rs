@@ -1,0 +1,180 @@
+//! Checks beyond the tests: dependencies, features, versions, spelling. Some need a tool, which is installed on
+//! request.
+
+use crate::{
+    cargo::{self, cargo, output, root},
+    outcome::{Outcome, Verdict},
+    toolchain::{Toolchain, is_there},
+    wasm,
+};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// One check. `cargo xtask checks NAME` runs it alone.
+pub(crate) struct Check {
+    pub(crate) name: &'static str,
+    /// The program that it needs, and the package that has it.
+    pub(crate) tool: Option<(&'static str, &'static str)>,
+    pub(crate) run: fn() -> Outcome<Verdict>,
+    /// Whether it is one of the steps of `ci` too, where its tool is there.
+    pub(crate) in_ci: bool,
+}
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check { name: "spelling", tool: Some(("typos", "typos-cli")), run: spelling, in_ci: true },
+    Check { name: "unused", tool: Some(("cargo-machete", "cargo-machete")), run: unused, in_ci: true },
+    Check { name: "deny", tool: Some(("cargo-deny", "cargo-deny")), run: deny, in_ci: true },
+    Check { name: "features", tool: Some(("cargo-hack", "cargo-hack")), run: features, in_ci: true },
+    Check {
+        name: "semver",
+        tool: Some(("cargo-semver-checks", "cargo-semver-checks")),
+        run: semver,
+        in_ci: true,
+    },
+    Check { name: "minimum", tool: None, run: minimum, in_ci: true },
+    Check { name: "wasm", tool: None, run: wasm::run, in_ci: true },
+    Check { name: "documentation", tool: None, run: documentation, in_ci: false },
+    Check { name: "minimal-versions", tool: None, run: minimal_versions, in_ci: false },
+];
+
+/// `checks [NAME ...]`: installs what is missing, runs all of them, and says at the end which failed.
+pub(crate) fn run(names: &[String]) -> Outcome {
+    if let Some(unknown) = names.iter().find(|name| CHECKS.iter().all(|check| check.name != *name)) {
+        let known: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
+        return Err(format!("no such check: {unknown}; there are {}", known.join(", ")));
+    }
+    let (mut passed, mut skipped, mut failed) = (0, 0, Vec::new());
+    for check in CHECKS.iter().filter(|check| names.is_empty() || names.iter().any(|name| name == check.name))
+    {
+        println!("\n==> {}", check.name);
+        match install(check).and_then(|()| (check.run)()) {
+            Ok(Verdict::Passed) => passed += 1,
+            Ok(Verdict::Skipped(why)) => {
+                println!("==> skipped: {why}");
+                skipped += 1;
+            }
+            Err(why) => {
+                println!("==> failed: {why}");
+                failed.push(check.name);
+            }
+        }
+    }
+    println!("\nchecks: {passed} passed, {} failed, {skipped} skipped", failed.len());
+    if failed.is_empty() { Ok(()) } else { Err(format!("failed: {}", failed.join(", "))) }
+}
+
+impl Check {
+    /// Runs it where its tool is there.
+    pub(crate) fn run_if_there(&self) -> Outcome<Verdict> {
+        match self.tool {
+            Some((program, _)) if !is_there(program) => Verdict::skipped(format!(
+                "{program} is not installed; `cargo xtask checks {}` installs and runs it",
+                self.name
+            )),
+            _ => (self.run)(),
+        }
+    }
+}
+
+fn install(check: &Check) -> Outcome {
+    match check.tool {
+        Some((program, package)) if !is_there(program) => {
+            cargo::run(&mut cargo(&["install", "--locked", "--quiet", package]))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn spelling() -> Outcome<Verdict> {
+    cargo::run(Command::new("typos").current_dir(root())).map(Verdict::from)
+}
+
+fn unused() -> Outcome<Verdict> {
+    cargo::run(&mut cargo(&["machete"])).map(Verdict::from)
+}
+
+fn deny() -> Outcome<Verdict> {
+    cargo::run(&mut cargo(&["deny", "check", "bans", "licenses", "sources"]))?;
+    // The list of advisories is fetched; where that is impossible, a copy from before will do.
+    let fetched = cargo(&["deny", "fetch", "db"]).stderr(Stdio::null()).status();
+    let is_fetched = fetched.is_ok_and(|status| status.success());
+    if is_fetched || home(".cargo/advisory-dbs").is_some_and(|folder| folder.is_dir()) {
+        let mut check = cargo(&["deny", "check", "advisories"]);
+        if !is_fetched {
+            check.arg("--disable-fetch");
+        }
+        return cargo::run(&mut check).map(Verdict::from);
+    }
+    println!("no list of advisories: it could not be fetched, and there is no copy");
+    Ok(Verdict::Passed)
+}
+
+fn home(below: &str) -> Option<std::path::PathBuf> {
+    Some(Path::new(&std::env::var_os("HOME")?).join(below))
+}
+
+/// Every combination of two features compiles, of each crate alone.
+fn features() -> Outcome<Verdict> {
+    let args =
+        ["hack", "check", "--workspace", "--feature-powerset", "--depth", "2", "--no-dev-deps", "--quiet"];
+    // It rewrites the manifests while it runs, so it works on a copy.
+    let copy = copy("features")?;
+    let mut hack = cargo(&args);
+    cargo::run(hack.current_dir(&copy).env("CARGO_TARGET_DIR", copy.join("target"))).map(Verdict::from)
+}
+
+fn semver() -> Outcome<Verdict> {
+    let mut describe = Command::new("git");
+    describe.args(["describe", "--tags", "--abbrev=0", "--match", "v*"]).current_dir(root());
+    let Ok(tag) = output(describe.stderr(Stdio::null())) else {
+        return Verdict::skipped("there is no tag yet to compare with");
+    };
+    let args = ["semver-checks", "--workspace", "--baseline-rev", tag.trim()];
+    cargo::run(&mut cargo(&args)).map(Verdict::from)
+}
+
+/// The compiler of the minimum version takes everything, tests included.
+fn minimum() -> Outcome<Verdict> {
+    match Toolchain::find(Some("1.85"), false)? {
+        Ok(toolchain) => {
+            cargo::run(&mut toolchain.cargo(&["check", "--quiet", "--workspace", "--all-targets"]))
+                .map(Verdict::from)
+        }
+        Err(why) => Verdict::skipped(why),
+    }
+}
+
+/// The documentation as it is rendered for the public, with all features and what each item needs.
+fn documentation() -> Outcome<Verdict> {
+    let mut doc =
+        cargo(&["doc", "--workspace", "--all-features", "--no-deps", "--target-dir", "target/docs"]);
+    doc.env("RUSTC_BOOTSTRAP", "1").env("RUSTDOCFLAGS", "--cfg docsrs -D warnings");
+    cargo::run(&mut doc).map(Verdict::from)
+}
+
+/// The libraries compile with the oldest versions that their manifests allow.
+fn minimal_versions() -> Outcome<Verdict> {
+    let copy = copy("minimal-versions")?;
+    let mut resolve = cargo(&["update", "--quiet", "-Zdirect-minimal-versions"]);
+    cargo::run(resolve.current_dir(&copy).env("RUSTC_BOOTSTRAP", "1"))?;
+    let mut check = cargo(&["check", "--quiet", "--workspace", "--lib"]);
+    cargo::run(check.current_dir(&copy).env("CARGO_TARGET_DIR", copy.join("target"))).map(Verdict::from)
+}
+
+/// The repository's files, in a folder below the target folder.
+fn copy(name: &str) -> Outcome<std::path::PathBuf> {
+    let folder = root().join("target/copies").join(name);
+    let files = output(Command::new("git").args(["ls-files", "-z"]).current_dir(root()))?;
+    for file in files.split('\0').filter(|file| !file.is_empty()) {
+        let (from, to) = (root().join(file), folder.join(file));
+        let fail = |error: std::io::Error| format!("{}: {error}", to.display());
+        fs::create_dir_all(to.parent().unwrap_or(&folder)).map_err(fail)?;
+        if from.is_file() {
+            fs::copy(&from, &to).map_err(fail)?;
+        }
+    }
+    Ok(folder)
+}
