@@ -43,7 +43,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     println!("{:<24} {:>12} {:>12} {:>8}", "bench", "instructions", "recorded", "%");
     for case in cases.lines().filter(wanted) {
         let count = instructions(&program, case)?;
-        counted += &format!("{case} {count}\n");
+        counted.extend([case, " ", &count.to_string(), "\n"]);
         match recorded.get(case) {
             Some(before) => {
                 let percent = (count as f64 / *before as f64 - 1.0) * 100.0;

@@ -11,12 +11,6 @@ pub(crate) enum Verdict {
     Skipped(String),
 }
 
-impl Verdict {
-    pub(crate) fn skipped(why: impl Into<String>) -> Outcome<Self> {
-        Ok(Self::Skipped(why.into()))
-    }
-}
-
 /// For steps that cannot be skipped.
 impl From<()> for Verdict {
     fn from((): ()) -> Self {

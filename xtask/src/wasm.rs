@@ -15,20 +15,22 @@ const TARGET: &str = "wasm32-unknown-unknown";
 
 pub(crate) fn run() -> Outcome<Verdict> {
     if !is_there("node") {
-        return Verdict::skipped("there is no node");
+        return Ok(Verdict::Skipped("there is no node".to_owned()));
     }
-    let build = ["build", "--release", "--package", "oa-wasm", "--target", TARGET];
+    let args = ["build", "--release", "--package", "oa-wasm", "--target", TARGET];
     let built = if has_target() {
-        cargo::run(&mut cargo(&build))?;
+        cargo::run(&mut cargo(&args))?;
         env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
     } else {
         // Without the target, its standard library is built from source, which needs an unstable flag.
         let toolchain = match Toolchain::find(None, true)? {
             Ok(toolchain) => toolchain,
-            Err(why) => return Verdict::skipped(format!("rustup target add {TARGET}; {why}")),
+            Err(why) => return Ok(Verdict::Skipped(format!("rustup target add {TARGET}; {why}"))),
         };
-        let Some(lld) = lld() else { return Verdict::skipped("there is no rust-lld") };
-        let mut command = toolchain.cargo(&build);
+        let Some(lld) = lld() else {
+            return Ok(Verdict::Skipped("there is no rust-lld".to_owned()));
+        };
+        let mut command = toolchain.cargo(&args);
         command.arg("-Zbuild-std=std,panic_abort").env("RUSTC_BOOTSTRAP", "1");
         cargo::run(command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", lld))?;
         toolchain.built()

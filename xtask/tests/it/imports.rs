@@ -22,12 +22,11 @@ fn no_two_files_import_each_other() {
             let back = arrows.iter().find(|back| back.from == arrow.to && back.to == arrow.from);
             let Some(back) = back.filter(|_| arrow.from < arrow.to) else { continue };
             let (one, other) = (short(&arrow.from), short(&arrow.to));
-            match PAIRS.iter().find(|(first, second, _)| *first == one && *second == other) {
-                Some(pair) => drop(used.insert(pair)),
-                None => {
-                    let line = format!("{one} names {}, {other} names {}", arrow.path, back.path);
-                    found.entry((one, other)).or_insert(line);
-                }
+            if let Some(pair) = PAIRS.iter().find(|(first, second, _)| *first == one && *second == other) {
+                used.insert(pair);
+            } else {
+                let line = format!("{one} names {}, {other} names {}", arrow.path, back.path);
+                found.entry((one, other)).or_insert(line);
             }
         }
     }

@@ -47,8 +47,10 @@ fn the_index_of_examples_is_complete() {
     let links = readme.split("](examples/").skip(1).filter_map(|rest| rest.split(')').next());
     let listed: BTreeSet<String> = links.map(str::to_owned).collect();
     let files = fs::read_dir(root().join("examples/examples")).expect("the folder can be read");
-    let files = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let mut there: BTreeSet<String> = files.filter(|name| name.ends_with(".rs")).collect();
+    let files = files.filter_map(|entry| Some(entry.ok()?.path()));
+    let programs = files.filter(|path| path.extension() == Some("rs".as_ref()));
+    let mut there: BTreeSet<String> =
+        programs.filter_map(|path| Some(path.file_name()?.to_str()?.to_owned())).collect();
     // A module that the programs share.
     there.remove("server.rs");
     assert_eq!(listed, there);

@@ -38,16 +38,16 @@ impl Sources {
     pub(crate) fn read(root: &Path) -> Self {
         let mut sources = Self { modules: BTreeMap::new() };
         let text = fs::read_to_string(root).unwrap_or_else(|error| panic!("{}: {error}", root.display()));
-        sources.module(Vec::new(), root, &text);
+        sources.module(&[], root, &text);
         sources
     }
 
-    fn module(&mut self, path: Vec<String>, file: &Path, text: &str) {
+    fn module(&mut self, path: &[String], file: &Path, text: &str) {
         let tokens = tokens(text);
-        let children = Reader { sources: self, file, tokens: &tokens, at: 0 }.module(path.clone());
+        let children = Reader { sources: self, file, tokens: &tokens, at: 0 }.module(path.to_vec());
         for child in children {
             let (file, text) = child_file(file, path.is_empty(), &child[path.len()..]);
-            self.module(child, &file, &text);
+            self.module(&child, &file, &text);
         }
     }
 
