@@ -41,7 +41,8 @@ pub(crate) fn of_probe(error: Error, limit: Duration) -> Error {
     error.with_message(format!("no answer came within {limit} (--timeout)"))
 }
 
-/// The line of an error, with how long it took where a limit or a cut is involved; its causes and its hint below it.
+/// The line of an error, with how long it took where a limit or a cut is involved; its causes and its hint
+/// below it.
 pub(crate) fn text(error: &Error) -> String {
     let took = error.elapsed().map(|took| format!("{:.1} s", took.as_secs_f64()));
     let took = match (error.kind(), took) {
@@ -77,8 +78,11 @@ mod tests {
     fn a_limit_is_named_by_its_flag() {
         let limit = Some(Duration::from_secs(2));
         let text = text(&with_flags(of_timeout(timeout(), limit)));
-        let want = "provider_unavailable: no piece of the answer came within 2s (--timeout); given up after 2.0 s\n  \
-                    hint: --timeout raises the limit";
+        let want = [
+            "provider_unavailable: no piece of the answer came within 2s (--timeout); given up after 2.0 s",
+            "  hint: --timeout raises the limit",
+        ]
+        .join("\n");
         assert_eq!(text, want);
         let silent = of_timeout(timeout().with_partial(Response::new("half", FinishReason::Error)), limit);
         assert_eq!(silent.message(), "the stream was silent for 2s (--timeout)");

@@ -11,8 +11,8 @@ use std::{
 /// The longest input that is read from one place. A server refuses much less.
 const MAX_INPUT: u64 = 64 << 20;
 
-/// The prompt: the argument, or standard input where that is no terminal, or the one and the other after a blank
-/// line. `-` is standard input alone. None when nothing is there.
+/// The prompt: the argument, or standard input where that is no terminal, or the one and the other after a
+/// blank line. `-` is standard input alone. None when nothing is there.
 pub(crate) fn prompt(argument: Option<&str>) -> Result<Option<String>, Error> {
     let stdin = io::stdin();
     let piped = if argument == Some("-") || !stdin.is_terminal() {
@@ -52,8 +52,8 @@ pub(crate) fn image(argument: &str) -> Result<Image, Error> {
     let bytes = bytes(open(path, &place)?, &place)?;
     let media_type = media_type(&bytes, path).ok_or_else(|| {
         Error::invalid_request(format!(
-            "{place}: neither its first bytes nor its name say what kind of image it is \
-             (PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC)"
+            "{place}: neither its first bytes nor its name say what kind of image it is (PNG, JPEG, WebP, \
+             GIF, BMP, TIFF, AVIF, HEIC)"
         ))
     })?;
     Ok(Image::base64(media_type, BASE64_STANDARD.encode(bytes)))

@@ -9,8 +9,8 @@
 //! oa doctor http://localhost:8000
 //! ```
 //!
-//! `oa chat` without a server starts a simulator inside of itself, and prints that it does. The other commands need a
-//! server: without one they end as wrong usage.
+//! `oa chat` without a server starts a simulator inside of itself, and prints that it does. The other
+//! commands need a server: without one they end as wrong usage.
 //!
 //! # Exit codes
 //!
@@ -32,12 +32,13 @@
 //! | 18 | `structured_output_invalid` | the answer does not satisfy the schema |
 //! | 130 | | interrupted by Ctrl-C |
 //!
-//! `oa doctor` ends with the code of its first failed step's category, and with 0 when nothing failed, warnings or not.
+//! `oa doctor` ends with the code of its first failed step's category, and with 0 when nothing failed,
+//! warnings or not.
 //!
 //! # Events for scripts
 //!
-//! `oa chat --json-events` writes one JSON object a line, the kind in `type`. The last is `done` or `error`, unless
-//! the command was interrupted.
+//! `oa chat --json-events` writes one JSON object a line, the kind in `type`. The last is `done` or `error`,
+//! unless the command was interrupted.
 //!
 //! | type | members |
 //! |---|---|

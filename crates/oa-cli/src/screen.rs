@@ -1,4 +1,5 @@
-//! Where output goes: answers to standard output, reasoning and notes to standard error, and what a terminal gets.
+//! Where output goes: answers to standard output, reasoning and notes to standard error, and what a terminal
+//! gets.
 
 use std::{
     borrow::Cow,
@@ -6,7 +7,8 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
-/// Both outputs, each knowing whether it is in the middle of a line. Dropping it ends a line that is not ended.
+/// Both outputs, each knowing whether it is in the middle of a line. Dropping it ends a line that is not
+/// ended.
 pub(crate) struct Screen<O: Write = io::Stdout, E: Write = io::Stderr> {
     out: Output<O>,
     err: Output<E>,
@@ -138,8 +140,8 @@ pub(crate) fn clear_interrupt() {
     }
 }
 
-/// A text that cannot steer a terminal: a model or a server must not move the cursor, or write to the clipboard.
-/// Control characters other than line break and tab are shown as their pictures.
+/// A text that cannot steer a terminal: a model or a server must not move the cursor, or write to the
+/// clipboard. Control characters other than line break and tab are shown as their pictures.
 pub(crate) fn for_terminal(text: &str) -> Cow<'_, str> {
     let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
     if !text.contains(steers) {

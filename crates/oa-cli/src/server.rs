@@ -31,8 +31,8 @@ pub(crate) struct ServerArgs {
     base_url: Option<String>,
     /// Key of the server [env: OA_API_KEY]
     ///
-    /// Better set the variable: other users of this machine can see the arguments of a command, and the shell keeps
-    /// them. The key is never printed.
+    /// Better set the variable: other users of this machine can see the arguments of a command, and the shell
+    /// keeps them. The key is never printed.
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// Header to send with every request, may be repeated
@@ -40,7 +40,8 @@ pub(crate) struct ServerArgs {
     headers: Vec<String>,
     /// Longest wait: for a whole answer, or for the next piece of a stream
     ///
-    /// Such as 30, 30s, 500ms or 2m. Default: none for a completion, 30s for a probe and for the list of models.
+    /// Such as 30, 30s, 500ms or 2m. Default: none for a completion, 30s for a probe and for the list of
+    /// models.
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Use the built-in simulator, whatever the environment says
@@ -84,8 +85,9 @@ impl ServerArgs {
         let found = self.environment(model)?;
         if found.root().is_none() && !self.sim {
             let text = format!(
-                "{}; give --base-url URL or set OA_BASE_URL, such as http://localhost:8000, or try the simulator \
-                 with --sim",
+                "{}; give --base-url URL or set OA_BASE_URL, such as http://localhost:8000, or try the \
+                 simulator with \
+                 --sim",
                 found.no_server()
             );
             return Err(Failure::Usage(command, text));
@@ -135,8 +137,9 @@ impl ServerArgs {
             probe_timeout: self.timeout.unwrap_or(PROBE_TIMEOUT),
             transport: self.transport.transport()?,
             hint: by_key_alone.then_some(
-                "OPENAI_API_KEY is set, so the server is https://api.openai.com; name another with --base-url, or \
-                 try the simulator with --sim",
+                "OPENAI_API_KEY is set, so the server is https://api.openai.com; name another with \
+                 --base-url, or try the simulator with \
+                 --sim",
             ),
             _sim: sim,
         })
@@ -151,7 +154,8 @@ impl ServerArgs {
             screen::note("this is the built-in simulator");
         } else {
             screen::note(&format!(
-                "{}, so this is the built-in simulator; name a server with --base-url http://localhost:8000 or \
+                "{}, so this is the built-in simulator; name a server with --base-url http://localhost:8000 \
+                 or \
                  OA_BASE_URL",
                 found.no_server()
             ));

@@ -13,21 +13,25 @@ pub fn remedy(remedy: Remedy) -> &'static str {
         Remedy::RaiseConnectTimeout => "--connect-timeout raises the limit",
         Remedy::RaiseResponseLimit => "ask for less: no flag raises this limit",
         Remedy::AddRoot => {
-            "give the authority's certificate, and the intermediate ones, by --ca-file or the variable SSL_CERT_FILE"
+            "give the authority's certificate, and the intermediate ones, by --ca-file or the variable \
+             SSL_CERT_FILE"
         }
         Remedy::AddRootOrReissue => {
-            "give that very certificate by --ca-file, or make one that is no authority's: openssl req -x509 -addext \
-             basicConstraints=critical,CA:FALSE ..."
+            "give that very certificate by --ca-file, or make one that is no authority's: openssl req -x509 \
+             -addext basicConstraints=critical,CA:FALSE \
+             ..."
         }
         Remedy::LoadRoots => {
-            "correct SSL_CERT_FILE or SSL_CERT_DIR, install the package ca-certificates, or give roots by --ca-file"
+            "correct SSL_CERT_FILE or SSL_CERT_DIR, install the package ca-certificates, or give roots by \
+             --ca-file"
         }
         Remedy::AddClientCertificate => {
             "client certificates are for programs: the command has no flag for one"
         }
         Remedy::CheckFirewall => "a firewall that rejects answers like this too",
         Remedy::CheckLocalPolicy => {
-            "a policy of this machine forbids it: SELinux, seccomp, or a firewall's rule for outgoing connections"
+            "a policy of this machine forbids it: SELinux, seccomp, or a firewall's rule for outgoing \
+             connections"
         }
         Remedy::CheckSocketPermissions => "the permissions of the socket do not let this user connect",
         Remedy::CorrectProxy => "correct the variable, or unset it",

@@ -36,6 +36,7 @@ pub(crate) struct Calls<'a> {
     usages: Vec<(&'static str, Usage)>,
     /// How long the one token took.
     one_token: Option<Duration>,
+    another_model_answers: bool,
 }
 
 impl<'a> Calls<'a> {
@@ -55,7 +56,13 @@ impl<'a> Calls<'a> {
             renamed_limit: false,
             usages: Vec::new(),
             one_token: None,
+            another_model_answers: false,
         }
+    }
+
+    /// Whether the completion was answered by another model than the one that was asked for.
+    pub(crate) fn another_model_answers(&self) -> bool {
+        self.another_model_answers
     }
 
     /// One token. Like every call here it also says whether it is any use to go on.
@@ -96,8 +103,8 @@ impl<'a> Calls<'a> {
         (self.judge_completion(&answer, observed, !before.is_empty()), true)
     }
 
-    fn judge_completion(&self, answer: &Answer, observed: String, was_cooling: bool) -> Finding {
-        let asked = self.profile.model();
+    fn judge_completion(&mut self, answer: &Answer, observed: String, was_cooling: bool) -> Finding {
+        let asked = self.profile.model().to_owned();
         if was_cooling {
             return Finding::warning(observed)
                 .cause(
@@ -111,9 +118,10 @@ impl<'a> Calls<'a> {
                 .next(format!("{} --extra max_completion_tokens=64", self.hints.chat()));
         }
         // A revision (`name@main`) or a provider's prefix is the same model.
-        let is_other = |model: &&str| !self.listed && !model.contains(asked) && !asked.contains(*model);
+        let is_other = |model: &&str| !self.listed && !model.contains(&*asked) && !asked.contains(*model);
         let other = answer.response.model.as_deref().filter(is_other);
         if let Some(other) = other {
+            self.another_model_answers = true;
             return Finding::warning(format!("{observed}; the answer is {other}'s"))
                 .cause(format!(
                     "the server takes no notice of the name {asked}, and answers with what it has"
@@ -164,8 +172,9 @@ impl<'a> Calls<'a> {
                 "everything at once"
             };
             let finding = Finding::warning(format!("{observed}: {late}")).cause(format!(
-                "a gateway on the way{} holds the stream back until it is complete: nginx needs `proxy_buffering off`, \
-                 others their own word for it",
+                "a gateway on the way{} holds the stream back until it is complete: nginx needs \
+                 `proxy_buffering off`, others their own word for \
+                 it",
                 via.unwrap_or_default()
             ));
             return (finding.next(self.watch()), true);
@@ -259,7 +268,10 @@ impl<'a> Calls<'a> {
             self.usages.iter().filter(|(_, usage)| !counted(usage)).map(|(what, _)| *what).collect();
         if !without.is_empty() {
             return Finding::warning(format!("no token counts in {}", without.join(" and ")))
-                .cause("the server does not report usage, or a gateway strips it; in a stream it must obey stream_options")
+                .cause(
+                    "the server does not report usage, or a gateway strips it; in a stream it must obey \
+                        stream_options",
+                )
                 .next(format!("{} --json", self.hints.chat()));
         }
         let shown = self.usages.iter().map(|(what, usage)| {
@@ -308,7 +320,8 @@ impl<'a> Calls<'a> {
         (self.hints.finding(error, Call::Completion), !is_final(error))
     }
 
-    /// A failure of something that an application may not need; a failure all the same if it is of another kind.
+    /// A failure of something that an application may not need; a failure all the same if it is of another
+    /// kind.
     fn lacking(&self, error: &Error, cause: &str) -> (Finding, bool) {
         match error.category() {
             Category::InvalidRequest

@@ -41,8 +41,9 @@ pub(crate) async fn dns(target: &Target, host: &str) -> (Finding, Option<Vec<Soc
         Err(error) => error.to_string(),
     };
     let observed = format!("the host name {host} could not be resolved: {why}");
-    let cause = "it is misspelt, or known only elsewhere: a container's or service's name outside of its network, a \
-                 name behind a VPN";
+    let cause = "it is misspelt, or known only elsewhere: a container's or service's name outside of its \
+                 network, a name behind a \
+                 VPN";
     let next = format!("getent hosts {}", text::word(host));
     (Finding::failed(Category::Unavailable, observed).cause(cause).next(next), None)
 }
@@ -71,8 +72,9 @@ pub(crate) async fn tcp(
         if let Some(other) = other_loopback(&tried, target.port()).await {
             let (ip, there) = (other.ip(), ports::url(&other.ip().to_string(), other.port()));
             let cause = format!(
-                "the server listens on {ip} alone, which {host} does not name here: use that address, or start the \
-                 server with a --host that covers both"
+                "the server listens on {ip} alone, which {host} does not name here: use that address, or \
+                 start the server with a --host that covers \
+                 both"
             );
             return (finding.cause(cause).next(format!("oa doctor {}", text::word(&there))), false);
         }
@@ -89,8 +91,9 @@ pub(crate) async fn tcp(
     let finding = if failed_as(io::ErrorKind::PermissionDenied) {
         finding
             .cause(
-                "a policy of this machine forbids the connection: SELinux (`ausearch -m avc -ts recent` shows what it \
-                 denied), seccomp, or a firewall's rule for outgoing connections",
+                "a policy of this machine forbids the connection: SELinux (`ausearch -m avc -ts recent` \
+                 shows what it denied), seccomp, or a firewall's rule for outgoing \
+                 connections",
             )
             .next("sudo ausearch -m avc -ts recent")
     } else if failed_as(io::ErrorKind::ConnectionRefused) {
@@ -107,7 +110,8 @@ pub(crate) async fn tcp(
     } else {
         finding
             .cause(
-                "there is no way to the host: another network, a VPN that is off, or a firewall that rejects what is \
+                "there is no way to the host: another network, a VPN that is off, or a firewall that rejects \
+                 what is \
                  sent",
             )
             .next(format!("getent ahosts {}", text::word(host)))
@@ -185,9 +189,9 @@ fn refused(
 ) -> Finding {
     let port = target.port();
     let mut causes = vec![format!(
-        "nobody listens on port {port}: the server is not up, still loads (vLLM, SGLang and LiteLLM listen only after \
-         that), or listens on another port or interface{}",
-        checked(well_known),
+        "nobody listens on port {port}: the server is not up, still loads (vLLM, SGLang and LiteLLM listen \
+         only after that), or listens on another port or \
+         interface"
     )];
     if port == LITELLM {
         causes.push("LiteLLM takes a random port where 4000 is taken, which its first lines tell".to_owned());
@@ -196,16 +200,18 @@ fn refused(
         let listeners = listeners(port);
         format!("`{listeners}` shows who listens here, `docker ps` which ports containers publish")
     } else {
-        "a server that was started for 127.0.0.1 takes no connection from another machine or container (start it with \
-         --host 0.0.0.0), and a firewall may refuse like this too"
-            .to_owned()
+        "a server that was started for 127.0.0.1 takes no connection from another machine or container \
+         (start it with --host 0.0.0.0), and a firewall may refuse like this \
+         too"
+        .to_owned()
     });
     causes.extend(hint.map(str::to_owned));
+    causes.extend(checked(port, well_known));
     let cause = causes.join("; ");
     finding.cause(cause).next(target.oa("ready --wait 5m"))
 }
 
-/// The port that LiteLLM takes where nothing else is said.
+/// LiteLLM's default port.
 const LITELLM: u16 = 4000;
 
 /// The command that shows who listens on a port of this machine.
@@ -229,14 +235,14 @@ pub(crate) fn described(elsewhere: &[Answering]) -> String {
     elsewhere.iter().map(|answering| answering.what.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-fn checked(well_known: &[(u16, String)]) -> String {
-    match well_known {
-        [] => String::new(),
-        ports => {
-            let ports = ports.iter().map(|(port, whose)| format!("{port} ({whose})"));
-            format!("; nobody answers on {} either", text::list(ports, 12))
-        }
-    }
+/// The other ports that were tried in vain.
+fn checked(port: u16, well_known: &[(u16, String)]) -> Option<String> {
+    let others: Vec<String> = well_known
+        .iter()
+        .filter(|(other, _)| *other != port)
+        .map(|(other, whose)| format!("{other} ({whose})"))
+        .collect();
+    (!others.is_empty()).then(|| format!("nobody answers on {} either", text::list(others, 12)))
 }
 
 fn outcome(result: &io::Result<()>) -> String {
@@ -300,24 +306,36 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
             http_instead(target, finding)
         }
         Kind::NoRoots => {
-            let what = error.variable().map(|variable| format!("{variable} names no file of certificates, or "));
+            let what = error.variable().map(|variable| {
+                format!(
+                    "{variable} names no file of certificates, or \
+                                                                "
+                )
+            });
             let cause = format!(
-                "{}this machine has no root certificates, so that no server can be trusted: the fault is not the \
+                "{}this machine has no root certificates, so that no server can be trusted: the fault is not \
+                 the \
                  server's",
                 what.unwrap_or_default()
             );
             let next = error.variable().map(|variable| format!("ls -l \"${variable}\""));
-            finding.cause(joined(&cause, remedy)).next(next.unwrap_or_else(|| "ls -l /etc/ssl/certs".to_owned()))
+            finding.cause(joined(&cause, remedy)).next(next.unwrap_or_else(|| {
+                "ls -l \
+                                                                               /etc/ssl/certs"
+                    .to_owned()
+            }))
         }
         Kind::CertificateIsAuthority => finding
             .cause(joined(
-                "the server shows the certificate of an authority (CA:TRUE), as plain `openssl req -x509` makes it: a \
-                 server needs one that the authority has signed, or its own with CA:FALSE",
+                "the server shows the certificate of an authority (CA:TRUE), as plain `openssl req -x509` \
+                 makes it: a server needs one that the authority has signed, or its own with \
+                 CA:FALSE",
                 None,
             ))
             .next(format!(
-                "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj /CN={0} \
-                 -addext subjectAltName={1}:{0} -addext basicConstraints=critical,CA:FALSE",
+                "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj \
+                 /CN={0} -addext subjectAltName={1}:{0} -addext \
+                 basicConstraints=critical,CA:FALSE",
                 text::word(target.host().unwrap_or_default()),
                 if target.host().is_some_and(|host| host.parse::<IpAddr>().is_ok()) { "IP" } else { "DNS" },
             )),
@@ -392,7 +410,8 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
         Kind::CertificateExpired => "the certificate was not renewed, or this machine's clock is wrong",
         Kind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
         Kind::CertificateWrongName => {
-            "the URL names the server otherwise than its certificate does: an address, an alias, or another server"
+            "the URL names the server otherwise than its certificate does: an address, an alias, or another \
+             server"
         }
         Kind::TlsVersion => {
             "the server speaks only versions of TLS that are too old: 1.2 is the oldest that is taken"
@@ -400,7 +419,8 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
         Kind::TlsAlert(116) => "the server wants a client certificate",
         // internal_error (Caddy and Go's servers), unrecognized_name
         Kind::TlsAlert(80 | 112) => {
-            "the server has no certificate for the name or address in the URL: use the host name that it is set up for"
+            "the server has no certificate for the name or address in the URL: use the host name that it is \
+             set up for"
         }
         Kind::TimedOut => "nothing came back: a firewall, or something that is no TLS server",
         _ => return None,
@@ -415,7 +435,8 @@ pub(crate) fn no_answer(target: &Target, error: &TransportError) -> Finding {
         Kind::Http2 => "the port speaks HTTP/2 alone, and HTTP/1.1 is spoken here",
         Kind::HeadTooLarge => "an answer has more header fields than are taken here",
         Kind::Reset | Kind::ClosedBeforeResponse => {
-            "the server ended just now, something else than an HTTP server listens here, or a forwarded port leads \
+            "the server ended just now, something else than an HTTP server listens here, or a forwarded port \
+             leads \
              nowhere"
         }
         _ => "the server, or something on the way, broke the connection",

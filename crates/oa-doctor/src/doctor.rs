@@ -26,7 +26,7 @@ use std::{fmt, time::Duration};
 
 /// Examines a server. See the [crate](crate) for the steps.
 ///
-/// What is not said comes from the environment, by the rules of [`oa_provider::Environment`].
+/// What is not set comes from the environment, by the rules of [`oa_provider::Environment`].
 #[must_use = "a doctor does nothing until `run` is awaited"]
 pub struct Doctor {
     given: Overrides,
@@ -61,15 +61,15 @@ impl Doctor {
         }
     }
 
-    /// The command line that asks for it, to be kept in the report. Keys, the values of headers and passwords that this
-    /// doctor was given are redacted.
+    /// The command line that asks for it, to be kept in the report. Keys, the values of headers and passwords
+    /// that this doctor was given are redacted.
     pub fn command_line(mut self, command: impl Into<String>) -> Self {
         self.command = Some(command.into());
         self
     }
 
-    /// Examines this server, in place of the one that the environment names. A missing scheme, and a `/v1` at the end,
-    /// are corrected and reported.
+    /// Examines this server, in place of the one that the environment names. A missing scheme, and a `/v1` at
+    /// the end, are corrected and reported.
     pub fn url(mut self, url: impl Into<String>) -> Self {
         self.given.url = Some(url.into());
         self
@@ -106,7 +106,8 @@ impl Doctor {
     }
 
     /// The ports to look at on the server's host when its own is closed, and whose they are. Default:
-    /// [`WELL_KNOWN_PORTS`](crate::WELL_KNOWN_PORTS). Those that `LITELLM_PORT` and `PORT` name are looked at too.
+    /// [`WELL_KNOWN_PORTS`](crate::WELL_KNOWN_PORTS). Those that `LITELLM_PORT` and `PORT` name are looked at
+    /// too.
     pub fn ports<T: Into<String>>(mut self, ports: impl IntoIterator<Item = (u16, T)>) -> Self {
         self.ports = ports.into_iter().map(|(port, whose)| (port, whose.into())).collect();
         self
@@ -136,7 +137,8 @@ impl Doctor {
         self
     }
 
-    /// Flags that the next commands in the report are to carry, as a shell takes them, such as `--ca-file own.pem`.
+    /// Flags that the next commands in the report are to carry, as a shell takes them, such as `--ca-file
+    /// own.pem`.
     pub fn flags(mut self, flags: impl Into<String>) -> Self {
         self.given.flags = flags.into();
         self
@@ -194,8 +196,8 @@ impl Doctor {
         let models = log.run(&MODELS, listing).await.unwrap_or_else(|| models::Models::of(&target));
         head.model.clone_from(&models.model);
         facts.listing = Some(models.listing);
-        if models.refused {
-            return Err(stop(&MODELS, "the server refuses the key"));
+        if let Some(why) = models.refused {
+            return Err(stop(&MODELS, why));
         }
         let load = async { (load::ask(&client, &target, &identity, &models, !self.no_completion).await, ()) };
         log.run(&LOAD, load).await;
@@ -213,6 +215,7 @@ impl Doctor {
         let mut calls = Calls::new(&client, &target, &identity, &models, model);
         let completes = log.run(&COMPLETION, calls.completion()).await;
         facts.completion_hangs = completes.is_none();
+        facts.another_model_answers = calls.another_model_answers();
         if completes != Some(true) {
             return Err(stop(&COMPLETION, "no completion works"));
         }
@@ -227,7 +230,7 @@ impl Doctor {
         Ok(())
     }
 
-    /// What is to be examined. Where nothing is named, this machine is looked over for it.
+    /// The target. Where none is named, the well-known ports of this machine are tried.
     async fn resolve(&self) -> (Finding, Option<Target>) {
         let (finding, target) = environment::resolve(&self.given, &self.variables);
         let Some(mut target) = target else {

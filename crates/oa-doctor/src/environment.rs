@@ -213,7 +213,8 @@ fn target(given: &Overrides, variables: &Variables) -> Result<(Finding, Option<T
         Some((model, name)) => format!("model {model} ({name})"),
         None => "no model named".to_owned(),
     });
-    // Another port than the URL's is worth a look where the URL's is closed, and no reason to doubt it before.
+    // Another port than the URL's is worth a look where the URL's is closed, and no reason to doubt it
+    // before.
     for (port, variable) in target.ports.iter().filter(|(port, _)| *port != target.port()) {
         observed.push(format!("{variable} is {port}"));
     }
@@ -262,8 +263,8 @@ fn contradictions(target: &Target, found: &Environment, variables: &Variables) -
     doubts
 }
 
-/// Ports that variables name: `PORT` (which LiteLLM and many others read), `LITELLM_PORT` (which scripts and compose files
-/// pass on to it), those of other servers, and that of `OLLAMA_HOST`.
+/// Ports that variables name: `PORT` (which LiteLLM and many others read), `LITELLM_PORT` (which scripts and
+/// compose files pass on to it), those of other servers, and that of `OLLAMA_HOST`.
 fn ports(variables: &Variables) -> Vec<(u16, String)> {
     const MOST: usize = 8;
     let is_port = |name: &str| {

@@ -71,13 +71,16 @@ impl Hints<'_> {
                 "export OA_API_KEY=KEY_WITH_A_BUDGET".to_owned(),
             ),
             Category::RateLimit if is_cooldown(error) => (
-                "the router has put every deployment of the model into a cooldown after a failure, which this 429 \
-                 hides: often an upstream that is down or refuses its key (401)"
+                "the router has put every deployment of the model into a cooldown after a failure, which \
+                 this 429 hides: often an upstream that is down or refuses its key \
+                 (401)"
                     .to_owned(),
                 self.try_again(error),
             ),
             Category::RateLimit => (
-                "more requests than the server or its upstream allows; each examination makes four".to_owned(),
+                "more requests than the server or its upstream allows; each examination makes \
+                 four"
+                    .to_owned(),
                 self.try_again(error),
             ),
             Category::ModelNotLoaded => {
@@ -92,30 +95,35 @@ impl Hints<'_> {
             {
                 let group = self.model.map(|model| format!(" of `{model}`")).unwrap_or_default();
                 (
-                    format!("the proxy is up, and its upstream{group} is not: down, not reachable from there, or failing"),
+                    format!(
+                        "the proxy is up, and its upstream{group} is not: down, not reachable from there, or \
+                             failing"
+                    ),
                     "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
                 )
             }
             Category::Unavailable if is_of_a_gateway(error) => {
                 let who = origin.and_then(|origin| origin.server.as_deref()).unwrap_or("a gateway");
                 (
-                    format!("{who} answers in the place of the server, which is down, or which it does not reach in time"),
+                    format!(
+                        "{who} answers in the place of the server, which is down, or which it does not reach \
+                             in time"
+                    ),
                     self.wait("2m"),
                 )
             }
-            Category::Unavailable if error.status().is_some() => (
-                "the server, or a gateway before it, fails: its log says why".to_owned(),
-                self.wait("2m"),
-            ),
-            Category::Unavailable => {
-                ("the server ended, hangs or is overloaded".to_owned(), target.again())
+            Category::Unavailable if error.status().is_some() => {
+                ("the server, or a gateway before it, fails: its log says why".to_owned(), self.wait("2m"))
             }
+            Category::Unavailable => ("the server ended, hangs or is overloaded".to_owned(), target.again()),
             Category::InvalidResponse if error.kind() == Some(ErrorKind::ContentCoding) => (
                 "a gateway compresses its answers, although `Accept-Encoding: identity` is sent".to_owned(),
                 format!("curl -i -H 'Accept-Encoding: identity' {}", text::word(&target.models_url())),
             ),
             Category::InvalidResponse => (
-                "something else than a chat server answers here: a web page, a login, another path".to_owned(),
+                "something else than a chat server answers here: a web page, a login, another \
+                 path"
+                    .to_owned(),
                 self.look(error),
             ),
             Category::InvalidRequest if matches!(error.status(), Some(404 | 405 | 501)) => {
@@ -124,7 +132,10 @@ impl Hints<'_> {
                     Call::Completion => "",
                 };
                 (
-                    format!("{what}the path is wrong: a prefix of the gateway is missing in the URL, or is one too much"),
+                    format!(
+                        "{what}the path is wrong: a prefix of the gateway is missing in the URL, or is one \
+                             too much"
+                    ),
                     self.look(error),
                 )
             }
@@ -137,7 +148,8 @@ impl Hints<'_> {
         let target = self.target;
         if error.category() == Category::Authentication {
             let how = if location.contains("cloudflareaccess.com") {
-                "a service token of Cloudflare Access: the headers CF-Access-Client-Id and CF-Access-Client-Secret"
+                "a service token of Cloudflare Access: the headers CF-Access-Client-Id and \
+                 CF-Access-Client-Secret"
             } else {
                 "credentials of its own, such as a cookie or a token in a header"
             };
@@ -171,7 +183,8 @@ impl Hints<'_> {
             };
             return (
                 format!(
-                    "{who} asks for credentials of the scheme {}, in the header {header}: an API key is sent as Bearer",
+                    "{who} asks for credentials of the scheme {}, in the header {header}: an API key is sent \
+                     as Bearer",
                     challenge.scheme
                 ),
                 format!("{} --header {}", self.target.again(), text::word(&format!("{header}: {value}"))),
@@ -180,8 +193,9 @@ impl Hints<'_> {
         if !error.is_key_rejected() {
             return (
                 format!(
-                    "{who} refuses the request, and the answer is not about a key: a rule of a firewall, of a \
-                         gateway or for this client, or another program on this port"
+                    "{who} refuses the request, and the answer is not about a key: a rule of a firewall, of \
+                         a gateway or for this client, or another program on this \
+                         port"
                 ),
                 self.look(error),
             );
@@ -190,8 +204,9 @@ impl Hints<'_> {
         let litellm = self.identity.server == Some(Server::LiteLlm);
         match self.target.key {
             Some(_) if litellm && call == Call::Completion => (
-                "the proxy takes the key, and the upstream refuses the proxy's: the api_key of this model in the \
-                 proxy's configuration"
+                "the proxy takes the key, and the upstream refuses the proxy's: the api_key of this model in \
+                 the proxy's \
+                 configuration"
                     .to_owned(),
                 "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
             ),
@@ -202,7 +217,9 @@ impl Hints<'_> {
                 (format!("the key in {variable} is not one of this server"), format!("export {variable}=KEY"))
             }
             None if self.target.key_held_back => (
-                "no key was sent: OPENAI_API_KEY does not go to the server of OA_BASE_URL or a URL".to_owned(),
+                "no key was sent: OPENAI_API_KEY does not go to the server of OA_BASE_URL or a \
+                 URL"
+                .to_owned(),
                 export,
             ),
             None => match &self.target.other_keys[..] {
@@ -221,8 +238,8 @@ impl Hints<'_> {
         format!("curl -i {}", text::word(&url))
     }
 
-    /// A command that waits as long as the server asks for, and then some; a plain completion where that is no wait
-    /// for a command.
+    /// A command that waits as long as the server asks for, and then some; a plain completion where that is
+    /// no wait for a command.
     fn try_again(&self, error: &Error) -> String {
         const LONGEST: u64 = 3600;
         let wait = error.retry_after().map_or(60, |after| after.delay.as_secs());

@@ -1,4 +1,4 @@
-//! What does the server say that it is? Its headers, pages and list of models; never its URL.
+//! The kind of the server, as its headers, pages and list of models declare it; never guessed from its URL.
 
 use crate::{
     client::{Client, Page},

@@ -13,6 +13,8 @@ pub(crate) struct Facts {
     pub(crate) listing: Option<Listing>,
     /// The completion was given up because nothing came.
     pub(crate) completion_hangs: bool,
+    /// The completion was answered by another model than the one that was asked for.
+    pub(crate) another_model_answers: bool,
     /// The command that asks for one token.
     pub(crate) chat_probe: String,
 }
@@ -22,22 +24,32 @@ pub(crate) fn revise(steps: &mut [Step], facts: &Facts) {
     let completes =
         step(steps, COMPLETION.name).is_some_and(|step| matches!(step.status, Status::Ok | Status::Warning));
     if completes {
-        if let Some(models) = step(steps, MODELS.name).filter(|step| step.status == Status::Failed) {
+        let models = step(steps, MODELS.name).filter(|step| step.status == Status::Failed);
+        if let Some(models) = models {
             let cause = match facts.listing {
                 Some(Listing::Absent) => {
-                    "a completion works all the same: this server or gateway has no list of models, so that only the \
-                     chat probe can tell whether it is ready"
+                    "a completion works all the same: this server or gateway has no list of models, so that \
+                     only the chat probe can tell whether it is \
+                     ready"
                 }
                 Some(Listing::Empty | Listing::Lacks) => {
-                    "it serves the model all the same, and does not list it: the list is a gateway's own or kept by \
-                     hand, so that only the chat probe can tell whether it is ready"
+                    "it serves the model all the same, and does not list it: the list is a gateway's own or \
+                     kept by hand, so that only the chat probe can tell whether it is \
+                     ready"
                 }
                 _ => {
-                    "a completion works all the same: only the list is refused or broken, so that only the chat probe \
-                     can tell whether the server is ready"
+                    "a completion works all the same: only the list is refused or broken, so that only the \
+                     chat probe can tell whether the server is \
+                     ready"
                 }
             };
-            lower(models, cause, &facts.chat_probe);
+            if facts.another_model_answers {
+                // The name is wrong, as the step says, and completions work all the same.
+                models.status = Status::Warning;
+                models.category = None;
+            } else {
+                lower(models, cause, &facts.chat_probe);
+            }
         }
         if let Some(load) = step(steps, LOAD.name).filter(|step| step.status == Status::Failed) {
             let cause = "a completion works all the same: this page is another program's, or is out of date";
@@ -105,6 +117,13 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_wrong_name_that_is_taken_no_notice_of_keeps_its_cause() {
+        let facts = Facts { listing: Some(Listing::Lacks), another_model_answers: true, ..Facts::default() };
+        let [models, ..] = judged(Status::Failed, Status::Ok, Status::Warning, &facts);
+        assert_eq!((models.status, models.cause.as_deref()), (Status::Warning, Some("a false one")));
     }
 
     #[test]

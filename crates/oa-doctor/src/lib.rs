@@ -13,8 +13,9 @@
 //! ```
 //!
 //! It reads, and changes nothing: lists of models, health and version pages, and unless
-//! [`no_completion`](Doctor::no_completion) is set, four to five completions of a few tokens each. Everything is bounded
-//! in time, and dropping the future ends it all. No key, header value or password is shown in any step.
+//! [`no_completion`](Doctor::no_completion) is set, four to five completions of a few tokens each. Everything
+//! is bounded in time, and dropping the future ends it all. No key, header value or password is shown in any
+//! step.
 //!
 //! # Steps
 //!
@@ -34,14 +35,14 @@
 //! | `schema` | an answer by a JSON Schema |
 //! | `usage` | whether tokens are counted, those of the cache too |
 //!
-//! The steps are judged together: a completion that works makes a list that is missing, or lacks the model, or a health
-//! page that complains, a warning; a health page is no proof while completions hang.
+//! The steps are judged together: a completion that works makes a list that is missing, or lacks the model,
+//! or a health page that complains, a warning; a health page is no proof while completions hang.
 //!
 //! All thirteen are in every [`Report`], in this order. What cannot be asked any more, or was not to be, is
 //! [`Skipped`](Status::Skipped), and says why.
 //!
-//! A server that merely lacks tools, schemas or token counts gets a [`Warning`](Status::Warning): an application may
-//! not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
+//! A server that merely lacks tools, schemas or token counts gets a [`Warning`](Status::Warning): an
+//! application may not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
 //!
 //! # Connection refused, and its kin
 //!

@@ -34,10 +34,12 @@ const fn kind(name: &'static str, seconds: u64, late: &'static str) -> StepKind 
     StepKind { name, bound: Duration::from_secs(seconds), late }
 }
 
-const HANGS: &str = "the server takes connections but does not answer: it hangs, is stopped, or nothing stands behind \
-                     a forwarded port";
-const SLOW: &str = "the server takes requests but does not answer in time: its queue is full, its engine hangs, or it \
-                    still loads or compiles";
+const HANGS: &str = "the server takes connections but does not answer: it hangs, is stopped, or nothing \
+                     stands behind a forwarded \
+                     port";
+const SLOW: &str = "the server takes requests but does not answer in time: its queue is full, its engine \
+                    hangs, or it still loads or \
+                    compiles";
 
 pub(crate) const ENVIRONMENT: StepKind = kind("environment", 5, HANGS);
 pub(crate) const PROXY: StepKind = kind("proxy", 10, "the proxy does not answer");
@@ -56,7 +58,7 @@ pub(crate) const SCHEMA: StepKind = kind("schema", 30, SLOW);
 pub(crate) const USAGE: StepKind = kind("usage", 5, SLOW);
 
 /// The longest that a text of others is shown.
-const SHOWN: usize = 600;
+const SHOWN: usize = 800;
 
 /// What the head of the report says.
 #[derive(Default)]

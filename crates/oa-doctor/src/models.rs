@@ -29,15 +29,15 @@ pub(crate) struct Models {
     pub(crate) list: Option<ModelList>,
     /// The model to ask for.
     pub(crate) model: Option<String>,
-    /// The server refused the key: nothing else will work.
-    pub(crate) refused: bool,
+    /// Why nothing else will work, where the list was refused for its credentials.
+    pub(crate) refused: Option<&'static str>,
     pub(crate) listing: Listing,
 }
 
 impl Models {
     /// What is known without a list.
     pub(crate) fn of(target: &Target) -> Self {
-        Self { list: None, model: target.model.clone(), refused: false, listing: Listing::Broken }
+        Self { list: None, model: target.model.clone(), refused: None, listing: Listing::Broken }
     }
 }
 
@@ -49,7 +49,15 @@ pub(crate) fn judge(
     let list = match listed {
         Ok(list) => list,
         Err(error) => {
-            let refused = error.status() == Some(401);
+            // A 403 may be about the list alone.
+            let refused =
+                (error.category() == Category::Authentication && error.status() != Some(403)).then(|| {
+                    if error.is_key_rejected() {
+                        "the server refuses the key"
+                    } else {
+                        "the request is refused"
+                    }
+                });
             let is_absent = matches!(error.status(), Some(404 | 405 | 501));
             let listing = if is_absent { Listing::Absent } else { Listing::Broken };
             let models = Models { refused, listing, ..Models::of(target) };
@@ -65,7 +73,7 @@ pub(crate) fn judge(
         Some(model) => (named(target, &list, model), Some(model.clone())),
         None => unnamed(target, &list),
     };
-    (finding, Models { list: Some(list), model, refused: false, listing })
+    (finding, Models { list: Some(list), model, refused: None, listing })
 }
 
 fn named(target: &Target, list: &ModelList, model: &str) -> Finding {

@@ -8,7 +8,8 @@ use tokio::{task::JoinSet, time::timeout};
 
 /// The default ports of chat servers: the port, and whose it is.
 ///
-/// They are looked at on the host of the base URL alone, only when its own port is closed, and without the key.
+/// They are looked at on the host of the base URL alone, only when its own port is closed, and without the
+/// key.
 pub const WELL_KNOWN_PORTS: [(u16, &str); 6] = [
     (8000, "vLLM"),
     (4000, "LiteLLM"),

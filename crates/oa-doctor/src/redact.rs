@@ -1,4 +1,4 @@
-//! What must not be shown, and is redacted out of everything that is.
+//! The secrets that a report must not show, and their redaction.
 
 /// The secrets that are known: keys, values of headers, passwords of proxies.
 #[derive(Clone, Default)]
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_known_is_struck_out_the_longest_first() {
+    fn known_secrets_are_redacted_the_longest_first() {
         let mut secrets = Secrets::default();
         secrets.add("canary");
         secrets.add("canary-long\n");

@@ -5,7 +5,8 @@ use oa_wire::Category;
 use serde::{Serialize, Serializer};
 use std::{fmt, time::Duration};
 
-/// What an examination found. `Display` is the text for people, several lines; serialized it is a record for programs.
+/// What an examination found. `Display` is the text for people, several lines; serialized it is a record for
+/// programs.
 ///
 /// Neither holds a key, the value of a header, or the password of a proxy.
 #[derive(Clone, Debug, Serialize)]
@@ -13,12 +14,14 @@ use std::{fmt, time::Duration};
 pub struct Report {
     /// The version of this crate.
     pub version: &'static str,
-    /// The command line that asked for it, without secrets; see [`Doctor::command_line`](crate::Doctor::command_line).
+    /// The command line that asked for it, without secrets; see
+    /// [`Doctor::command_line`](crate::Doctor::command_line).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
     /// The base URL that was examined, corrected where that was needed; none when no server is named.
     pub url: Option<String>,
-    /// What the server declares itself to be, such as `vllm 0.32.0`; none where it declares nothing that is known.
+    /// What the server declares itself to be, such as `vllm 0.32.0`; none where it declares nothing that is
+    /// known.
     pub server: Option<String>,
     /// The model that was asked for; none when none is named and none is listed.
     pub model: Option<String>,
@@ -37,7 +40,8 @@ pub struct Step {
     pub name: &'static str,
     /// What became of it.
     pub status: Status,
-    /// The category of what failed; none unless it [`Failed`](Status::Failed). As its name where it is serialized.
+    /// The category of what failed; none unless it [`Failed`](Status::Failed). As its name where it is
+    /// serialized.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "name")]
     pub category: Option<Category>,
     /// How long it took; in seconds, as `took_seconds`, where it is serialized.
@@ -103,8 +107,8 @@ impl Report {
     }
 }
 
-/// A line with the version and the command line, the steps as lines, an empty line, the summary. Steps that were skipped
-/// for one reason share a line.
+/// A line with the version and the command line, the steps as lines, an empty line, the summary. Steps that
+/// were skipped for one reason share a line.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let alike = |one: &Step, other: &Step| {

@@ -11,8 +11,8 @@ use oa_wire::{Error, Setting, openai::Endpoint};
 /// | model | `OA_MODEL` |
 /// | key | `OA_API_KEY`; `OPENAI_API_KEY` unless the base URL is `OA_BASE_URL`'s: a key goes only to the server it is meant for |
 ///
-/// With `OPENAI_API_KEY` alone, the base URL is `https://api.openai.com`. A variable that is set but blank, or visibly
-/// no value ([`Setting::check`]), is an error that names it.
+/// With `OPENAI_API_KEY` alone, the base URL is `https://api.openai.com`. A variable that is set but blank,
+/// or visibly no value ([`Setting::check`]), is an error that names it.
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Environment {
@@ -52,8 +52,8 @@ impl Environment {
         Self { base_url, model: first(&["OA_MODEL"]), api_key: first(keys), near_misses }
     }
 
-    /// Puts this base URL in the place of the environment's. A key of `OPENAI_API_KEY` does not go to it. `source` is
-    /// where it came from, such as the name of a flag, for errors.
+    /// Puts this base URL in the place of the environment's. A key of `OPENAI_API_KEY` does not go to it.
+    /// `source` is where it came from, such as the name of a flag, for errors.
     #[must_use]
     pub fn with_base_url(mut self, url: impl Into<String>, source: &'static str) -> Self {
         self.base_url = Some((url.into(), source));
@@ -79,8 +79,8 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for the first that cannot be used: which variable it came
-    /// from, what is wrong with it, and for a base URL the correction. No key is shown.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for the first that cannot be used: which
+    /// variable it came from, what is wrong with it, and for a base URL the correction. No key is shown.
     pub fn check(&self) -> Result<(), Error> {
         for (value, name) in [&self.base_url, &self.model, &self.api_key].into_iter().flatten() {
             if value.trim().is_empty() {

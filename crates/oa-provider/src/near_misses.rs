@@ -1,7 +1,7 @@
 //! Variables that were probably meant for this library and have other names than those that it reads.
 
-/// Names of variables that are set, look like one of those that [`Environment`](crate::Environment) reads, and are not
-/// read: `OPENAI_API_BASE`, `OA_BASE_ULR`, `LLM_MODEL`.
+/// Names of variables that are set, look like one of those that [`Environment`](crate::Environment) reads,
+/// and are not read: `OPENAI_API_BASE`, `OA_BASE_ULR`, `LLM_MODEL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NearMisses {
@@ -121,7 +121,8 @@ fn meant(name: &str) -> Option<Meant> {
     }
 }
 
-/// How many letters must be put in, left out, changed or swapped with their neighbor to make one of the other.
+/// How many letters must be put in, left out, changed or swapped with their neighbor to make one of the
+/// other.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other) = (one.as_bytes(), other.as_bytes());
     let mut rows: Vec<Vec<usize>> = vec![(0..=other.len()).collect()];

@@ -18,9 +18,9 @@ pub struct CorrectedBaseUrl {
 }
 
 impl CorrectedBaseUrl {
-    /// Reads a base URL and corrects what is clearly meant otherwise: quotes, a missing scheme or slash, an IPv6
-    /// address without brackets, a host outside ASCII, a query, a `/v1` at its end. None where nothing is clear, or
-    /// where the URL holds a user and password.
+    /// Reads a base URL and corrects what is clearly meant otherwise: quotes, a missing scheme or slash, an
+    /// IPv6 address without brackets, a host outside ASCII, a query, a `/v1` at its end. None where nothing
+    /// is clear, or where the URL holds a user and password.
     ///
     /// ```
     /// use oa_wire::CorrectedBaseUrl;
@@ -89,8 +89,8 @@ impl BaseUrl {
         Ok(Self { shown, prefix, exact: None })
     }
 
-    /// The whole URLs of completions and of the list of models, for a server whose paths are others. Where only the
-    /// first is given, the second is the same with `/models` in place of its `/chat/completions`.
+    /// The whole URLs of completions and of the list of models, for a server whose paths are others. Where
+    /// only the first is given, the second is the same with `/models` in place of its `/chat/completions`.
     pub(crate) fn exact(chat_url: &str, models_url: Option<&str>) -> Result<Self, Error> {
         let (chat, models) = (chat_url.trim(), models_url.map(str::trim));
         let root = exact_root(chat)?;
@@ -256,7 +256,7 @@ fn refuse_v1(rest: &str) -> Result<(), String> {
     }
 }
 
-/// The whole URL of completions is no base URL: it is said on purpose, or not meant.
+/// The whole URL of completions is no base URL: it has a form of its own.
 fn refuse_chat(rest: &str) -> Result<(), String> {
     let path = rest.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
     let is_chat = path.to_ascii_lowercase().ends_with(CHAT);
@@ -347,8 +347,8 @@ fn read_authority(authority: &str, flaws: &mut Vec<String>) -> String {
     format!("{}{port}", labels.join("."))
 }
 
-/// An authority whose IPv6 address has brackets, and whether they were missing. What follows the last colon is the
-/// port where the rest is an address.
+/// An authority whose IPv6 address has brackets, and whether they were missing. What follows the last colon
+/// is the port where the rest is an address.
 fn bracketed(authority: &str) -> (String, bool) {
     if let Some((address, port)) = authority.rsplit_once(':') {
         let is_port = !port.is_empty() && port.parse::<u16>().is_ok();
@@ -381,8 +381,8 @@ fn read_path(path: &str, flaws: &mut Vec<String>) -> String {
     }
 }
 
-/// Whether a URL holds a user and a password: also one whose password holds a `/`, `?` or `#`, so that what looks like
-/// its port is none, and one whose scheme is missing or misspelt.
+/// Whether a URL holds a user and a password: also one whose password holds a `/`, `?` or `#`, so that what
+/// looks like its port is none, and one whose scheme is missing or misspelt.
 fn holds_user_info(given: &str) -> bool {
     let rest = match given.split_once("://") {
         Some((_, rest)) => rest,
@@ -567,7 +567,8 @@ mod tests {
         for (given, want) in [
             (
                 "\"http://h:1\"",
-                "has quotes around it, which are no part of it: `docker --env-file` and some editors keep them: use `http://h:1`",
+                "has quotes around it, which are no part of it: `docker --env-file` and some editors keep \
+                 them: use `http://h:1`",
             ),
             ("localhost:8000/v1", "has no scheme: use `http://localhost:8000` or `https://...`"),
             ("http:/h:1", "lacks a slash after its scheme: use `http://h:1`"),

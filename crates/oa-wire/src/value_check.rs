@@ -24,8 +24,8 @@ pub enum Setting {
     Proxy,
 }
 
-/// Why a text is visibly not the value of a [`Setting`]. `Display` is the rest of a sentence that starts with the
-/// setting's name; it never holds the value.
+/// Why a text is visibly not the value of a [`Setting`]. `Display` is the rest of a sentence that starts with
+/// the setting's name; it never holds the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum InvalidSetting {
@@ -213,7 +213,8 @@ impl fmt::Display for InvalidSetting {
         match self {
             Self::Blank => f.write_str("is blank, which is nearly always an unset variable"),
             Self::Quoted => f.write_str(
-                "has quotes around it, which are no part of it: `docker --env-file` and some editors keep them",
+                "has quotes around it, which are no part of it: `docker --env-file` and some editors keep \
+                 them",
             ),
             Self::Invisible(char) => {
                 let name = match char {

@@ -51,8 +51,8 @@ pub(crate) struct Args {
 
     /// How many times a transient failure is retried
     ///
-    /// Never after the first piece of a stream. The waits grow from 1 to 30 seconds, and are never shorter than the
-    /// server asks for; where it asks for a longer one, the command fails at once.
+    /// Never after the first piece of a stream. The waits grow from 1 to 30 seconds, and are never shorter
+    /// than the server asks for; where it asks for a longer one, the command fails at once.
     #[arg(long, value_name = "COUNT", default_value_t = 2, help_heading = "Server")]
     retries: u32,
 
@@ -92,7 +92,8 @@ struct Sampling {
     stop: Vec<String>,
     /// Any other field of the request, may be repeated
     ///
-    /// Such as top_k=20 or 'chat_template_kwargs={"enable_thinking":false}'. What is not JSON is taken as text.
+    /// Such as top_k=20 or 'chat_template_kwargs={"enable_thinking":false}'. What is not JSON is taken as
+    /// text.
     #[arg(long = "extra", value_name = "KEY=JSON", value_parser = values::extra)]
     extras: Vec<(String, Value)>,
 }
@@ -259,7 +260,7 @@ impl Args {
         }
         let Some(partial) = error.partial() else { return screen.end_lines() };
         if let Some(failure) = error.structured() {
-            // What is piped on shall be what was asked for, or nothing.
+            // What is piped on should be what was asked for, or nothing.
             screen::note(&format!("the output was: {}", failure.output_content));
         } else if self.prints_text() {
             // The events have shown the text of a stream.

@@ -44,8 +44,8 @@ pub(crate) struct Args {
     model: Option<String>,
     /// Key of the server [env: OA_API_KEY]
     ///
-    /// Better set the variable: other users of this machine can see the arguments of a command, and the shell keeps
-    /// them. The key is never printed.
+    /// Better set the variable: other users of this machine can see the arguments of a command, and the shell
+    /// keeps them. The key is never printed.
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// Header to send with every request, may be repeated

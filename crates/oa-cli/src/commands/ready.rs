@@ -24,7 +24,8 @@ pub(crate) struct Args {
     probe: ProbeArg,
     /// Wait this long for the server to come up, such as 120s or 5m
     ///
-    /// Waits through refused connections, loading models and rate limits, and fails at once on permanent failures.
+    /// Waits through refused connections, loading models and rate limits, and fails at once on permanent
+    /// failures.
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     wait: Option<Duration>,
     /// Ask for one token as well, so that the server has loaded all that it needs

@@ -1,4 +1,4 @@
-//! Does `oa chat` ask what it is told to ask, and print what comes?
+//! `oa chat`: what it sends, and what it prints.
 
 use crate::support::{TempFile, answering, completion, oa_at, run, run_with, sim};
 use oa_sim::{Answer, Reasoning, Reply, Sim};
@@ -46,10 +46,12 @@ fn nothing_to_ask_is_wrong_usage() {
 #[test]
 fn a_config_and_extras_reach_the_wire() {
     let sim = sim();
-    let mut flags = "chat hi --temperature 0.5 --max-tokens 7 --top-p 0.9 --seed -3 --frequency-penalty -0.5 \
-                     --presence-penalty 1 --stop END --stop -- --extra top_k=20 --extra min_p=0.1 --extra effort=high"
-        .split_whitespace()
-        .collect::<Vec<_>>();
+    let mut flags =
+        "chat hi --temperature 0.5 --max-tokens 7 --top-p 0.9 --seed -3 --frequency-penalty -0.5 \
+                     --presence-penalty 1 --stop END --stop -- --extra top_k=20 --extra min_p=0.1 --extra \
+                     effort=high"
+            .split_whitespace()
+            .collect::<Vec<_>>();
     flags.extend(["--extra", r#"chat_template_kwargs={"enable_thinking": false}"#]);
     let ran = run(&mut oa_at(&sim, flags));
     assert_eq!(ran.code, 0, "{ran:?}");

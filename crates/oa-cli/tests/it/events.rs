@@ -1,4 +1,4 @@
-//! Does `oa chat --json-events` write what scripts can rely on?
+//! `oa chat --json-events`: the records that scripts rely on.
 
 use crate::support::{Ran, answering, chunk, oa_at, run, sim};
 use oa_sim::{Answer, Piece, Reasoning, Sim};

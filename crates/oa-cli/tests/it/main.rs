@@ -1,4 +1,4 @@
-//! Does the `oa` command do what its help says? Each test runs the binary, mostly against a simulator.
+//! The `oa` command as a process: each test runs the binary, mostly against a simulator.
 #![allow(
     clippy::unwrap_used,
     reason = "clippy knows the functions of a test by their attribute alone, not their helpers"

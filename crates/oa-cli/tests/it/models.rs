@@ -1,4 +1,4 @@
-//! Does `oa models` show what a server lists?
+//! `oa models`: the list of a server.
 
 use crate::support::{answering, oa_at, run};
 use oa_sim::{Answer, Sim};

@@ -7,8 +7,9 @@ use oa_sim::Sim;
 fn chat_without_a_server_asks_the_simulator_and_prints_so() {
     let ran = run(&mut oa(["chat", "hi", "there"]));
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "You said: hi there\n"), "{ran:?}");
-    let want = "oa: no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set, so this is the built-in \
-                simulator; name a server with --base-url http://localhost:8000 or OA_BASE_URL\n";
+    let want = "oa: no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set, so this is the \
+                built-in simulator; name a server with --base-url http://localhost:8000 or \
+                OA_BASE_URL\n";
     assert_eq!(ran.stderr, want);
 }
 

@@ -1,4 +1,4 @@
-//! Does the command stop when it should: at Ctrl-C, and when nobody reads on?
+//! How the command stops: at Ctrl-C, and when nobody reads on.
 
 use crate::support::{answering, chunk, oa_at};
 use oa_sim::{Answer, Gate, Piece};

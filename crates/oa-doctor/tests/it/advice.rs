@@ -142,7 +142,8 @@ async fn keys_models_and_upstreams() {
         json!({"error": {"message": "litellm.InternalServerError: [Errno 111] Connection refused"}});
     let sim = chat(500, refused).start().await.unwrap();
     assert_answers("does the proxy reach its upstream", &doctor(sim.base_url()).run().await);
-    let cooldown = json!({"error": {"message": "No deployments available for selected model, Try again in 60 seconds.",
+    let cooldown = json!({"error": {"message": "No deployments available for selected model, Try again in 60 \
+                           seconds.",
         "type": "None", "param": "None", "code": "429"}});
     let sim = chat(429, cooldown).start().await.unwrap();
     assert_answers("does a cooldown hide", &doctor(sim.base_url()).run().await);
@@ -150,8 +151,8 @@ async fn keys_models_and_upstreams() {
 
 #[test]
 fn localhost_is_only_ipv6_and_the_server_is_not() {
-    let hosts = "printf '::1 localhost\\n' >/tmp/.oa-hosts-$$; mount --bind /tmp/.oa-hosts-$$ /etc/hosts; \
-                 rm -f /tmp/.oa-hosts-$$ 2>/dev/null || true";
+    let hosts = "printf '::1 localhost\\n' >/tmp/.oa-hosts-$$; mount --bind /tmp/.oa-hosts-$$ /etc/hosts; rm \
+                 -f /tmp/.oa-hosts-$$ 2>/dev/null || true";
     namespace::run("advice::localhost_is_only_ipv6_and_the_server_is_not", hosts, || {
         namespace::block_on(async {
             let sim = Sim::start().await.unwrap();
@@ -167,8 +168,8 @@ fn localhost_is_only_ipv6_and_the_server_is_not() {
 
 #[test]
 fn localhost_is_two_programs() {
-    let hosts = "printf '::1 localhost\\n127.0.0.1 localhost\\n' >/tmp/.oa-two-$$; \
-                 mount --bind /tmp/.oa-two-$$ /etc/hosts; rm -f /tmp/.oa-two-$$ 2>/dev/null || true";
+    let hosts = "printf '::1 localhost\\n127.0.0.1 localhost\\n' >/tmp/.oa-two-$$; mount --bind \
+                 /tmp/.oa-two-$$ /etc/hosts; rm -f /tmp/.oa-two-$$ 2>/dev/null || true";
     namespace::run("advice::localhost_is_two_programs", hosts, || {
         namespace::block_on(async {
             let sim = Sim::start().await.unwrap();
@@ -183,10 +184,10 @@ fn localhost_is_two_programs() {
 
 #[test]
 fn firewalls_and_policies() {
-    // To the kernel's own routes a reject is an unreachable host, a policy is a prohibition, and what goes to an address
-    // of nobody's on the loopback interface is dropped.
-    let routes = "ip route add unreachable 192.0.2.1; ip route add prohibit 192.0.2.2; \
-                  ip route add 192.0.2.3 dev lo; ip address add 192.0.2.4/32 dev lo";
+    // To the kernel's own routes a reject is an unreachable host, a policy is a prohibition, and what goes to
+    // an address of nobody's on the loopback interface is dropped.
+    let routes = "ip route add unreachable 192.0.2.1; ip route add prohibit 192.0.2.2; ip route add \
+                  192.0.2.3 dev lo; ip address add 192.0.2.4/32 dev lo";
     namespace::run("advice::firewalls_and_policies", routes, || {
         namespace::block_on(async {
             let report = doctor("http://192.0.2.1:8000").run().await;

@@ -25,7 +25,8 @@ const NAMES: [&str; 13] = [
 async fn no_secret_is_shown() {
     let canaries = ["sk-canary-key", "canary-header", "canary-proxy", "sk-canary-openai"];
     let echo = json!({"error": {"message":
-        "bad key sk-canary-key and canary-header, sk-canary-openai", "code": canaries[0], "type": canaries[1]}});
+        "bad key sk-canary-key and canary-header, sk-canary-openai", "code": canaries[0], "type":
+         canaries[1]}});
     for status in [401, 404, 429, 500, 200] {
         let sim = Sim::builder()
             .script([Answer::json(status, &echo).header("server", "sk-canary-key canary-header").forever()])

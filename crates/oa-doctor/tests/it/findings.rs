@@ -54,9 +54,9 @@ ok environment http://127.0.0.1:PORT (given); no key; no model named [T]
 ok proxy none is set [T]
 skipped dns an address needs no looking up
 failed tcp 127.0.0.1:PORT refused [T]
-         cause: nobody listens on port PORT: the server is not up, still loads (vLLM, SGLang and \
-            LiteLLM listen only after that), or listens on another port or interface; `ss -ltnp 'sport = \
-            :PORT'` shows who listens here, `docker ps` which ports containers publish
+         cause: nobody listens on port PORT: the server is not up, still loads (vLLM, SGLang and LiteLLM \
+            listen only after that), or listens on another port or interface; `ss -ltnp 'sport = :PORT'` \
+            shows who listens here, `docker ps` which ports containers publish
          next: oa ready --wait 5m --base-url http://127.0.0.1:PORT
 skipped tls, identity, models, load, completion, stream, tools, schema, usage: no connection
 
@@ -72,8 +72,9 @@ async fn another_port_answers() {
     let tcp = report.step("tcp").unwrap();
     let (port, there) = (closed.addr().port(), sim.addr().port());
     let want = format!(
-        "nobody takes connections on port {port}, but port {there} (vLLM) answers: the models qwen3-8b, qwen3-14b \
-         (owned by oa-sim)"
+        "nobody takes connections on port {port}, but port {there} (vLLM) answers: the models qwen3-8b, \
+         qwen3-14b (owned by \
+         oa-sim)"
     );
     assert_eq!(tcp.cause.as_deref(), Some(&*want));
     assert_eq!(tcp.next, Some(format!("oa doctor {}", sim.base_url())));
@@ -150,14 +151,14 @@ skipped dns an address needs no looking up
 ok tcp 127.0.0.1:PORT connected [T]
 skipped tls the URL does not ask for it
 ok identity oa-sim VERSION (server: oa-sim/VERSION, models owned by oa-sim) [T]
-failed models the server does not list the model `qwen-8b`; it lists 2: qwen3-8b, llama-3. A \
-            proxy may serve what it does not list: if so, use the chat probe [T]
+failed models the server does not list the model `qwen-8b`; it lists 2: qwen3-8b, llama-3. A proxy may serve \
+            what it does not list: if so, use the chat probe [T]
          cause: the name is misspelt, or the server was started with another model or served \
             name
          next: oa doctor http://127.0.0.1:PORT --model qwen3-8b
 ok load /health is 200: healthy [T]
-failed completion provider_invalid_model: The model `qwen-8b` does not exist. Valid aliases: \
-            qwen3-8b, llama-3. (HTTP 404) [T]
+failed completion provider_invalid_model: The model `qwen-8b` does not exist. Valid aliases: qwen3-8b, \
+            llama-3. (HTTP 404) [T]
          cause: the server does not serve a model of this name, or the key may not use it
          next: oa models --base-url http://127.0.0.1:PORT
 skipped stream, tools, schema, usage: no completion works
@@ -348,13 +349,13 @@ ok load /health is 200: healthy [T]
 ok completion one token, finish reason length [T]
 ok stream head after T, 13 pieces from T to T [T]
 warning tools get_weather was not called: the answer is text [T]
-         cause: the server or the model does not do tools; a small model may also fail to write \
-            a call
+         cause: the server or the model does not do tools; a small model may also fail to write a \
+            call
          next: oa chat Hi --base-url http://127.0.0.1:PORT --model oa-sim
-warning schema structured_output_invalid: the output does not satisfy the schema: at the root: \
-            not JSON: expected value at line 1 column 1 (HTTP 200) [T]
-         cause: the server takes no notice of response_format or cannot do json_schema: ask by \
-            prompt (force_prompt_augmentation_fallback), which every model understands
+warning schema structured_output_invalid: the output does not satisfy the schema: at the root: not JSON: \
+            expected value at line 1 column 1 (HTTP 200) [T]
+         cause: the server takes no notice of response_format or cannot do json_schema: ask by prompt \
+            (force_prompt_augmentation_fallback), which every model understands
          next: oa chat Hi --base-url http://127.0.0.1:PORT --model oa-sim --schema FILE \
             --fallback
 ok usage a completion: 2 + 1 tokens, a stream: 12 + 13 tokens; cached tokens are not reported \
@@ -398,10 +399,11 @@ async fn variables_contradict_each_other() {
         &report,
         sim.addr().port(),
         "\
-warning environment http://127.0.0.1:PORT (OA_BASE_URL); no key; model oa-sim (OA_MODEL); LITELLM_PORT is 4001 [T]
-         cause: OPENAI_BASE_URL names another server, http://127.0.0.1:1/v1: OA_BASE_URL wins; \
-            HTTP_PROXY and http_proxy differ: HTTP_PROXY wins \
-            here, the other one elsewhere
+warning environment http://127.0.0.1:PORT (OA_BASE_URL); no key; model oa-sim (OA_MODEL); LITELLM_PORT is \
+4001 [T]
+         cause: OPENAI_BASE_URL names another server, http://127.0.0.1:1/v1: OA_BASE_URL wins; HTTP_PROXY \
+            and http_proxy differ: HTTP_PROXY wins here, the other one \
+            elsewhere
          next: unset OPENAI_BASE_URL
 ok proxy HTTP_PROXY is set, and is not for this machine itself [T]
 skipped dns an address needs no looking up
@@ -440,8 +442,8 @@ async fn what_cannot_be_used_is_refused() {
         (vec![("OA_BASE_URL", "http://h:1"), ("OA_MODEL", "None")], "OA_MODEL: the value is `None`"),
         (
             vec![("OPENAI_API_BASE", "http://h:1/v1")],
-            "no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is \
-            set; OPENAI_API_BASE is set, and is not read",
+            "no server is named: neither OA_BASE_URL nor OPENAI_BASE_URL is set; OPENAI_API_BASE is set, and \
+            is not read",
         ),
         (vec![], "no server is named"),
     ] {
@@ -493,13 +495,13 @@ async fn the_proxy_is_dead() {
         closed.addr().port(),
         "\
 ok environment http://model.example:8000 (OA_BASE_URL); no key; no model named [T]
-failed proxy could not connect to http://model.example:8000 through the proxy \
-            http://127.0.0.1:PORT (from HTTP_PROXY): connection refused (tried 127.0.0.1:PORT) [T]
-         cause: the proxy http://127.0.0.1:PORT (HTTP_PROXY) is down, refuses this server, or is \
-            not meant for it
+failed proxy could not connect to http://model.example:8000 through the proxy http://127.0.0.1:PORT (from \
+            HTTP_PROXY): connection refused (tried 127.0.0.1:PORT) [T]
+         cause: the proxy http://127.0.0.1:PORT (HTTP_PROXY) is down, refuses this server, or is not meant \
+            for it
          next: NO_PROXY=model.example oa doctor
-skipped dns, tcp, tls, identity, models, load, completion, stream, tools, schema, usage: the \
-            proxy does not let it through
+skipped dns, tcp, tls, identity, models, load, completion, stream, tools, schema, usage: the proxy does not \
+            let it through
 
 1 failed, in T; look at `proxy` first",
     );
@@ -537,7 +539,8 @@ async fn the_host_has_no_name() {
 #[tokio::test(start_paused = true)]
 async fn a_cooldown_hides_a_refused_key() {
     let chat = |answer: Answer| answer.on("POST", "/v1/chat/completions");
-    let cooldown = json!({"error": {"message": "No deployments available for selected model, Try again in 5 seconds.",
+    let cooldown = json!({"error": {"message": "No deployments available for selected model, Try again in 5 \
+                           seconds.",
         "type": "all_deployments_in_cooldown", "code": "429"}});
     let refused = json!({"error": {"message": "litellm.AuthenticationError: - {\"error\":\"Unauthorized\"}",
         "type": "authentication_error", "code": "401"}});

@@ -44,7 +44,8 @@ async fn a_challenge_says_how_to_send_what_it_wants() {
     let (cause, next) = models(401, basic, "<title>401 Authorization Required</title>").await;
     assert!(cause.contains("the scheme Basic"), "{cause}");
     assert!(next.ends_with("--header 'Authorization: Basic BASE64_OF_USER:PASSWORD'"), "{next}");
-    let apim = "www-authenticate: AzureApiManagementKey realm=\"https://x\",name=\"Ocp-Apim-Subscription-Key\",\
+    let apim = "www-authenticate: AzureApiManagementKey \
+                realm=\"https://x\",name=\"Ocp-Apim-Subscription-Key\",\
                 type=\"header\"\r\n";
     let (cause, next) = models(401, apim, r#"{"statusCode":401,"message":"Access denied"}"#).await;
     assert!(cause.contains("Ocp-Apim-Subscription-Key"), "{cause}");

@@ -5,8 +5,8 @@ use std::process::Command;
 /// Set where a test runs inside of its namespace.
 const INSIDE: &str = "OA_TEST_NAMESPACE";
 
-/// Runs the test named `test` again in a namespace of its own, prepared by this script, where it does what `inside` says.
-/// Where none can be made, it is skipped.
+/// Runs the test named `test` again in a namespace of its own, prepared by this script, where it does what
+/// `inside` says. Where none can be made, it is skipped.
 pub(crate) fn run(test: &str, script: &str, inside: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|running| running == test) {
         return inside();

@@ -20,7 +20,8 @@ pub(crate) fn doctor_in(variables: &[(&'static str, String)]) -> Doctor {
     nowhere().environment(variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())))
 }
 
-/// The report's text without its first line, with `T` for each duration, `PORT` for the port, `VERSION` for the simulator's.
+/// The report's text without its first line, with `T` for each duration, `PORT` for the port, `VERSION` for
+/// the simulator's.
 pub(crate) fn text(report: &Report, port: u16) -> String {
     let text = report.to_string();
     let (_, text) = text.split_once('\n').unwrap();
@@ -85,7 +86,10 @@ pub(crate) fn completion(text: &str) -> Answer {
 
 /// A stream of these pieces, without token counts.
 pub(crate) fn events(pieces: &[&str]) -> Answer {
-    let chunk = |delta: Value, reason: Option<&str>| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
+    let chunk = |delta: Value, reason: Option<&str>| {
+        json!({"choices": [{"index": 0, "delta": delta,
+                                                             "finish_reason": reason}]})
+    };
     let pieces = pieces.iter().map(|piece| chunk(json!({"content": piece}), None));
     Answer::events(pieces.chain([chunk(json!({}), Some("stop"))]))
 }
