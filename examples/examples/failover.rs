@@ -1,6 +1,6 @@
 //! A primary server, and a secondary one where it fails: until the first event of a stream, never after.
 //!
-//! `OA_BASE_URLS=http://near:8000,http://far:8000 OA_MODEL=my-model cargo run -p oa-examples --example failover`
+//! `OA_BASE_URLS=http://near:8000,http://far:8000 OA_MODEL=m cargo run -p oa-examples --example failover`
 
 mod server;
 

@@ -1,7 +1,7 @@
-//! Replicas of one model as one server: a conversation stays where its prefix is cached, and a call goes on to
-//! another replica where its own fails or hangs.
+//! Replicas of one model as one server: a conversation stays where its prefix is cached, and a call goes on
+//! to another replica where its own fails or hangs.
 //!
-//! `OA_BASE_URLS=http://gpu1:8000,http://gpu2:8000 OA_MODEL=my-model cargo run -p oa-examples --example replicas -- 64`
+//! `OA_BASE_URLS=http://a:8000,http://b:8000 OA_MODEL=m cargo run -p oa-examples --example replicas -- 64`
 
 mod server;
 
@@ -55,8 +55,8 @@ fn balanced(replicas: Vec<(String, OpenAiProvider)>) -> Result<impl Provider, Er
         // After three failures in a row a replica is out of rotation for two seconds; then `ready` decides.
         .breaker(BreakerPolicy::new().open_for(Duration::from_secs(2)))
         .probe(|replica: OpenAiProvider| async move { replica.ready().await });
-    // A call changes replicas at once; only where that does not help, the stack's retry waits. The limits of the
-    // stack hold for each replica: one that hangs has failed after five seconds.
+    // A call changes replicas at once; only where that does not help, the stack's retry waits. The limits of
+    // the stack hold for each replica: one that hangs has failed after five seconds.
     let stack = Stack::new(any.profile()).first_event_timeout(PATIENCE).idle_timeout(PATIENCE);
     Ok(ServiceProvider::new(stack.layer(servers), any))
 }

@@ -1,5 +1,5 @@
-//! A micro bench of the choice among 16 servers, without a call: `cargo bench -p oa-bench --bench servers`. It
-//! fails if a choice allocates. Reading the clock, which every choice does once, is shown for comparison.
+//! A micro bench of the choice among 16 servers, without a call: `cargo bench -p oa-bench --bench servers`.
+//! It fails if a choice allocates. Reading the clock, which every choice does once, is shown for comparison.
 
 #[path = "../src/alloc.rs"]
 #[allow(dead_code, reason = "only the count is used")]

@@ -58,7 +58,8 @@ impl fmt::Debug for CollectStream {
 /// Answers a call that carries [`CollectStream`] with the response at the end of its stream; other calls pass
 /// through.
 ///
-/// Stack it inside retry and outside of everything that watches a stream: `Retry > Collect > Trace > timeouts`.
+/// Stack it inside retry and outside of everything that watches a stream: `Retry > Collect > Trace >
+/// timeouts`.
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct CollectLayer;

@@ -12,10 +12,11 @@ use tower_layer::Layer;
 
 /// Records two histograms through OpenTelemetry's metrics API.
 ///
-/// | instrument | unit | |
-/// |---|---|---|
-/// | `openarmature.gen_ai.client.token.usage` | `{token}` | one value for the tokens of the prompt (`openarmature.gen_ai.token.type` is `input`) and one for those of the answer (`output`), each where the server reports it |
-/// | `openarmature.gen_ai.client.operation.duration` | `s` | from the call to its end; of a stream, to the end of the stream |
+/// - `openarmature.gen_ai.client.token.usage`, in `{token}`: one value for the tokens of the prompt
+///   (`openarmature.gen_ai.token.type` is `input`) and one for those of the answer (`output`), each where the
+///   server reports it;
+/// - `openarmature.gen_ai.client.operation.duration`, in `s`: from the call to its end; of a stream, to
+///   the end of the stream.
 ///
 /// Both have the dimensions `openarmature.gen_ai.operation` (`chat`), `gen_ai.request.model` and
 /// `gen_ai.system`; the duration of a failure also has `error.type`, the category. A failure that reports its

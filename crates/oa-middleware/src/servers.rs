@@ -40,7 +40,8 @@ use tower_service::Service;
 /// # use oa_wire::{Completion, CompletionRequest, Error};
 /// # fn example<S>(near: S, far: S) -> Result<(), Error>
 /// # where
-/// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error> + Clone + Send + Sync + 'static,
+/// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error>
+/// #         + Clone + Send + Sync + 'static,
 /// #     S::Future: Send,
 /// # {
 /// use oa_middleware::Servers;
@@ -52,16 +53,16 @@ use tower_service::Service;
 ///
 /// # Which server
 ///
-/// | | a call goes to | for |
-/// |---|---|---|
-/// | [`failover`](Self::failover) | the first that is well | servers that are not equal |
-/// | [`affinity`](Self::affinity) | the one that has the conversation's prefix in its cache, unless that one has more than its part of the load | replicas, and conversations of several turns |
-/// | [`balance`](Self::balance) | the one with less under way, of two that are drawn | replicas, and prompts that have nothing in common |
+/// - [`failover`](Self::failover), for servers that are not equal: the first that is well.
+/// - [`affinity`](Self::affinity), for replicas and conversations of several turns: the one that has the
+///   conversation's prefix in its cache, unless that one has more than its part of the load.
+/// - [`balance`](Self::balance), for replicas and prompts that have nothing in common: the one with less
+///   under way, of two that are drawn.
 ///
 /// The load of a server is the bytes of the prompts that are under way there (and 1024 bytes for each call).
 ///
-/// Of 64 conversations of 20 turns, 16 at once, on replicas that cache prompts, these parts of all prompts were
-/// prefilled in a simulation, and the replica with the most load had so many times the mean's:
+/// Of 64 conversations of 20 turns, 16 at once, on replicas that cache prompts, these parts of all prompts
+/// were prefilled in a simulation, and the replica with the most load had so many times the mean's:
 ///
 /// | caches | replicas | balance | affinity | hashing without a bound |
 /// |---|---|---|---|---|
@@ -79,20 +80,21 @@ use tower_service::Service;
 /// first event of a stream, never after. Each server has the time limits of an attempt to itself
 /// ([`first_event_timeout`](Self::first_event_timeout), [`idle_timeout`](Self::idle_timeout)): where a
 /// [`Stack`](crate::Stack) or the timeout layers are outside, their limits are applied to each server, and so
-/// a server that hangs is a server that failed. The next attempt of a retry layer outside goes to a server that
-/// has not failed the call yet.
+/// a server that hangs is a server that failed. The next attempt of a retry layer outside goes to a server
+/// that has not failed the call yet.
 ///
 /// A server is taken out of rotation
 ///
-/// - by several transient failures in a row, of calls or of streams that had begun; only a whole answer clears
-///   the count. A call that somebody drops counts where the server gave no sign of life to anybody meanwhile;
+/// - by several transient failures in a row, of calls or of streams that had begun; only a whole answer
+///   clears the count. A call that somebody drops counts where the server gave no sign of life to anybody
+///   meanwhile;
 /// - for the time that it asks to wait ([`Error::retry_after`]), at most an hour;
 /// - by a wrong key, an unknown or unloaded model, a spent quota, at once.
 ///
 /// Then the [probe](Self::probe), or one call, finds out whether it is back, and its share of the calls rises
-/// over half a minute ([`slow_start`](Self::slow_start)). Where all are out of rotation they are called all the
-/// same: a refusal would be a sure failure. A server whose streams take more than three times as long to begin
-/// as the others' loses share, and gets it back. [`on_change`](Self::on_change) tells of all this, and
+/// over half a minute ([`slow_start`](Self::slow_start)). Where all are out of rotation they are called all
+/// the same: a refusal would be a sure failure. A server whose streams take more than three times as long to
+/// begin as the others' loses share, and gets it back. [`on_change`](Self::on_change) tells of all this, and
 /// [`status`](Self::status) shows it.
 ///
 /// The failed attempts are in the error ([`Error::attempts`]), each with the server's name; of a call that
@@ -161,12 +163,12 @@ impl<S> Servers<S> {
     }
 
     /// Calls the server that has the conversation's prefix in its cache, while that one has no more than 1.25
-    /// times its part of the load ([`bound`](Self::bound)); otherwise the next in the conversation's order. For
-    /// replicas. A call goes on to one more at most.
+    /// times its part of the load ([`bound`](Self::bound)); otherwise the next in the conversation's order.
+    /// For replicas. A call goes on to one more at most.
     ///
-    /// The order is that of rendezvous hashing by [`AffinityKey`], or else by the system message and the first
-    /// user message; it is the same in every process that gives the servers the same names. A conversation that
-    /// had to move stays where it moved.
+    /// The order is that of rendezvous hashing by [`AffinityKey`], or else by the system message and the
+    /// first user message; it is the same in every process that gives the servers the same names. A
+    /// conversation that had to move stays where it moved.
     ///
     /// # Errors
     ///
@@ -175,8 +177,8 @@ impl<S> Servers<S> {
         Self::new(servers, ServerChoice::Affinity)
     }
 
-    /// A set without servers, until some are [added](Self::add) or a feed is [followed](Self::follow). A call is
-    /// [`Unavailable`](Category::Unavailable) in the meantime.
+    /// A set without servers, until some are [added](Self::add) or a feed is [followed](Self::follow). A call
+    /// is [`Unavailable`](Category::Unavailable) in the meantime.
     pub fn empty(choice: ServerChoice) -> Self {
         let (order, max_servers) = choice.order();
         Self { set: Set::new(settings(order, max_servers)) }
@@ -199,8 +201,8 @@ impl<S> Servers<S> {
         Ok(Self { set })
     }
 
-    /// How many servers one call may go to: by default all for failover and two otherwise, at least one. Those
-    /// that refuse the key, the model or the quota do not count.
+    /// How many servers one call may go to: by default all for failover and two otherwise, at least one.
+    /// Those that refuse the key, the model or the quota do not count.
     #[must_use]
     pub fn max_servers(self, servers: usize) -> Self {
         self.set(|settings| settings.max_servers = servers.max(1))
@@ -232,8 +234,8 @@ impl<S> Servers<S> {
         self.set(|settings| settings.breaker = policy)
     }
 
-    /// Over what time the share of a server rises that came back or was added. 30 seconds by default; none for
-    /// zero.
+    /// Over what time the share of a server rises that came back or was added. 30 seconds by default; none
+    /// for zero.
     #[must_use]
     pub fn slow_start(self, time: Duration) -> Self {
         self.set(|settings| settings.slow_start = time)
@@ -286,8 +288,8 @@ impl<S> Servers<S> {
         self.set.add(&name.into().into(), service, true)
     }
 
-    /// Removes a server while calls run: it gets no new calls, and those that are under way there go on. False
-    /// if there is none of this name.
+    /// Removes a server while calls run: it gets no new calls, and those that are under way there go on.
+    /// False if there is none of this name.
     pub fn remove(&self, name: &str) -> bool {
         self.set.remove(name)
     }

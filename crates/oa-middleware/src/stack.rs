@@ -16,12 +16,12 @@ use tower_layer::Layer;
 /// | [`RetryLayer`] | three attempts, [`RetryPolicy::new`] |
 /// | [`CollectLayer`] | for calls that carry [`CollectStream`](crate::CollectStream) |
 /// | [`TraceLayer`] | a span for each attempt, without payload |
-/// | [`FirstEventTimeoutLayer`] | 10 minutes for each attempt, at each server, to begin, or to answer if it does not stream |
+/// | [`FirstEventTimeoutLayer`] | 10 minutes for each attempt, at each server, to begin its answer |
 /// | [`IdleTimeoutLayer`] | 60 seconds between two events of a stream |
 ///
-/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`ObserveLayer`](crate::ObserveLayer)) is put
-/// around it. Around [`Servers`](crate::Servers) the limits of an attempt hold for each server: one that does
-/// not begin in time has failed, and the call goes on to the next.
+/// It is a [`Layer`]: what belongs outside (a concurrency limit, [`ObserveLayer`](crate::ObserveLayer)) is
+/// put around it. Around [`Servers`](crate::Servers) the limits of an attempt hold for each server: one that
+/// does not begin in time has failed, and the call goes on to the next.
 ///
 /// ```
 /// # use oa_wire::{Completion, CompletionRequest, Error};

@@ -28,12 +28,14 @@ use tracing::{Level, Span, field::Empty};
 /// | `openarmature.llm.output.tool_calls.count` | integer | where there are calls |
 /// | `openarmature.llm.output.tool_calls.names`, `.ids` | list | |
 /// | `openarmature.llm.time_to_first_token` | seconds | of a stream: from the call to its first event |
-/// | `openarmature.llm.tokens_per_second` | number | completion tokens by the time since the first event, or else since the call |
+/// | `openarmature.llm.tokens_per_second` | number | since the first event, or else since the call |
 /// | `openarmature.llm.request_id` | string | the server's id of the HTTP request |
 /// | `openarmature.llm.abandoned` | boolean | true where the caller dropped the call or the stream |
+/// | `openarmature.llm.server` | string | the name of the server that was called last, of several |
 /// | `openarmature.error.category` | string | of a failure |
-/// | `otel.status_code`, `otel.status_description` | string | `OK`, or `ERROR` and the category; neither when abandoned |
-/// | `openarmature.llm.input.messages`, `.output.content`, `.output.tool_calls`, `.request.extras` | string | payload, off by default |
+/// | `otel.status_code`, `otel.status_description` | string | `OK`, or `ERROR` and the category |
+/// | `openarmature.llm.input.messages`, `.request.extras` | string | payload, off by default |
+/// | `openarmature.llm.output.content`, `.output.tool_calls` | string | payload, off by default |
 /// | `gen_ai.system`, `gen_ai.request.model` | string | |
 /// | `gen_ai.request.temperature`, `.top_p`, `.frequency_penalty`, `.presence_penalty` | number | where set |
 /// | `gen_ai.request.max_tokens`, `.seed` | integer | where set |
@@ -135,7 +137,9 @@ impl Observer for TraceLayer {
                 record_list(&span, "gen_ai.request.stop_sequences", stop.iter().map(String::as_str));
             }
         }
-        Some(Tracer { span, config: self.config.clone(), started: Instant::now(), first: None })
+        // It will know the server.
+        let context = CallContext::of_mut(request).clone();
+        Some(Tracer { span, config: self.config.clone(), started: Instant::now(), first: None, context })
     }
 }
 
@@ -177,6 +181,7 @@ fn open(config: &Config, request: &CompletionRequest) -> Span {
         openarmature.llm.time_to_first_token = Empty,
         openarmature.llm.tokens_per_second = Empty,
         openarmature.llm.request_id = Empty,
+        openarmature.llm.server = Empty,
         openarmature.llm.abandoned = Empty,
         openarmature.error.category = Empty,
         openarmature.llm.input.messages = payload(&|| Some(payload::messages(request))),
@@ -207,6 +212,7 @@ pub struct Tracer {
     config: Arc<Config>,
     started: Instant,
     first: Option<Instant>,
+    context: CallContext,
 }
 
 impl CallObserver for Tracer {
@@ -222,12 +228,14 @@ impl CallObserver for Tracer {
     }
 
     fn done(self, response: &Response) {
+        self.server();
         self.finish(response.finish_reason);
         self.answer(response);
         self.span.record("otel.status_code", "OK");
     }
 
     fn failed(self, error: &Error) {
+        self.server();
         if let Some(partial) = error.partial() {
             self.partial(partial);
         }
@@ -254,6 +262,7 @@ impl CallObserver for Tracer {
     }
 
     fn cancelled(self, partial: Option<&dyn Fn() -> Response>) {
+        self.server();
         self.span.record("openarmature.llm.abandoned", true);
         if let Some(partial) = partial {
             self.partial(&partial());
@@ -262,6 +271,13 @@ impl CallObserver for Tracer {
 }
 
 impl Tracer {
+    /// The server that was called, of several.
+    fn server(&self) {
+        if let Some(server) = self.context.server() {
+            self.span.record("openarmature.llm.server", &*server);
+        }
+    }
+
     /// What came of an answer that is not whole.
     fn partial(&self, partial: &Response) {
         if partial.server_finish_reason.is_some() || partial.finish_reason != FinishReason::Error {

@@ -114,8 +114,9 @@ impl RetryPolicy {
     /// assistant's message, and what this function makes of the error ([`Error::structured`]) as the user's.
     /// Such pairs accumulate; they count as attempts like any other.
     ///
-    /// An empty text declines: the call fails. A blank output cannot be sent back, and is left out. Output that
-    /// was cut off by the token limit, and a refusal, are not retried: the next one would end the same way.
+    /// An empty text declines: the call fails. A blank output cannot be sent back, and is left out. Output
+    /// that was cut off by the token limit, and a refusal, are not retried: the next one would end the same
+    /// way.
     pub fn reask(self, correction: impl Fn(&Error) -> String + Send + Sync + 'static) -> Self {
         self.set(|inner| inner.reask = Some(Arc::new(correction)))
     }

@@ -306,7 +306,8 @@ async fn a_call_that_is_dropped_stops_waiting() {
 fn the_layer_shows_what_it_does() {
     assert_eq!(
         format!("{:?}", RetryLayer::default()),
-        "RetryLayer { policy: RetryPolicy(Policy { max_attempts: 3, backoff: Exponential(1s, at most 30s, full \
-         jitter), max_retry_after: 30s, overrides: 0, reask: false, .. }), budget: true, .. }"
+        "RetryLayer { policy: RetryPolicy(Policy { max_attempts: 3, \
+         backoff: Exponential(1s, at most 30s, full jitter), max_retry_after: 30s, overrides: 0, \
+         reask: false, .. }), budget: true, .. }"
     );
 }

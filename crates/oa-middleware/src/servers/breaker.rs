@@ -31,8 +31,8 @@ impl BreakerPolicy {
         self
     }
 
-    /// How long it stays out before it is tried again. Where a call would surely fail (a wrong key, an unknown
-    /// model, a spent quota) and no probe is set, a call tries it only after six times as long.
+    /// How long it stays out before it is tried again. Where a call would surely fail (a wrong key, an
+    /// unknown model, a spent quota) and no probe is set, a call tries it only after six times as long.
     pub const fn open_for(mut self, time: Duration) -> Self {
         self.open_for = time;
         self

@@ -24,8 +24,9 @@ use tokio::time::sleep;
 use tower_service::Service;
 
 /// A service for calls, as a set needs it.
-pub(super) trait Completions:
-    Service<CompletionRequest, Response = Completion, Error = Error, Future: Send> + Clone + Send + Sync + 'static
+pub(super) trait Completions: Send + Sync + 'static
+where
+    Self: Clone + Service<CompletionRequest, Response = Completion, Error = Error, Future: Send>,
 {
 }
 

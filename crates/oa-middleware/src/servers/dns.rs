@@ -23,7 +23,8 @@ use tower::discover::Change;
 /// # fn provider<S>(_: String) -> S { unimplemented!() }
 /// # fn example<S>()
 /// # where
-/// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error> + Clone + Send + Sync + 'static,
+/// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error>
+/// #         + Clone + Send + Sync + 'static,
 /// #     S::Future: Send,
 /// # {
 /// use oa_middleware::{DnsDiscover, ServerChoice, Servers};
@@ -64,8 +65,8 @@ enum State {
 const MISSES: u32 = 2;
 
 impl<S> DnsDiscover<S> {
-    /// A feed of the addresses that `resolve` finds, each of which `make` makes a service of. The name is looked
-    /// up at once, and then every five seconds.
+    /// A feed of the addresses that `resolve` finds, each of which `make` makes a service of. The name is
+    /// looked up at once, and then every five seconds.
     pub fn new<F>(
         mut resolve: impl FnMut() -> F + Send + 'static,
         make: impl FnMut(SocketAddr) -> S + Send + 'static,

@@ -7,8 +7,8 @@ use tower::retry::budget::Budget;
 /// and the other call is dropped.
 ///
 /// It lowers the slowest answers at the cost of some prefills that are made twice. A stream that has begun is
-/// never hedged. Each hedge is paid from the budget of the retry layer outside, if there is one; where that is
-/// spent, none is made.
+/// never hedged. Each hedge is paid from the budget of the retry layer outside, if there is one; where that
+/// is spent, none is made.
 ///
 /// ```
 /// use oa_middleware::Hedge;
@@ -36,8 +36,8 @@ impl Hedge {
         Self { delay: Delay::Fixed(delay), budget: None }
     }
 
-    /// After the time within which this part of the last 128 calls began to answer, such as 0.95. None is made
-    /// before 20 have begun.
+    /// After the time within which this part of the last 128 calls began to answer, such as 0.95. None is
+    /// made before 20 have begun.
     pub const fn percentile(part: f64) -> Self {
         Self { delay: Delay::Percentile(part), budget: None }
     }

@@ -114,8 +114,8 @@ impl<S> Permit<S> {
 }
 
 impl<S: Send + Sync + 'static> Permit<S> {
-    /// The call is answered, or its stream has begun. The permit is kept until the end of the stream; an error
-    /// in it names the server.
+    /// The call is answered, or its stream has begun. The permit is kept until the end of the stream; an
+    /// error in it names the server.
     pub(super) fn began(mut self, answer: Completion, history: impl FnOnce() -> History) -> Completion {
         self.begins();
         let Completion::Stream(stream) = answer else {

@@ -1,6 +1,9 @@
 //! How long a call may take as a whole.
 
-use super::{Timeouts, after, limit, source::Limit, source::Limited, timed_out};
+use super::{
+    limits::{Timeouts, after, limit, timed_out},
+    source::{Limit, Limited},
+};
 use crate::CallContext;
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;

@@ -1,6 +1,6 @@
 //! How long an attempt may take to begin.
 
-use super::{Timeouts, after, limit, timed_out};
+use super::limits::{Timeouts, after, limit, timed_out};
 use crate::{CallContext, context::Limits};
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;

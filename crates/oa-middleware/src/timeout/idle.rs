@@ -1,6 +1,9 @@
 //! How long a stream may be silent.
 
-use super::{Timeouts, limit, source::Limit, source::Limited};
+use super::{
+    limits::{Timeouts, limit},
+    source::{Limit, Limited},
+};
 use crate::{CallContext, context::Limits};
 use oa_wire::{Completion, CompletionRequest, Error};
 use pin_project_lite::pin_project;

@@ -1,6 +1,6 @@
 //! A stream under a time limit, which is asked only when there is no event.
 
-use super::{after, timed_out};
+use super::limits::{after, timed_out};
 use oa_wire::{Error, Event, EventSource, Response};
 use pin_project_lite::pin_project;
 use std::{

@@ -172,7 +172,8 @@ mod tests {
             messages(&request),
             concat!(
                 r#"[{"content":[{"text":"what is it?","type":"text"},"#,
-                r#"{"detail":"auto","media_type":"image/png","source":{"byte_count":12,"type":"inline_redacted"},"#,
+                r#"{"detail":"auto","media_type":"image/png","#,
+                r#""source":{"byte_count":12,"type":"inline_redacted"},"#,
                 r#""type":"image"},"#,
                 r#"{"source":{"type":"url","url":"https://example.com/a.png"},"type":"image"},"#,
                 r#"{"source":{"byte_count":34,"type":"inline_redacted"},"type":"image"}],"role":"user"}]"#

@@ -1,7 +1,10 @@
 //! The span as a subscriber sees it.
 
 use super::*;
-use crate::testing::{Script, Step, request, response, structured_failure};
+use crate::{
+    Servers,
+    testing::{Script, Step, request, response, structured_failure},
+};
 use oa_wire::{Completion, Message, RuntimeConfig, ToolCall};
 use serde_json::{Value, json};
 use std::{
@@ -277,4 +280,13 @@ async fn a_retry_says_which_it_is_and_why() {
     let span = traced(layer(), Step::text("a"), request).await;
     assert_eq!(span.fields["openarmature.llm.attempt_index"], 2);
     assert_eq!(span.fields["openarmature.llm.retry_reason"], "reask");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_span_names_the_server_that_answered() {
+    let (spans, _guard) = Spans::listen();
+    let down = Step::error(Error::new(Category::Unavailable, "refused"));
+    let servers = [("gpu1", Script::new([down])), ("gpu2", Script::new([Step::text("a")]))];
+    layer().layer(Servers::failover(servers).unwrap()).oneshot(request()).await.unwrap();
+    assert_eq!(spans.get()[0].fields["openarmature.llm.server"], "gpu2");
 }

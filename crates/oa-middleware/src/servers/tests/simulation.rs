@@ -1,5 +1,5 @@
-//! A seeded simulation of conversations over replicas with prompt caches: how much is prefilled, and how the load
-//! is spread, by policy. Its table is in the documentation of [`Servers`].
+//! A seeded simulation of conversations over replicas with prompt caches: how much is prefilled, and how the
+//! load is spread, by policy. Its table is in the documentation of [`Servers`].
 
 use super::*;
 use crate::{servers::prompt, testing::response};
