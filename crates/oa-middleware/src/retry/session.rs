@@ -164,7 +164,13 @@ impl RetrySession {
     ) -> Result<(Duration, RetryReason), Stop> {
         let policy = self.policy.clone();
         let policy = policy.get();
-        if error.may_be_reasked() && policy.reask.is_some() {
+        if error.category() == Category::StructuredOutputInvalid && policy.reask.is_some() {
+            if error.is_token_limit() {
+                return Err(Stop::CutOff);
+            }
+            if !error.may_be_reasked() {
+                return Err(Stop::Refused);
+            }
             self.exhausted(policy.max_attempts)?;
             self.correct(error)?;
             return Ok((Duration::ZERO, RetryReason::Reask));
@@ -202,10 +208,8 @@ impl RetrySession {
     fn correct(&mut self, error: &Error) -> Result<(), Stop> {
         let reask = self.policy.get().reask.clone().ok_or(Stop::NotRetryable)?;
         let failure = error.structured().ok_or(Stop::NotRetryable)?;
-        match failure.finish_reason {
-            FinishReason::Length => return Err(Stop::CutOff),
-            FinishReason::ContentFilter => return Err(Stop::Refused),
-            _ => {}
+        if failure.finish_reason == FinishReason::ContentFilter {
+            return Err(Stop::Refused);
         }
         let correction = reask(error);
         if correction.trim().is_empty() {

@@ -96,8 +96,8 @@ pub(super) enum Verdict {
     Answered,
     /// A stream of it has begun.
     Began,
-    /// It failed, and may succeed the next time.
-    Failed,
+    /// It failed so many calls, and may succeed the next time.
+    Failed(u32),
     /// It asked for no calls for so long.
     Wait(Duration),
     /// Calls fail until somebody changes something.
@@ -120,7 +120,7 @@ impl Verdict {
         }
         match error.retry_after() {
             Some(wait) if !wait.delay.is_zero() => Self::Wait(wait.delay.min(LONGEST_WAIT)),
-            _ => Self::Failed,
+            _ => Self::Failed(1),
         }
     }
 }
@@ -238,13 +238,13 @@ impl Breaker {
                     Self::Open { .. } => {}
                 }
             }
-            Verdict::Failed => {
+            Verdict::Failed(times) => {
                 let reason = OutReason::Failures;
                 let time = policy.time(reason, probed);
                 let open = Self::Open { until: now.saturating_add(time), reason };
                 match self {
                     Self::Closed { failures, .. } => {
-                        *failures = failures.saturating_add(1);
+                        *failures = failures.saturating_add(times);
                         if *failures >= limit {
                             *self = open;
                             return Some(Change::Out(reason, time));
@@ -288,21 +288,21 @@ mod tests {
     #[test]
     fn it_opens_half_opens_and_closes() {
         let mut breaker = Breaker::new();
-        record(&mut breaker, Verdict::Failed, 0);
+        record(&mut breaker, Verdict::Failed(1), 0);
         record(&mut breaker, Verdict::Answered, 0);
-        record(&mut breaker, Verdict::Failed, 1);
+        record(&mut breaker, Verdict::Failed(1), 1);
         assert_eq!(breaker.condition(at(1)), Condition::Closed, "failures count in a row");
         let out = Change::Out(OutReason::Failures, at(10));
-        assert_eq!(record(&mut breaker, Verdict::Failed, 2), Some(out));
+        assert_eq!(record(&mut breaker, Verdict::Failed(1), 2), Some(out));
         assert_eq!(breaker.condition(at(11)), Condition::Open);
-        assert_eq!(record(&mut breaker, Verdict::Failed, 11), None);
+        assert_eq!(record(&mut breaker, Verdict::Failed(1), 11), None);
         assert_eq!(breaker.condition(at(12)), Condition::Due, "a straggler does not put the trial off");
         assert!(breaker.begin_trial(at(12)) && !breaker.begin_trial(at(12)));
         assert_eq!(breaker.condition(at(99)), Condition::Open, "one trial at a time");
         breaker.trial_cancelled(at(13));
         assert_eq!(breaker.condition(at(13)), Condition::Due);
         breaker.begin_trial(at(13));
-        record(&mut breaker, Verdict::Failed, 14);
+        record(&mut breaker, Verdict::Failed(1), 14);
         assert_eq!(breaker.condition(at(23)), Condition::Open);
         breaker.begin_trial(at(24));
         assert_eq!(record(&mut breaker, Verdict::Answered, 24), Some(Change::Back));
@@ -313,13 +313,23 @@ mod tests {
     fn streams_that_begin_and_break_open_it() {
         let mut breaker = Breaker::new();
         record(&mut breaker, Verdict::Began, 0);
-        record(&mut breaker, Verdict::Failed, 1);
+        record(&mut breaker, Verdict::Failed(1), 1);
         record(&mut breaker, Verdict::Began, 2);
-        record(&mut breaker, Verdict::Failed, 3);
+        record(&mut breaker, Verdict::Failed(1), 3);
         assert_eq!(breaker.condition(at(3)), Condition::Open);
         breaker.begin_trial(at(13));
         assert_eq!(record(&mut breaker, Verdict::Began, 13), Some(Change::Back));
-        assert_eq!(record(&mut breaker, Verdict::Failed, 14), Some(Change::Out(OutReason::Failures, at(10))));
+        assert_eq!(
+            record(&mut breaker, Verdict::Failed(1), 14),
+            Some(Change::Out(OutReason::Failures, at(10)))
+        );
+    }
+
+    #[test]
+    fn several_calls_that_fail_together_count_each() {
+        let mut breaker = Breaker::new();
+        let out = Change::Out(OutReason::Failures, at(10));
+        assert_eq!(record(&mut breaker, Verdict::Failed(2), 0), Some(out));
     }
 
     #[test]
@@ -337,8 +347,8 @@ mod tests {
         let wait = |seconds| Some(RetryAfter::new(at(seconds), RetryAfterSource::Seconds));
         let error = |category| Error::new(category, "x");
         let cases = [
-            (error(Category::Unavailable), Verdict::Failed),
-            (error(Category::RateLimit), Verdict::Failed),
+            (error(Category::Unavailable), Verdict::Failed(1)),
+            (error(Category::RateLimit), Verdict::Failed(1)),
             (error(Category::RateLimit).with_retry_after(wait(5)), Verdict::Wait(at(5))),
             (error(Category::Unavailable).with_retry_after(wait(5)), Verdict::Wait(at(5))),
             (error(Category::RateLimit).with_retry_after(wait(604_800)), Verdict::Wait(LONGEST_WAIT)),
@@ -377,7 +387,7 @@ mod tests {
                 let verdict = match random.below(8) {
                     0 => Verdict::Answered,
                     1 => Verdict::Began,
-                    2 | 3 => Verdict::Failed,
+                    2 | 3 => Verdict::Failed(1),
                     4 => Verdict::Wait(Duration::from_millis(random.next_u64() % 9000)),
                     5 => Verdict::Out(OutReason::Authentication),
                     6 => Verdict::Nothing,

@@ -74,6 +74,16 @@ impl<S> Permit<S> {
         self.set.record(&self.server, verdict);
     }
 
+    /// Whether the server has shown no sign of life since the call began, to anybody.
+    fn is_silent(&self) -> bool {
+        self.server.health.signs_of_life() == self.signs
+    }
+
+    /// A silent server has failed each of the calls that wait there, not only the one that gives up first.
+    fn failed_all(&self) -> Verdict {
+        Verdict::Failed(u32::try_from(self.server.health.calls()).unwrap_or(u32::MAX))
+    }
+
     fn begins(&mut self) {
         self.stage = Stage::Begun;
         self.server.health.shows_life();
@@ -87,7 +97,10 @@ impl<S> Permit<S> {
 
     /// The call failed. The server that failed it.
     pub(super) fn failed(mut self, error: &Error) -> Arc<Server<S>> {
-        let verdict = Verdict::of(error);
+        let verdict = match Verdict::of(error) {
+            Verdict::Failed(_) if error.is_timeout() && self.is_silent() => self.failed_all(),
+            verdict => verdict,
+        };
         if verdict == Verdict::Nothing {
             // A server that refuses is a server that lives.
             self.server.health.shows_life();
@@ -103,10 +116,9 @@ impl<S> Permit<S> {
     fn cancelled(&mut self) {
         let lost = self.lost.as_ref().is_some_and(|lost| lost.load(Relaxed));
         let waited = self.set.now().saturating_sub(self.started);
-        let is_silent = self.server.health.signs_of_life() == self.signs;
-        if self.stage == Stage::Waiting && !lost && waited >= PATIENCE && is_silent {
+        if self.stage == Stage::Waiting && !lost && waited >= PATIENCE && self.is_silent() {
             self.context.server_failed(&self.server.health.name);
-            self.settle(Verdict::Failed);
+            self.settle(self.failed_all());
         } else if self.is_trial {
             self.settle(Verdict::Nothing);
         }
@@ -133,10 +145,10 @@ impl<S: Send + Sync + 'static> Permit<S> {
 
 impl<S> Drop for Permit<S> {
     fn drop(&mut self) {
-        self.server.health.call_ends(self.load);
         if self.stage != Stage::Settled {
             self.cancelled();
         }
+        self.server.health.call_ends(self.load);
     }
 }
 

@@ -324,7 +324,7 @@ impl<S: Clone> Set<S> {
                 let verdict = match result {
                     Ok(()) => Verdict::Answered,
                     Err(error) => match Verdict::of(&error) {
-                        Verdict::Nothing => Verdict::Failed,
+                        Verdict::Nothing => Verdict::Failed(1),
                         verdict => verdict,
                     },
                 };

@@ -199,6 +199,35 @@ async fn a_server_whose_streams_stop_after_their_first_event_is_left_as_well() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_many_callers_only_those_wait_that_a_server_had_when_it_froze() {
+    for (policy, make) in POLICIES.into_iter().enumerate() {
+        let replicas = [Replica::new("one", Way::Well), Replica::new("two", Way::Well)];
+        let [one, _] = &replicas;
+        let servers = make([("one", replicas[0].clone()), ("two", replicas[1].clone())]).unwrap().seed(7);
+        let service = stack(servers);
+        let mut callers = JoinSet::new();
+        for _ in 0..16 {
+            let service = service.clone();
+            callers.spawn(async move {
+                let mut slow = 0;
+                for _ in 0..100 {
+                    let start = Instant::now();
+                    ask(&service, Kind::Whole).await.unwrap();
+                    slow += usize::from(start.elapsed() > Duration::from_secs(1));
+                }
+                slow
+            });
+        }
+        sleep(Duration::from_millis(200)).await;
+        one.set(Way::Silent);
+        let slow: usize = callers.join_all().await.into_iter().sum();
+        // In order, all callers are at the first. Otherwise the bound, or the load, keeps some from it.
+        let most = if policy == 0 { 16 } else { 11 };
+        assert!(slow <= most, "policy {policy}: {slow} calls were slow");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_goes_to_another_server_first() {
     let (hung, well) = (Replica::new("hung", Way::Stalls), Replica::new("well", Way::Well));
     // The breaker never opens here: only the call itself knows.
