@@ -28,7 +28,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut stack = ServiceBuilder::new()
         .rate_limit(50, SECOND) // tower's. It has one owner; without it, the stack can be cloned
         .concurrency_limit(16) // tower's. Of streams, it counts those that have not begun
-        .layer(ObserveLayer::on_end(|call| println!("({:?} after {:?})", call.category(), call.duration))) // whole calls
+        // Whole calls.
+        .layer(ObserveLayer::on_end(|call| println!("({:?} after {:?})", call.category(), call.duration)))
         .layer(DeadlineLayer::new(120 * SECOND)) // over all attempts and the waits between
         .layer(RetryLayer::new(RetryPolicy::new().max_attempts(4).backoff(backoff)))
         .layer(CollectLayer::new()) // for calls that want the response of a stream alone

@@ -1,4 +1,5 @@
-//! One runnable program per task: see the folder `examples`. Here only the README's code blocks, to be compiled.
+//! One runnable program per task: see the folder `examples`. Here only the README's code blocks, to be
+//! compiled.
 
 /// The README.
 #[cfg(doctest)]

@@ -1,5 +1,5 @@
-//! Checks beyond the tests: dependencies, features, versions, spelling. Some need a tool, which is installed on
-//! request.
+//! Checks beyond the tests: dependencies, features, versions, spelling. Some need a tool, which is installed
+//! on request.
 
 use crate::{
     cargo::{self, cargo, output, root},

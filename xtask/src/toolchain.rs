@@ -21,8 +21,8 @@ pub(crate) struct Toolchain {
 }
 
 impl Toolchain {
-    /// The compiler of this version (`1.85`), or none with the reason. With `source` the standard library's source is
-    /// there too. No version: the newest that there is.
+    /// The compiler of this version (`1.85`), or none with the reason. With `source` the standard library's
+    /// source is there too. No version: the newest that there is.
     pub(crate) fn find(version: Option<&str>, source: bool) -> Outcome<Result<Self, String>> {
         if let (Some(version), false) = (version, source) {
             if let Some(rustc) = from_rustup(version) {

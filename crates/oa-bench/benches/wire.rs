@@ -81,7 +81,8 @@ fn cases() -> Vec<Case> {
     let tooled = short.clone().with_tools(Tools::new(tools).unwrap_or_default());
     let answer = |content: &str| {
         json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m",
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": content, "refusal": null, "tool_calls": []},
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": content, "refusal": null,
+            "tool_calls": []},
             "logprobs": null, "finish_reason": "stop"}],
             "usage": {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}})
         .to_string()

@@ -1,4 +1,5 @@
-//! A deserializer of JSON values whose errors have a JSON pointer, and name the type of what is wrong, not its value.
+//! A deserializer of JSON values whose errors have a JSON pointer, and name the type of what is wrong, not
+//! its value.
 
 use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error as _, Expected, IntoDeserializer,

@@ -28,8 +28,8 @@ pub trait ToolExt: Sized {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for an empty name, or a type whose schema is no valid JSON
-    /// Schema.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for an empty name, or a type whose schema is no
+    /// valid JSON Schema.
     fn of<T>(name: impl Into<Arc<str>>) -> Result<Self, Error>
     where
         T: DeserializeOwned + schemars::JsonSchema + 'static;
@@ -55,7 +55,8 @@ impl ToolExt for Tool {
 
 /// [`ToolCall::arguments_as`](ToolCallExt::arguments_as): the arguments of a call as a Rust type.
 pub trait ToolCallExt {
-    /// The arguments as a value of a type, also where they have the [strict form](StrictSchema) of its schema.
+    /// The arguments as a value of a type, also where they have the [strict form](StrictSchema) of its
+    /// schema.
     ///
     /// # Errors
     ///
@@ -88,7 +89,8 @@ where
         .map_err(|violation| ToolError::new(format!("the arguments are invalid {violation}")))
 }
 
-/// Why a tool failed, as a text for the model. Made from any error by `?`, or from a text by [`new`](Self::new).
+/// Why a tool failed, as a text for the model. Made from any error by `?`, or from a text by
+/// [`new`](Self::new).
 ///
 /// The model reads the text: it should say what to do differently, and nothing that is not for the model.
 pub struct ToolError(String);
@@ -150,13 +152,13 @@ pub struct FunctionTool {
 }
 
 impl FunctionTool {
-    /// A tool with this name. Its parameters and its description are those of the argument's type; the result is
-    /// serialized to JSON, a string as it is.
+    /// A tool with this name. Its parameters and its description are those of the argument's type; the result
+    /// is serialized to JSON, a string as it is.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for an empty name, or an argument whose schema is no
-    /// valid JSON Schema.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for an empty name, or an argument whose schema
+    /// is no valid JSON Schema.
     pub fn new<A, R, F, Fut>(name: impl Into<Arc<str>>, function: F) -> Result<Self, Error>
     where
         A: DeserializeOwned + schemars::JsonSchema + 'static,

@@ -15,12 +15,13 @@ use tower_service::Service;
 
 /// Tries the ways to put a schema to a server in order, and remembers the first that it accepts.
 ///
-/// For a request with a schema and without a [`schema_mode`](CompletionRequest::schema_mode) of its own. The next way is tried
-/// where the server refuses the schema (a status of 4xx, in whose text `response_format`, `json_schema`, a grammar or
-/// such is named) or ignores it (a whole answer, that ended by itself, is not JSON: no server that constrains gives
-/// one; seen only where the answer is not streamed). When the next way gives an answer, it is remembered for all further
-/// calls through this service: put the layer around the provider of one server and model, inside of retry.
-/// Any other error is returned as it is, and when no way is accepted, the first error.
+/// For a request with a schema and without a [`schema_mode`](CompletionRequest::schema_mode) of its own. The
+/// next way is tried where the server refuses the schema (a status of 4xx, in whose text `response_format`,
+/// `json_schema`, a grammar or such is named) or ignores it (a whole answer, that ended by itself, is not
+/// JSON: no server that constrains gives one; seen only where the answer is not streamed). When the next way
+/// gives an answer, it is remembered for all further calls through this service: put the layer around the
+/// provider of one server and model, inside of retry. Any other error is returned as it is, and when no way
+/// is accepted, the first error.
 ///
 /// [`Response::schema_mode`](oa_wire::Response::schema_mode) says which way an answer came.
 ///
@@ -38,8 +39,8 @@ pub struct SchemaLadderLayer {
 }
 
 impl SchemaLadderLayer {
-    /// All ways: `response_format`, vLLM's `structured_outputs`, llama.cpp's `json_schema`, a forced tool, a directive in
-    /// the messages.
+    /// All ways: `response_format`, vLLM's `structured_outputs`, llama.cpp's `json_schema`, a forced tool, a
+    /// directive in the messages.
     pub fn new() -> Self {
         Self::of([
             SchemaMode::ResponseFormat,

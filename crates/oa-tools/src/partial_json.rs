@@ -9,14 +9,14 @@ const MAX_NUMBER: usize = 1024;
 
 /// Reads a JSON text that is still being written.
 ///
-/// After each [`push`](Self::push), [`value`](Self::value) is what the text stands for so far: a string shows the
-/// part that has come, an array its elements, an object its members. A number or a literal appears when it is
-/// complete, since `1` is not the beginning of the number 12; a member appears with its value.
+/// After each [`push`](Self::push), [`value`](Self::value) is what the text stands for so far: a string shows
+/// the part that has come, an array its elements, an object its members. A number or a literal appears when
+/// it is complete, since `1` is not the beginning of the number 12; a member appears with its value.
 ///
-/// Reading never fails. Control characters in strings, unknown escapes and trailing commas are accepted. At anything
-/// else that cannot be JSON the reader stops and keeps what it has: [`is_broken`](Self::is_broken). Each byte is
-/// read once, whatever the split, so the cost is proportional to the length of the text. Nesting is read to the same
-/// depth as by `serde_json`.
+/// Reading never fails. Control characters in strings, unknown escapes and trailing commas are accepted. At
+/// anything else that cannot be JSON the reader stops and keeps what it has: [`is_broken`](Self::is_broken).
+/// Each byte is read once, whatever the split, so the cost is proportional to the length of the text. Nesting
+/// is read to the same depth as by `serde_json`.
 ///
 /// ```
 /// use oa_tools::PartialJson;
@@ -336,7 +336,10 @@ mod tests {
         reader
     }
 
-    const TEXT: &str = r#" {"a": "x\n\u00e9\ud83d\ude00 \"", "b": [1, -2.5e3, true, null, [], {}], "c": {"d": {"e": "f"}}, "": ""} "#;
+    const TEXT: &str = concat!(
+        r#" {"a": "x\n\u00e9\ud83d\ude00 \"", "b": [1, -2.5e3, true, null, [], {}], "c": {"d": {"e": "f"}},"#,
+        r#" "": ""} "#,
+    );
 
     #[test]
     fn a_whole_text_is_its_value_at_every_split() {

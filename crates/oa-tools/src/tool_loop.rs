@@ -10,8 +10,9 @@ use std::fmt;
 /// How often the model is asked, unless another number is set.
 const MAX_ROUNDS: u32 = 8;
 
-/// A conversation in which the model calls tools: asks, runs what the model calls, and asks again with the results, until
-/// it answers. Each step is returned to the caller, and nothing happens between the calls of [`next`](Self::next).
+/// A conversation in which the model calls tools: asks, runs what the model calls, and asks again with the
+/// results, until it answers. Each step is returned to the caller, and nothing happens between the calls of
+/// [`next`](Self::next).
 ///
 /// ```no_run
 /// use oa_provider::OpenAiProvider;
@@ -40,12 +41,12 @@ const MAX_ROUNDS: u32 = 8;
 /// # Ok(()) }
 /// ```
 ///
-/// Invalid tool calls, of arguments that violate the schema for instance, are not errors here: their results tell the model.
-/// A response whose finish reason is `error` is an answer, and its calls are not run.
+/// Invalid tool calls, of arguments that violate the schema for instance, are not errors here: their results
+/// tell the model. A response whose finish reason is `error` is an answer, and its calls are not run.
 ///
-/// It can be stopped at any time: dropping the future of [`next`](Self::next) ends the request or the tools that
-/// run, and the next call of it begins that step again (a stream that had begun goes on). The conversation so far is
-/// [`request`](Self::request).
+/// It can be stopped at any time: dropping the future of [`next`](Self::next) ends the request or the tools
+/// that run, and the next call of it begins that step again (a stream that had begun goes on). The
+/// conversation so far is [`request`](Self::request).
 pub struct ToolLoop<P> {
     provider: P,
     tools: ToolSet,
@@ -97,7 +98,8 @@ impl<P: Provider> ToolLoop<P> {
     /// # Errors
     ///
     /// Those of the provider; then the same step can be tried again.
-    /// [`InvalidResponse`](oa_wire::Category::InvalidResponse) when the model still calls tools after the last round.
+    /// [`InvalidResponse`](oa_wire::Category::InvalidResponse) when the model still calls tools after the
+    /// last round.
     pub async fn next(&mut self) -> Result<Option<Step>, Error> {
         loop {
             match &mut self.state {
@@ -175,7 +177,8 @@ impl<P: Provider> ToolLoop<P> {
         self.state = State::Run(calls.clone());
         let mut message = response.message.clone();
         for call in &mut message.tool_calls {
-            // Servers refuse a history with arguments that are no object. The result tells the model what they were.
+            // Servers refuse a history with arguments that are no object. The result tells the model what
+            // they were.
             if call.arguments.as_object().is_none() {
                 call.arguments = ToolArguments::default();
             }

@@ -20,9 +20,9 @@ const MAX_NAME: usize = 64;
 
 /// A set of functions that a model may call. Cloning costs a reference count.
 ///
-/// It runs the calls of a response concurrently and returns their results in the order of the calls, so that every call
-/// has a result: a failure, a panic, a time limit that has passed, invalid arguments and a tool that does not exist are
-/// results too, as texts that tell the model what to do differently.
+/// It runs the calls of a response concurrently and returns their results in the order of the calls, so that
+/// every call has a result: a failure, a panic, a time limit that has passed, invalid arguments and a tool
+/// that does not exist are results too, as texts that tell the model what to do differently.
 ///
 /// ```
 /// use oa_tools::{FunctionTool, ToolSet};
@@ -159,10 +159,11 @@ impl ToolSet {
         &self.0.definitions
     }
 
-    /// Runs calls and returns their results in the order of the calls. Dropping the future ends those that run.
+    /// Runs calls and returns their results in the order of the calls. Dropping the future ends those that
+    /// run.
     ///
-    /// Each call is a span `execute_tool` at level `INFO`, with the attributes of OpenTelemetry's conventions for
-    /// generative AI: `gen_ai.tool.name`, `.description`, `.type`, `.call.id`, `error.type`; and, where
+    /// Each call is a span `execute_tool` at level `INFO`, with the attributes of OpenTelemetry's conventions
+    /// for generative AI: `gen_ai.tool.name`, `.description`, `.type`, `.call.id`, `error.type`; and, where
     /// [`with_payload`](Self::with_payload) is on, `gen_ai.tool.call.arguments` and `.result`.
     ///
     /// Time limits need a Tokio runtime with its timer.

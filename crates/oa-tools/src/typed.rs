@@ -11,11 +11,11 @@ use std::{fmt, future::Future, marker::PhantomData};
 
 /// Typed answers from any [`Provider`].
 ///
-/// The schema of the type goes out in its [strict form](StrictSchema), made once for each type. An answer that is no
-/// value of the type, whether its text, the schema or the type says so, is an error of the category
-/// [`StructuredOutputInvalid`](oa_wire::Category::StructuredOutputInvalid) with the JSON pointer, what was expected, and
-/// the text as the model wrote it ([`Error::structured`]). It is found below a retry layer, whose
-/// `reask` treats it as any other such error.
+/// The schema of the type goes out in its [strict form](StrictSchema), made once for each type. An answer
+/// that is no value of the type, whether its text, the schema or the type says so, is an error of the
+/// category [`StructuredOutputInvalid`](oa_wire::Category::StructuredOutputInvalid) with the JSON pointer,
+/// what was expected, and the text as the model wrote it ([`Error::structured`]). It is found below a retry
+/// layer, whose `reask` treats it as any other such error.
 pub trait ProviderExt: Provider {
     /// One completion as a value of a type.
     ///
@@ -40,8 +40,8 @@ pub trait ProviderExt: Provider {
     ///
     /// # Errors
     ///
-    /// Those of [`complete`](Provider::complete); an answer that is no value of the type; with tools in the request,
-    /// [`InvalidResponse`](oa_wire::Category::InvalidResponse) where the model called some instead
+    /// Those of [`complete`](Provider::complete); an answer that is no value of the type; with tools in the
+    /// request, [`InvalidResponse`](oa_wire::Category::InvalidResponse) where the model called some instead
     /// ([`Error::partial`] has the calls).
     fn complete_as<T>(
         &self,
@@ -189,8 +189,8 @@ pub struct TypedStream<T> {
 }
 
 impl<T: DeserializeOwned> TypedStream<T> {
-    /// The next event; `None` at the end, where [`finish`](Self::finish) has the value. The events are those of a
-    /// [`CompletionStream`] without [`Event::Done`].
+    /// The next event; `None` at the end, where [`finish`](Self::finish) has the value. The events are those
+    /// of a [`CompletionStream`] without [`Event::Done`].
     ///
     /// # Errors
     ///

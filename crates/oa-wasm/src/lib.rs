@@ -1,5 +1,5 @@
-//! One exchange at a time over exported functions, without any glue: the host writes bytes to [`oa_input`], calls,
-//! and reads JSON from [`oa_output`]. `exchange.test.mjs` is the host.
+//! One exchange at a time over exported functions, without any glue: the host writes bytes to [`oa_input`],
+//! calls, and reads JSON from [`oa_output`]. `exchange.test.mjs` is the host.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};

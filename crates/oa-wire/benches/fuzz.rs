@@ -77,14 +77,29 @@ const WORDS: [&str; 48] = [
 ];
 
 const SCHEMAS: [&str; 4] = [
-    r##"{"type":"object","properties":{"why":{"type":"string"},"n":{"$ref":"#/$defs/n"}},"required":["why","n"],"$defs":{"n":{"type":"integer","minimum":0}}}"##,
+    concat!(
+        r##"{"type":"object","properties":{"why":{"type":"string"},"n":{"$ref":"#/$defs/n"}},"##,
+        r##""required":["why","n"],"$defs":{"n":{"type":"integer","minimum":0}}}"##,
+    ),
     r#"{"title":"t","type":"object","additionalProperties":false,"properties":{}}"#,
     r#"{"anyOf":[{"type":"object"},{"type":"object","properties":{"a":{"enum":[1,"x",null]}}}]}"#,
-    r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"},"maxItems":3},"b":{"pattern":"^a+$"}}}"#,
+    concat!(
+        r#"{"type":"object","properties":{"a":{"type":"array","items":{"type":"object"},"maxItems":3},"#,
+        r#""b":{"pattern":"^a+$"}}}"#,
+    ),
 ];
 
-const HISTORY: &str = r#"[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image","source":{"type":"inline","base64_data":"AA=="},"media_type":"image/png","detail":"low"}]},{"role":"assistant","content":[{"type":"thinking","text":"h"},{"type":"text","text":"x"}],"tool_calls":[{"id":"c1","name":"f","arguments":{"a":1.5,"b":[null]}}]},{"role":"tool","tool_call_id":"c1","content":"r"},{"role":"user","content":"q"}]"#;
-const CONFIG: &str = r#"{"temperature":0.5,"max_tokens":7,"seed":-1,"stop_sequences":["a"],"extras":{"top_k":3,"stop":["b"],"x":{"y":[1e3]}}}"#;
+const HISTORY: &str = concat!(
+    r#"[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},"#,
+    r#"{"type":"image","source":{"type":"inline","base64_data":"AA=="},"media_type":"image/png","#,
+    r#""detail":"low"}]},{"role":"assistant","content":[{"type":"thinking","text":"h"},{"type":"text","#,
+    r#""text":"x"}],"tool_calls":[{"id":"c1","name":"f","arguments":{"a":1.5,"b":[null]}}]},"#,
+    r#"{"role":"tool","tool_call_id":"c1","content":"r"},{"role":"user","content":"q"}]"#,
+);
+const CONFIG: &str = concat!(
+    r#"{"temperature":0.5,"max_tokens":7,"seed":-1,"stop_sequences":["a"],"extras":{"top_k":3,"#,
+    r#""stop":["b"],"x":{"y":[1e3]}}}"#,
+);
 const URLS: [&str; 4] = [
     "http://localhost:8000/prefix/",
     "https://user:pw@[::1]:443/v1?q#f",

@@ -13,8 +13,9 @@ impl ApiKey {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is visibly no key (see [`Setting::check`]), or
-    /// holds what no header can hold: a line break, a control character, a character outside ASCII.
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is visibly no key (see
+    /// [`Setting::check`]), or holds what no header can hold: a line break, a control character, a character
+    /// outside ASCII.
     pub fn new(key: &str) -> Result<Self, Error> {
         let key = key.trim();
         Setting::ApiKey.check(key).map_err(|flaw| Error::invalid_request(format!("the API key {flaw}")))?;

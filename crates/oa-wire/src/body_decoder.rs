@@ -1,5 +1,5 @@
-//! The decoding of a completion's response that is the same for every wire mapping: what the body is by its first bytes,
-//! the buffer of one that is no stream, limits, errors.
+//! The decoding of a completion's response that is the same for every wire mapping: what the body is by its
+//! first bytes, the buffer of one that is no stream, limits, errors.
 
 mod buffer;
 

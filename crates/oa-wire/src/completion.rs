@@ -10,8 +10,8 @@ use std::{
     task::{Context, Poll},
 };
 
-/// The answer of a completion service. As with the head and body of HTTP, the service's future resolves at the start of
-/// the answer, and a stream goes on from there.
+/// The answer of a completion service. As with the head and body of HTTP, the service's future resolves at
+/// the start of the answer, and a stream goes on from there.
 ///
 /// A layer that only looks at errors and finished responses passes the stream through untouched; one that
 /// watches the stream puts its own [`EventSource`] around it with [`CompletionStream::wrap`].
@@ -71,8 +71,8 @@ pub trait EventSource: Send {
 
 /// The events of one streamed answer.
 ///
-/// A [`Stream`] of events whose last is [`Event::Done`], or an error that keeps what was received ([`Error::partial`]).
-/// Dropping it closes the request, so that the server stops generating.
+/// A [`Stream`] of events whose last is [`Event::Done`], or an error that keeps what was received
+/// ([`Error::partial`]). Dropping it closes the request, so that the server stops generating.
 ///
 /// A whole response is a stream too, for a cache or a test double:
 ///
@@ -107,8 +107,8 @@ impl CompletionStream {
         poll_fn(|cx| self.source.as_mut().poll_event(cx)).await
     }
 
-    /// Reads the stream to its end and returns the response. One whose [`Event::Done`] was handed out has none any
-    /// more: take the response from that event.
+    /// Reads the stream to its end and returns the response. One whose [`Event::Done`] was handed out has
+    /// none any more: take the response from that event.
     ///
     /// # Errors
     ///
@@ -125,8 +125,8 @@ impl CompletionStream {
         ))
     }
 
-    /// What was received so far, as a response whose finish reason is `error` until the server sent one. Empty after the
-    /// last event and after an error, which have it themselves.
+    /// What was received so far, as a response whose finish reason is `error` until the server sent one.
+    /// Empty after the last event and after an error, which have it themselves.
     pub fn snapshot(&self) -> Response {
         self.source.snapshot()
     }

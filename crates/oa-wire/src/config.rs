@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-/// Sampling parameters and limits of one call. A field that is not set is left out of the request, never sent as null.
+/// Sampling parameters and limits of one call. A field that is not set is left out of the request, never sent
+/// as null.
 ///
 /// ```
 /// use oa_wire::RuntimeConfig;

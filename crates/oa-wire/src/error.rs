@@ -21,10 +21,10 @@ pub const BODY_LIMIT: usize = 16 * 1024;
 ///
 /// # Formatting
 ///
-/// - `{error}` is one line that a person can act on: the category, the server's message, the status. It prints its own
-///   level only; [`source`](StdError::source) leads to the causes, none of which repeats it.
-/// - `{error:#}` and `{error:?}` add the causes, down to the operating system's, and at most one hint. So a `main` that
-///   returns the error prints what helps.
+/// - `{error}` is one line that a person can act on: the category, the server's message, the status. It
+///   prints its own level only; [`source`](StdError::source) leads to the causes, none of which repeats it.
+/// - `{error:#}` and `{error:?}` add the causes, down to the operating system's, and at most one hint. So a
+///   `main` that returns the error prints what helps.
 /// - `{error:#?}` lists the fields.
 ///
 /// None of them holds a key, a prompt or an output. [`body`](Self::body) may.
@@ -126,8 +126,8 @@ pub enum ErrorKind {
     /// The model refused, where output of a schema was asked for. The refusal is in the
     /// [`partial`](Error::partial) response. Asking again does not help.
     Refusal,
-    /// The limit on tokens ended the answer in the middle of a structured output or of tool arguments. The same
-    /// request again ends in the same way: raise `max_tokens`.
+    /// The limit on tokens ended the answer in the middle of a structured output or of tool arguments. The
+    /// same request again ends in the same way: raise `max_tokens`.
     TokenLimit,
     /// The body is compressed, although no content coding was asked for. Never transient.
     ContentCoding,
@@ -258,8 +258,9 @@ impl Error {
         Self::new(Category::InvalidResponse, message)
     }
 
-    /// An error in the place of another, such as a transport's: it prints the other's text, and its source is the
-    /// other's source, so that no level of the chain is printed twice. [`get_ref`](Self::get_ref) is the other itself.
+    /// An error in the place of another, such as a transport's: it prints the other's text, and its source is
+    /// the other's source, so that no level of the chain is printed twice. [`get_ref`](Self::get_ref) is the
+    /// other itself.
     pub fn from_source(category: Category, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source: Arc<dyn StdError + Send + Sync> = Arc::from(source.into());
         Self::new(category, source.to_string()).set(|inner| inner.source = Source::Same(source))
@@ -281,8 +282,8 @@ impl Error {
         &self.0.message
     }
 
-    /// The HTTP status that was received, if one was. For an error inside a 200 it is 200: the body's own code is
-    /// in [`server`](Self::server).
+    /// The HTTP status that was received, if one was. For an error inside a 200 it is 200: the body's own
+    /// code is in [`server`](Self::server).
     pub fn status(&self) -> Option<u16> {
         self.0.status
     }
@@ -307,7 +308,8 @@ impl Error {
         self.0.quota_spent
     }
 
-    /// True when the same request may succeed later: a transient category, no spent quota, no body that cannot be read.
+    /// True when the same request may succeed later: a transient category, no spent quota, no body that
+    /// cannot be read.
     pub fn is_transient(&self) -> bool {
         self.0.category.is_transient() && !self.0.quota_spent && self.0.kind != Some(ErrorKind::ContentCoding)
     }
@@ -332,13 +334,14 @@ impl Error {
         self.0.kind == Some(ErrorKind::Refusal)
     }
 
-    /// True when the limit on tokens ended the answer in the middle of a structured output or of tool arguments.
+    /// True when the limit on tokens ended the answer in the middle of a structured output or of tool
+    /// arguments.
     pub fn is_token_limit(&self) -> bool {
         self.0.kind == Some(ErrorKind::TokenLimit)
     }
 
-    /// True for an output that does not satisfy its schema where showing the model what is wrong may help: it neither
-    /// refused nor ran into the limit on tokens.
+    /// True for an output that does not satisfy its schema where showing the model what is wrong may help: it
+    /// neither refused nor ran into the limit on tokens.
     pub fn may_be_reasked(&self) -> bool {
         self.0.category == Category::StructuredOutputInvalid && !self.is_refusal() && !self.is_token_limit()
     }
@@ -373,16 +376,17 @@ impl Error {
         self.0.origin.as_deref()
     }
 
-    /// True when the answer is about the API key: it is missing, unknown or not allowed to do this. A 401 or 403 of a
-    /// gateway, firewall or login page is not.
+    /// True when the answer is about the API key: it is missing, unknown or not allowed to do this. A 401 or
+    /// 403 of a gateway, firewall or login page is not.
     pub fn is_key_rejected(&self) -> bool {
         self.0.key_rejected
     }
 
     /// The start of the response's body, at most [`BODY_LIMIT`] bytes.
     ///
-    /// It is what the server sent, without the key: servers quote the request that they refuse, so it may hold parts
-    /// of the prompt. Nothing else of this error does: not its message, `Display`, `Debug` or [`report`](Self::report).
+    /// It is what the server sent, without the key: servers quote the request that they refuse, so it may
+    /// hold parts of the prompt. Nothing else of this error does: not its message, `Display`, `Debug` or
+    /// [`report`](Self::report).
     pub fn body(&self) -> Option<&Bytes> {
         self.0.body.as_ref()
     }
@@ -408,7 +412,8 @@ impl Error {
         self.0.structured.as_deref()
     }
 
-    /// What was received before the call failed: text, reasoning, tool calls with their errors, usage, raw body.
+    /// What was received before the call failed: text, reasoning, tool calls with their errors, usage, raw
+    /// body.
     pub fn partial(&self) -> Option<&Response> {
         self.0.partial.as_deref()
     }

@@ -1,7 +1,7 @@
 //! Reads an error response of any server into an [`Error`].
 //!
-//! A pipeline: parse the body, redact it, look up its phrases, decide the category, find how long to wait. Each
-//! stage takes what the one before it gave.
+//! A pipeline: parse the body, redact it, look up its phrases, decide the category, find how long to wait.
+//! Each stage takes what the one before it gave.
 
 mod delay;
 mod headers;
@@ -53,8 +53,8 @@ pub(crate) struct ErrorResponse<'a> {
     pub(crate) url: &'a str,
     /// The time of receipt, for a `Retry-After` that is a date when the response has no `Date` of its own.
     pub(crate) now: Option<SystemTime>,
-    /// The API key that was sent, if one was: wherever the server echoes it, it is redacted. Without it only what
-    /// looks like a key is.
+    /// The API key that was sent, if one was: wherever the server echoes it, it is redacted. Without it only
+    /// what looks like a key is.
     pub(crate) key: Option<&'a str>,
     /// The forward proxy that the request went through, with the variable that names it.
     pub(crate) proxy: Option<&'a str>,

@@ -5,7 +5,8 @@ use serde::{Serialize, Serializer};
 use smol_str::SmolStr;
 use std::{collections::VecDeque, fmt, ops::Deref};
 
-/// One step of a streamed answer. Small, because it is moved for every token: rare and large payloads are boxed.
+/// One step of a streamed answer. Small, because it is moved for every token: rare and large payloads are
+/// boxed.
 ///
 /// Its serde form is tagged by `type`, for a relay to a browser:
 ///
@@ -24,8 +25,8 @@ pub enum Event {
     Reasoning(TextDelta),
     /// A piece of a tool call.
     ToolCallDelta(Box<ToolCallDelta>),
-    /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet checked against
-    /// the tool's schema: the response is.
+    /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet
+    /// checked against the tool's schema: the response is.
     ToolCall(Box<ToolCall>),
     /// The tokens so far, or in all.
     Usage(Box<Usage>),

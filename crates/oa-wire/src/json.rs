@@ -1,8 +1,9 @@
 //! JSON as this crate needs it: a pull reader that borrows, and a writer that sorts keys.
 //!
-//! Values that users see are those of `serde_json`. These two exist for what it does not do: reading an answer whose
-//! fields may have any type without failing as a whole, remembering where in the bytes a text lies, and writing
-//! the same bytes whatever order a map was built in (a dependent may switch on `serde_json/preserve_order`).
+//! Values that users see are those of `serde_json`. These two exist for what it does not do: reading an
+//! answer whose fields may have any type without failing as a whole, remembering where in the bytes a text
+//! lies, and writing the same bytes whatever order a map was built in (a dependent may switch on
+//! `serde_json/preserve_order`).
 
 mod joined;
 mod read;
@@ -65,8 +66,8 @@ fn special_in_rest(bytes: &[u8], at: usize) -> usize {
     at + rest.take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
 }
 
-/// The special bytes among eight, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x & HIGHS`
-/// marks the zero bytes of x, and may go wrong only above one.
+/// The special bytes among eight, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x
+/// & HIGHS` marks the zero bytes of x, and may go wrong only above one.
 #[inline]
 fn marks(word: [u8; 8]) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;

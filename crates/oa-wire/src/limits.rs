@@ -2,7 +2,8 @@
 
 use crate::sse;
 
-/// How much of a response is read. Beyond a limit the call fails with [`ErrorKind::TooLarge`](crate::ErrorKind).
+/// How much of a response is read. Beyond a limit the call fails with
+/// [`ErrorKind::TooLarge`](crate::ErrorKind).
 ///
 /// ```
 /// use oa_wire::Limits;

@@ -7,8 +7,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 /// One turn of a conversation.
 ///
-/// The serde form is `{"role": "user", "content": "..."}`, content a string or a list of blocks tagged by `type`, so
-/// that a history can be stored and read back. It is not the wire form of any server: a mapping writes that.
+/// The serde form is `{"role": "user", "content": "..."}`, content a string or a list of blocks tagged by
+/// `type`, so that a history can be stored and read back. It is not the wire form of any server: a mapping
+/// writes that.
 ///
 /// ```
 /// use oa_wire::Message;
@@ -284,8 +285,8 @@ impl AssistantMessage {
         self
     }
 
-    /// The text: that of the text blocks, joined, without the reasoning. Empty when there is none. Borrowed where there
-    /// is at most one text.
+    /// The text: that of the text blocks, joined, without the reasoning. Empty when there is none. Borrowed
+    /// where there is at most one text.
     pub fn text(&self) -> Cow<'_, str> {
         let mut parts = self.text_parts();
         let Some(first) = parts.next() else { return Cow::Borrowed("") };
@@ -456,8 +457,8 @@ impl ToolCall {
 
 /// The arguments of a tool call: an object, or what the model wrote instead of one.
 ///
-/// Invalid arguments fail the completion ([`InvalidResponse`](crate::Category::InvalidResponse)) unless the finish reason
-/// is `error`, the stream was cut off, or
+/// Invalid arguments fail the completion ([`InvalidResponse`](crate::Category::InvalidResponse)) unless the
+/// finish reason is `error`, the stream was cut off, or
 /// [`surface_invalid_tool_calls`](crate::Profile::with_surface_invalid_tool_calls) is on; then
 /// [`error`](Self::error) says what is wrong.
 ///
@@ -532,7 +533,8 @@ impl ToolArguments {
         }
     }
 
-    /// What is wrong: not JSON, not an object, a violation of the tool's schema, or a tool that was not offered.
+    /// What is wrong: not JSON, not an object, a violation of the tool's schema, or a tool that was not
+    /// offered.
     pub fn error(&self) -> Option<&str> {
         match &self.0 {
             Arguments::Object(_) => None,
@@ -620,7 +622,8 @@ mod tests {
         assert_eq!(assistant.tool_calls[0].arguments.as_object().unwrap()["x"], 1);
         let blocks: Message = serde_json::from_value(json!({
             "role": "assistant", "tool_calls": null,
-            "content": [{"type": "thinking", "text": "hm", "signature": "s"}, {"type": "text", "text": "42."}],
+            "content": [{"type": "thinking", "text": "hm", "signature": "s"}, {"type": "text",
+            "text": "42."}],
         }))
         .unwrap();
         let Message::Assistant(assistant) = &blocks else { panic!("{blocks:?}") };
@@ -629,7 +632,8 @@ mod tests {
 
     #[test]
     fn an_image_in_an_assistant_message_cannot_be_expressed() {
-        let image = json!({"role": "assistant", "content": [{"type": "image", "source": {"type": "url", "url": "u"}}]});
+        let image = json!({"role": "assistant", "content": [{"type": "image", "source": {"type": "url",
+            "url": "u"}}]});
         assert!(serde_json::from_value::<Message>(image).is_err());
     }
 

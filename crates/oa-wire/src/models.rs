@@ -130,8 +130,8 @@ impl ModelList {
         )
     }
 
-    /// The ids nearest to this name, the nearest first, at most ten: those of which one contains the other, then by
-    /// edit distance.
+    /// The ids nearest to this name, the nearest first, at most ten: those of which one contains the other,
+    /// then by edit distance.
     pub fn nearest(&self, model: &str) -> Vec<&str> {
         let mut ids: Vec<((bool, usize), &str)> = self.ids().map(|id| (distance(model, id), id)).collect();
         ids.sort_by_key(|(distance, _)| *distance);

@@ -3,8 +3,8 @@
 use crate::Limits;
 use std::sync::Arc;
 
-/// The settings that all calls of one provider share, whatever the wire mapping: the model, and how its answers are
-/// treated. Cloning costs a reference count.
+/// The settings that all calls of one provider share, whatever the wire mapping: the model, and how its
+/// answers are treated. Cloning costs a reference count.
 ///
 /// ```
 /// use oa_wire::Profile;
@@ -36,21 +36,22 @@ impl Profile {
         }))
     }
 
-    /// Sets the server's name in telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`, `ollama`,
-    /// `litellm`. It changes nothing else, and nothing is guessed from the URL.
+    /// Sets the server's name in telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`,
+    /// `ollama`, `litellm`. It changes nothing else, and nothing is guessed from the URL.
     pub fn with_genai_system(self, system: impl Into<String>) -> Self {
         let system = system.into();
         self.set(|inner| inner.genai_system = system)
     }
 
-    /// Sets whether structured output is requested by a directive in the messages, for servers that ignore or refuse
-    /// `response_format`. Off by default.
+    /// Sets whether structured output is requested by a directive in the messages, for servers that ignore or
+    /// refuse `response_format`. Off by default.
     pub fn with_force_prompt_augmentation_fallback(self, on: bool) -> Self {
         self.set(|inner| inner.force_prompt_augmentation_fallback = on)
     }
 
-    /// Sets whether invalid tool calls are returned, each with its problem, instead of failing the call: arguments that
-    /// are not JSON or violate the tool's schema, and tools that were not offered. Off by default.
+    /// Sets whether invalid tool calls are returned, each with its problem, instead of failing the call:
+    /// arguments that are not JSON or violate the tool's schema, and tools that were not offered. Off by
+    /// default.
     pub fn with_surface_invalid_tool_calls(self, on: bool) -> Self {
         self.set(|inner| inner.surface_invalid_tool_calls = on)
     }

@@ -8,8 +8,8 @@ use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 /// A finished completion.
 ///
-/// It is the same whether the server streamed it or not. Only the message is always there: any other field that the
-/// server left out, or sent as something else, is `None` here and verbatim in [`raw`](Self::raw).
+/// It is the same whether the server streamed it or not. Only the message is always there: any other field
+/// that the server left out, or sent as something else, is `None` here and verbatim in [`raw`](Self::raw).
 ///
 /// Its serde form has all fields but `raw`; `message` has the form of a [`Message`](crate::Message).
 ///
@@ -162,8 +162,8 @@ impl FinishReason {
         }
     }
 
-    /// The finish reason that a server sent: `function_call` is [`ToolCalls`](Self::ToolCalls), one that is not known
-    /// is [`Error`](Self::Error).
+    /// The finish reason that a server sent: `function_call` is [`ToolCalls`](Self::ToolCalls), one that is
+    /// not known is [`Error`](Self::Error).
     pub fn from_server(reason: Option<&str>) -> Self {
         match reason {
             Some("stop") => Self::Stop,
@@ -190,8 +190,8 @@ impl FromStr for FinishReason {
     }
 }
 
-/// The tokens of a call, as the server counts them. A count that it does not report, or reports as anything but a
-/// non-negative integer, is `None`: counts are passed on as they are.
+/// The tokens of a call, as the server counts them. A count that it does not report, or reports as anything
+/// but a non-negative integer, is `None`: counts are passed on as they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Usage {
@@ -237,8 +237,8 @@ impl Usage {
 ///
 /// Holding it costs a reference to the received bytes; reading it costs a parse.
 ///
-/// A stream's chunks are put together to the body of the non-streaming call: members of the root and of each choice
-/// with their last value, texts joined, the last usage verbatim.
+/// A stream's chunks are put together to the body of the non-streaming call: members of the root and of each
+/// choice with their last value, texts joined, the last usage verbatim.
 #[derive(Clone, Default)]
 pub struct RawBody(Repr);
 
@@ -272,8 +272,8 @@ impl RawBody {
         }
     }
 
-    /// The JSON value. Parses anew each time: keep it if you need it twice. A number beyond every range is a text of
-    /// what was sent.
+    /// The JSON value. Parses anew each time: keep it if you need it twice. A number beyond every range is a
+    /// text of what was sent.
     ///
     /// # Errors
     ///

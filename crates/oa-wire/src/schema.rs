@@ -13,8 +13,8 @@ use std::{cell::Cell, fmt, sync::Arc};
 
 /// The schema of a tool's arguments or of a structured output.
 ///
-/// Holding one means that it is valid and that what it describes is an object. Building one compiles it: build
-/// it once and clone it, which costs a reference count.
+/// Holding one means that it is valid and that what it describes is an object. Building one compiles it:
+/// build it once and clone it, which costs a reference count.
 ///
 /// ```
 /// use oa_wire::JsonSchema;
@@ -76,8 +76,8 @@ impl JsonSchema {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is no JSON Schema, or when its root does not
-    /// describe an object: `"type": "object"`, a local `$ref` to such a schema, or an `anyOf`, `oneOf` or
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) when it is no JSON Schema, or when its root does
+    /// not describe an object: `"type": "object"`, a local `$ref` to such a schema, or an `anyOf`, `oneOf` or
     /// `allOf` of them.
     pub fn new(value: Value) -> Result<Self, Error> {
         let mut json = Vec::new();
@@ -102,8 +102,9 @@ impl JsonSchema {
         Self::with_json(value, json)
     }
 
-    /// The schema of a Rust type, its properties in the order of the declaration. Made once for each type: the feature
-    /// `schemars` switches on `preserve_order` of `schemars` and `serde_json`, without which that order is lost.
+    /// The schema of a Rust type, its properties in the order of the declaration. Made once for each type:
+    /// the feature `schemars` switches on `preserve_order` of `schemars` and `serde_json`, without which that
+    /// order is lost.
     ///
     /// # Errors
     ///
@@ -113,11 +114,11 @@ impl JsonSchema {
         of_type::get_or_make::<T>()
     }
 
-    /// This schema with a function that checks values in place of its own validator, such as whether one is a value of a
-    /// Rust type. What is sent stays the same.
+    /// This schema with a function that checks values in place of its own validator, such as whether one is a
+    /// value of a Rust type. What is sent stays the same.
     ///
-    /// An answer, or the arguments of a call, that the function does not accept is treated as one that violates the
-    /// schema.
+    /// An answer, or the arguments of a call, that the function does not accept is treated as one that
+    /// violates the schema.
     #[must_use]
     pub fn with_validator(
         self,
@@ -166,8 +167,8 @@ impl JsonSchema {
         &self.0.json
     }
 
-    /// Its title where that is a legal name (1 to 64 of `A-Z a-z 0-9 _ -`), else a name made from a hash of the
-    /// schema, the same on every machine.
+    /// Its title where that is a legal name (1 to 64 of `A-Z a-z 0-9 _ -`), else a name made from a hash of
+    /// the schema, the same on every machine.
     pub fn name(&self) -> &str {
         &self.0.name
     }
@@ -178,8 +179,8 @@ impl JsonSchema {
         self.0.strict
     }
 
-    /// Checks a value: by the function of [`with_validator`](Self::with_validator), or else against the schema.
-    /// Without the feature `validator`, of the schema only that it is an object.
+    /// Checks a value: by the function of [`with_validator`](Self::with_validator), or else against the
+    /// schema. Without the feature `validator`, of the schema only that it is an object.
     ///
     /// # Errors
     ///
@@ -227,8 +228,8 @@ const MAX_LOOKS: u32 = 1000;
 /// The deepest that a schema is nested; `serde_json` reads none that is deeper.
 const MAX_DEPTH: u32 = 128;
 
-/// `looks` is how many more schemas are looked at: one that refers to itself from several places would be looked at
-/// without end.
+/// `looks` is how many more schemas are looked at: one that refers to itself from several places would be
+/// looked at without end.
 fn describes_object(schema: &Map<String, Value>, root: &Map<String, Value>, looks: &Cell<u32>) -> bool {
     let Some(left) = looks.get().checked_sub(1) else { return false };
     looks.set(left);
@@ -328,7 +329,8 @@ mod tests {
 
     fn closed(properties: &Value) -> Value {
         let required: Vec<_> = properties.as_object().unwrap().keys().cloned().collect();
-        json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+        json!({"type": "object", "properties": properties, "required": required,
+            "additionalProperties": false})
     }
 
     #[test]
@@ -376,9 +378,8 @@ mod tests {
         let leaf = closed(&json!({"a": {"type": "string"}}));
         let strict = [
             leaf.clone(),
-            closed(
-                &json!({"list": {"type": "array", "items": leaf}, "maybe": {"anyOf": [leaf, {"type": "null"}]}}),
-            ),
+            closed(&json!({"list": {"type": "array", "items": leaf}, "maybe": {"anyOf": [leaf,
+                    {"type": "null"}]}})),
             json!({"$ref": "#/$defs/x", "$defs": {"x": leaf}}),
             closed(&json!({"kind": {"enum": ["a", "b"]}})),
         ];

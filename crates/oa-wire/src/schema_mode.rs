@@ -23,8 +23,9 @@ pub enum SchemaMode {
     StructuredOutputs,
     /// `json_schema` at the root of the body: llama.cpp's own field.
     JsonSchema,
-    /// A tool whose parameters are the schema, and which the model must call: its arguments are the answer. The name of
-    /// the tool is that of the schema. With other tools in the request, the model must call one of them all.
+    /// A tool whose parameters are the schema, and which the model must call: its arguments are the answer.
+    /// The name of the tool is that of the schema. With other tools in the request, the model must call one
+    /// of them all.
     ForcedTool,
     /// A directive in the messages. The server does not constrain the answer.
     Prompt,

@@ -1,13 +1,13 @@
 //! An incremental decoder of event streams (server-sent events), over any split of the bytes.
 //!
-//! The format is WHATWG HTML's (section 9.2.6): lines ended by LF, CR or CRLF; `field: value`; a blank line ends
-//! an event; comments start with a colon; a byte order mark may come first. It is for reading answers, so there is
-//! no reconnecting: `id` and `retry` are read over. Three things go beyond the format: a last event without its
-//! blank line counts, a field named `error` is handed out, because llama.cpp sends one, and so is a line that starts
-//! with `{`, because servers break off with a JSON error.
+//! The format is WHATWG HTML's (section 9.2.6): lines ended by LF, CR or CRLF; `field: value`; a blank line
+//! ends an event; comments start with a colon; a byte order mark may come first. It is for reading answers,
+//! so there is no reconnecting: `id` and `retry` are read over. Three things go beyond the format: a last
+//! event without its blank line counts, a field named `error` is handed out, because llama.cpp sends one, and
+//! so is a line that starts with `{`, because servers break off with a JSON error.
 //!
-//! An event that lies in one piece is not copied: [`Event::data`] borrows from the bytes that were pushed. Finding
-//! it costs one `memchr` a line.
+//! An event that lies in one piece is not copied: [`Event::data`] borrows from the bytes that were pushed.
+//! Finding it costs one `memchr` a line.
 //!
 //! ```
 //! use oa_wire::sse::Decoder;
@@ -103,8 +103,8 @@ impl<'a> Event<'a> {
     }
 }
 
-/// Decodes a stream piece by piece: [`push`](Self::push), then [`next_event`](Self::next_event) until it returns
-/// none, and so on; at the end [`finish`](Self::finish).
+/// Decodes a stream piece by piece: [`push`](Self::push), then [`next_event`](Self::next_event) until it
+/// returns none, and so on; at the end [`finish`](Self::finish).
 #[derive(Debug, Default)]
 pub struct Decoder {
     limits: Limits,
@@ -210,8 +210,8 @@ impl Decoder {
         }
     }
 
-    /// The bytes at hand, where an event begins at their start, for a reader that knows whole events by sight. Empty
-    /// where none does.
+    /// The bytes at hand, where an event begins at their start, for a reader that knows whole events by
+    /// sight. Empty where none does.
     #[inline]
     pub(crate) fn at_event(&mut self) -> &[u8] {
         self.forget_taken();
@@ -245,8 +245,8 @@ impl Decoder {
         Ok(self.event.view(&self.piece))
     }
 
-    /// The start of the first line that is of no field of the format: a server that breaks off writes its last words
-    /// there.
+    /// The start of the first line that is of no field of the format: a server that breaks off writes its
+    /// last words there.
     pub(crate) fn unread(&self) -> Option<&str> {
         self.unread.as_deref()
     }
@@ -368,8 +368,8 @@ impl Partial {
         self.taken = false;
     }
 
-    /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there. False for a line that is
-    /// of no field of the format.
+    /// Reads a line that is not blank. `at` is where it starts in the piece, if it lies there. False for a
+    /// line that is of no field of the format.
     #[inline]
     fn field(&mut self, line: &[u8], at: Option<usize>, piece: &[u8]) -> bool {
         let (name, value) = match line {

@@ -2,8 +2,8 @@
 
 use std::{borrow::Cow, fmt};
 
-/// Bytes as text; what is not UTF-8 becomes U+FFFD. The standard library's lossy decoding looks at every byte by
-/// itself: nearly all bodies are valid, and the plain check is many times as fast.
+/// Bytes as text; what is not UTF-8 becomes U+FFFD. The standard library's lossy decoding looks at every byte
+/// by itself: nearly all bodies are valid, and the plain check is many times as fast.
 #[inline]
 pub(crate) fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
@@ -29,8 +29,8 @@ pub(crate) fn bounded(text: &str, limit: usize) -> String {
     }
 }
 
-/// The first `limit` characters on one line: control characters, what was no UTF-8, and runs of white space become one
-/// space.
+/// The first `limit` characters on one line: control characters, what was no UTF-8, and runs of white space
+/// become one space.
 pub(crate) fn one_line(text: &str, limit: usize) -> String {
     let mut out = String::new();
     let mut count = 0;

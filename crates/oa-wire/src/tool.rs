@@ -5,8 +5,8 @@ use std::{collections::HashSet, sync::Arc};
 
 /// A function that the model may call.
 ///
-/// Building one validates and compiles the schema of its parameters: build it once and clone it, which costs a
-/// reference count.
+/// Building one validates and compiles the schema of its parameters: build it once and clone it, which costs
+/// a reference count.
 ///
 /// ```
 /// use oa_wire::Tool;
@@ -33,7 +33,8 @@ impl Tool {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](Category::InvalidRequest) for an empty name or a schema that [`JsonSchema`] refuses.
+    /// [`InvalidRequest`](Category::InvalidRequest) for an empty name or a schema that [`JsonSchema`]
+    /// refuses.
     pub fn new(
         name: impl Into<Arc<str>>,
         parameters: impl TryInto<JsonSchema, Error = impl Into<Error>>,
@@ -55,8 +56,9 @@ impl Tool {
         self
     }
 
-    /// Sets whether the server is asked to decode the arguments strictly (`"strict": true`), which some servers do for a
-    /// schema that [`is_strict`](JsonSchema::is_strict) and others refuse or ignore. Off by default: the member is left out.
+    /// Sets whether the server is asked to decode the arguments strictly (`"strict": true`), which some
+    /// servers do for a schema that [`is_strict`](JsonSchema::is_strict) and others refuse or ignore. Off by
+    /// default: the member is left out.
     pub fn with_strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self

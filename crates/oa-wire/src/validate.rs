@@ -189,7 +189,8 @@ mod tests {
                 Message::tool("x", "2"),
             ],
             vec![blocks(&json!([{"type": "text", "text": "a"},
-                {"type": "image", "source": {"type": "inline", "base64_data": "AA"}, "media_type": "image/svg+xml"}]))],
+                {"type": "image", "source": {"type": "inline", "base64_data": "AA"},
+                    "media_type": "image/svg+xml"}]))],
         ];
         for messages in cases {
             validate(&CompletionRequest::new(messages)).unwrap();

@@ -51,7 +51,8 @@ pub(crate) type Providers = Vec<(String, OpenAiProvider)>;
 pub(crate) fn providers(simulators: usize) -> Result<(Providers, Vec<Sim>), Box<dyn Error>> {
     let Ok(urls) = std::env::var("OA_BASE_URLS") else {
         eprintln!(
-            "(simulators answer; for real servers: OA_BASE_URLS=http://one:8000,http://two:8000 OA_MODEL=my-model)"
+            "(simulators answer; for real servers: OA_BASE_URLS=http://one:8000,http://two:8000 \
+             OA_MODEL=my-model)"
         );
         let simulators = (0..simulators).map(|_| Sim::start_blocking()).collect::<Result<Vec<_>, _>>()?;
         let provider = |url: String| Ok((url.clone(), OpenAiProvider::builder(url, MODEL).build()?));

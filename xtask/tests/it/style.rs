@@ -34,7 +34,7 @@ fn no_file_is_longer_than_600_lines() {
 fn no_line_is_wider_than_110_columns() {
     let broken = offences(|text| {
         let lines = text.lines().enumerate();
-        let wide = lines.filter(|(_, line)| line.chars().count() > MOST_COLUMNS);
+        let wide = lines.filter(|(_, line)| line.chars().count() > MOST_COLUMNS && !is_row(line));
         wide.map(|(at, line)| format!("line {} has {}", at + 1, line.chars().count())).collect()
     });
     assert!(broken.is_empty(), "\n{}", join(broken));
@@ -48,6 +48,12 @@ fn a_folder_of_modules_stands_beside_its_file() {
         .map(|path| short(path))
         .collect();
     assert!(broken.is_empty(), "`foo.rs` beside `foo/`, no mod.rs:\n{}", join(broken));
+}
+
+/// A row of a table in documentation, which cannot be broken.
+fn is_row(line: &str) -> bool {
+    let line = line.trim_start();
+    line.starts_with("//! |") || line.starts_with("/// |")
 }
 
 fn offences(find: impl Fn(&str) -> Vec<String>) -> BTreeSet<String> {

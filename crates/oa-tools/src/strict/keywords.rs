@@ -130,7 +130,8 @@ pub(super) fn keep(
     }
 }
 
-/// The least and the most of the integers whose formats say no more; of 64 bits and above, decoders and readers differ.
+/// The least and the most of the integers whose formats say no more; of 64 bits and above, decoders and
+/// readers differ.
 fn bounds(format: &str) -> Option<(i64, i64)> {
     Some(match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),

@@ -145,8 +145,8 @@ const MAX_CHAIN: usize = 64;
 struct Run<'a> {
     plans: &'a Plans,
     form: Form,
-    /// Whether a value fits a plan, by their addresses: so that branches within branches cost no more than their
-    /// number times the size of the value.
+    /// Whether a value fits a plan, by their addresses: so that branches within branches cost no more than
+    /// their number times the size of the value.
     known: HashMap<(*const Plan, *const Value), bool>,
 }
 

@@ -1,4 +1,5 @@
-//! Strict schemas and the explanation of each change, held in files: one type, one file. `UPDATE_GOLDEN=1` writes them.
+//! Strict schemas and the explanation of each change, held in files: one type, one file. `UPDATE_GOLDEN=1`
+//! writes them.
 
 use crate::types::{Visit, each};
 use oa_tools::{ChangeKind, StrictSchema};

@@ -95,7 +95,11 @@ types! {
 
     pub(crate) struct Wrapped { boxed: Box<Place>, borrowed: std::borrow::Cow<'static, str> }
 
-    pub(crate) struct Fallible { outcome: Result<Place, String>, bound: std::ops::Bound<u8>, range: std::ops::Range<u8> }
+    pub(crate) struct Fallible {
+        outcome: Result<Place, String>,
+        bound: std::ops::Bound<u8>,
+        range: std::ops::Range<u8>,
+    }
 
     pub(crate) struct Addresses { v4: std::net::Ipv4Addr, any: std::net::IpAddr, path: std::path::PathBuf }
 
@@ -297,7 +301,8 @@ pub(crate) fn each(visit: &mut impl Visit) {
         "sets": Sets { numbers: [1, 2].into() };
         "tuples": Tuples { point: (1.0, -1.0), entry: ("a".into(), 1, true), rgb: [1, 2, 3] };
         "maps": Maps { scores: [("a".into(), 1)].into(), places: [("p".into(), place())].into() };
-        "integer_keys": IntegerKeys { by_number: [(1, "a".into())].into(), signed: [(-1, "b".into())].into() };
+        "integer_keys": IntegerKeys { by_number: [(1, "a".into())].into(), signed: [(-1,
+        "b".into())].into() };
         "enum_keys": EnumKeys { by_color: [(Color::Blue, 1)].into() };
         "nested_map": NestedMap { outer: [("a".into(), [("b".into(), None)].into())].into() };
         "durations": Durations {

@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-/// Who gave an answer, and what it asks for: a gateway or proxy on the way often answers in the server's place.
+/// Who gave an answer, and what it asks for: a gateway or proxy on the way often answers in the server's
+/// place.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Origin {

@@ -14,7 +14,8 @@ pub(super) const MESSAGE_LIMIT: usize = 2000;
 /// The most characters of a wrapped message that is shown after it.
 const UPSTREAM_LIMIT: usize = 500;
 
-/// The server's own message, the one that a router wraps in it, and who answered where that is no API's error.
+/// The server's own message, the one that a router wraps in it, and who answered where that is no API's
+/// error.
 pub(super) fn compose(body: &ErrorBody, verdict: &Verdict, origin: &Origin) -> String {
     let mut message = bounded(&body.message, MESSAGE_LIMIT);
     if message.is_empty() {
@@ -88,14 +89,16 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
     }
     if verdict.wrong_target == Some(Why::Login) {
         return Some(Cow::Borrowed(
-            "a login page stands before the server: sign in through what guards it, or send its token as a header (for \
+            "a login page stands before the server: sign in through what guards it, or send its token as a \
+             header (for \
              Cloudflare Access: `CF-Access-Client-Id` and `CF-Access-Client-Secret`)",
         ));
     }
     let first = origin.challenges.first();
     match (first, &origin.server) {
         (Some(challenge), _) if challenge.scheme.eq_ignore_ascii_case("basic") => Some(Cow::Borrowed(
-            "a reverse proxy before the server wants a user and a password of its own: send them as the header \
+            "a reverse proxy before the server wants a user and a password of its own: send them as the \
+             header \
              `Authorization: Basic ...`, with `user:password` in base64",
         )),
         (Some(challenge), _) => challenge
@@ -103,7 +106,8 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
             .as_ref()
             .map(|header| Cow::Owned(format!("send the key in the header `{header}`"))),
         (None, _) if verdict.wrong_target.is_some() => Some(Cow::Borrowed(
-            "AWS's API gateway says this of a path or stage that it does not have, and of one that wants a signed request",
+            "AWS's API gateway says this of a path or stage that it does not have, and of one that wants a \
+             signed request",
         )),
         (None, Some(server)) => {
             Some(Cow::Owned(format!("{server} refused this, not the model's server: the key may be good")))

@@ -213,7 +213,8 @@ mod tests {
             ("Negotiate YWJj==, Basic", &[("Negotiate", None, None), ("Basic", None, None)]),
             ("Digest realm=\"x\",nonce=\"y\"", &[("Digest", Some("x"), None)]),
             (
-                "AzureApiManagementKey realm=\"https://x/openai\",name=\"Ocp-Apim-Subscription-Key\",type=\"header\"",
+                "AzureApiManagementKey \
+                 realm=\"https://x/openai\",name=\"Ocp-Apim-Subscription-Key\",type=\"header\"",
                 &[("AzureApiManagementKey", Some("https://x/openai"), Some("Ocp-Apim-Subscription-Key"))],
             ),
             ("Key realm=\"kong\"", &[("Key", Some("kong"), Some("apikey"))]),

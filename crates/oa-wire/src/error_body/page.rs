@@ -87,7 +87,8 @@ mod tests {
             ),
             // IIS
             (
-                "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\"><html><head>\n<title>IIS 10.0 Detailed \
+                "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\"><html><head>\n<title>IIS 10.0 \
+                 Detailed \
                  Error - 404.0 - Not Found</title>\n<style>b{}</style></head></html>",
                 "IIS 10.0 Detailed Error - 404.0 - Not Found",
             ),

@@ -53,7 +53,8 @@ pub(super) enum Form {
 pub(super) fn parse(bytes: &[u8], coding: Option<&str>) -> ErrorBody {
     if let Some(coding) = coding {
         let message = format!(
-            "the answer is compressed (content-encoding: {coding}), which was not asked for: it cannot be read"
+            "the answer is compressed (content-encoding: {coding}), which was not asked for: it cannot be \
+             read"
         );
         return ErrorBody { message, form: Form::Binary, ..ErrorBody::default() };
     }
@@ -182,8 +183,8 @@ impl ErrorBody {
         self.in_request |= found.in_request;
     }
 
-    /// Takes the error that the message quotes as the one that this one wraps, and leaves its message in the place of
-    /// the quoted object: such an object may hold what was sent.
+    /// Takes the error that the message quotes as the one that this one wraps, and leaves its message in the
+    /// place of the quoted object: such an object may hold what was sent.
     fn take_quoted(&mut self) {
         let Some(inner) = find_quoted(&self.message) else { return };
         self.wrap(inner);

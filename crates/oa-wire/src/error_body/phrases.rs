@@ -191,7 +191,8 @@ const UNKNOWN_MODEL_PHRASES: &[&str] = &[
     "no such model",
     "model not exist",
     "model_not_found",
-    // transformers serve, vLLM's production stack, Xinference, Triton, Bedrock, Perplexity, mlx_lm, llama-swap
+    // transformers serve, vLLM's production stack, Xinference, Triton, Bedrock, Perplexity, mlx_lm,
+    // llama-swap
     "server is pinned to",
     "allowed now, your model",
     "not found or vllm engine is sleeping",

@@ -78,7 +78,8 @@ proptest! {
         headers in prop::collection::vec((prop::sample::select(vec![
             "retry-after", "retry-after-ms", "llm_provider-retry-after", "x-ratelimit-reset",
             "x-ratelimit-reset-tokens", "x-ratelimit-remaining", "date", "x-should-retry", "x-request-id",
-            "location", "www-authenticate", "server", "via", "x-amzn-errortype", "content-encoding", "ratelimit",
+            "location", "www-authenticate", "server", "via", "x-amzn-errortype", "content-encoding",
+            "ratelimit",
             "ratelimit-reset",
         ]), prop_oneof![
             prop::collection::vec(any::<u8>(), 0..40),

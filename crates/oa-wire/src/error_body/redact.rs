@@ -201,8 +201,8 @@ fn run(text: &str, is_in: impl Fn(char) -> bool) -> usize {
     text.find(|c| !is_in(c)).unwrap_or(text.len())
 }
 
-/// Without the values of the members that a request has: servers quote the request that they refuse, as JSON or as
-/// Python prints it.
+/// Without the values of the members that a request has: servers quote the request that they refuse, as JSON
+/// or as Python prints it.
 fn without_echoes(text: &str) -> String {
     const MEMBERS: [&str; 31] = [
         "messages",
@@ -272,8 +272,8 @@ fn without_input_values(text: &str) -> String {
     out
 }
 
-/// Without the objects that a sentence quotes, as JSON or as Python prints them: `Missing tool type: {"name":"x"}`. One
-/// that holds no text but its names stays.
+/// Without the objects that a sentence quotes, as JSON or as Python prints them: `Missing tool type:
+/// {"name":"x"}`. One that holds no text but its names stays.
 fn without_literals(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
@@ -335,7 +335,8 @@ fn is_name(member: &str, value: &str) -> bool {
         && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
 }
 
-/// The inside of the string, list or object that is the value of `member`, if the quote at `at` opens that name.
+/// The inside of the string, list or object that is the value of `member`, if the quote at `at` opens that
+/// name.
 fn value_of(text: &str, at: usize, member: &str) -> Option<(usize, usize)> {
     let quote = &text[at..=at];
     let escapes = text[..at].len() - text[..at].trim_end_matches('\\').len();
@@ -462,8 +463,10 @@ mod tests {
         for (text, want) in [
             // llama.cpp
             (
-                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  {\n    \"name\": \"x\"\n  }\n]",
-                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  {\n    \"name\": \"x\"\n  }\n]",
+                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  \
+                 {\n    \"name\": \"x\"\n  }\n]",
+                "Failed to parse tools: Missing tool type: {\"name\":\"x\"}; tools = [\n  \
+                 {\n    \"name\": \"x\"\n  }\n]",
             ),
             (
                 "Missing tool type: {\"name\":\"x\",\"description\":\"d\"}; tools = [{\"name\": \"x y\"}]",

@@ -5,8 +5,8 @@ use crate::{RetryAfter, RetryAfterSource};
 use http::{HeaderMap, header};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The wait that the server states first, in the order of [`RetryAfterSource`]. What is negative or malformed counts
-/// as absent, and the next place is looked at.
+/// The wait that the server states first, in the order of [`RetryAfterSource`]. What is negative or malformed
+/// counts as absent, and the next place is looked at.
 ///
 /// `now` is the time of receipt; `is_rate_limit` says that the response is a 429; `member` is
 /// what a member of the body says; `text` is the message, lowercase.
@@ -65,8 +65,8 @@ fn reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     all.max().map(|(_, delay)| delay)
 }
 
-/// The wait in the headers of the IETF's draft: `RateLimit-Reset: 2`, or in its later forms `RateLimit: limit=10,
-/// remaining=0, reset=2` and `RateLimit: "default";r=0;t=2`; the longest, in seconds.
+/// The wait in the headers of the IETF's draft: `RateLimit-Reset: 2`, or in its later forms `RateLimit:
+/// limit=10, remaining=0, reset=2` and `RateLimit: "default";r=0;t=2`; the longest, in seconds.
 fn standard_reset(headers: &HeaderMap) -> Option<Duration> {
     let seconds = |text: &str| decimal(text.trim().trim_matches('"'), 1.0);
     let own = headers.get("ratelimit-reset").and_then(|value| seconds(value.to_str().ok()?));

@@ -35,7 +35,8 @@ pub(super) fn advice(url: &str, status: StatusCode, origin: &Origin, why: Why) -
         }
         Why::Gateway => {
             return format!(
-                "; called {url}: a gateway such as Traefik or an ingress answers so while it has no route to a server, \
+                "; called {url}: a gateway such as Traefik or an ingress answers so while it has no route to \
+                 a server, \
                  or the server behind it is not up yet; or the path of the base URL is wrong"
             );
         }
@@ -63,7 +64,8 @@ pub(super) enum Why {
     Path,
 }
 
-/// True for a redirect to a login: to a path, a host or a query that speaks of one, or to another host and another path.
+/// True for a redirect to a login: to a path, a host or a query that speaks of one, or to another host and
+/// another path.
 pub(super) fn is_login(url: &str, location: &str) -> bool {
     const WORDS: [&str; 15] = [
         "login",
@@ -125,12 +127,14 @@ fn cause(url: &str, is_405: bool) -> String {
     let prefix = lower.find("/v1/").map_or("", |end| path[..end].trim_end_matches('/'));
     let is_list = lower.ends_with("/v1/models") && versions == 1;
     if is_list && prefix.is_empty() {
-        "the server has no list of models (then only the chat probe can tell whether it is ready), another service \
+        "the server has no list of models (then only the chat probe can tell whether it is ready), another \
+         service \
          answers there, or the base URL leaves out the prefix of a gateway"
             .to_owned()
     } else if is_list {
         format!(
-            "the server has no list of models (then only the chat probe can tell whether it is ready), or the prefix \
+            "the server has no list of models (then only the chat probe can tell whether it is ready), or \
+             the prefix \
              `{prefix}` of the base URL is wrong for it"
         )
     } else if versions > 1 {

@@ -98,7 +98,8 @@ impl Complaint {
     }
 }
 
-/// Dictionaries as vLLM and llama-cpp-python print them, one a line: `{'type': .., 'loc': .., 'msg': .., 'input': ..}`.
+/// Dictionaries as vLLM and llama-cpp-python print them, one a line: `{'type': .., 'loc': .., 'msg': ..,
+/// 'input': ..}`.
 fn of_dictionaries(text: &str) -> Vec<Complaint> {
     const START: &str = "{'type': ";
     let mut complaints = Vec::new();
@@ -113,7 +114,8 @@ fn of_dictionaries(text: &str) -> Vec<Complaint> {
             complaints.extend(value.as_ref().and_then(Complaint::of_value));
             at += length;
         } else {
-            // It holds an object that is no literal, or was cut: the place and the text stand before the input.
+            // It holds an object that is no literal, or was cut: the place and the text stand before the
+            // input.
             let line_end = text[at..].find('\n').map_or(text.len(), |end| at + end);
             complaints.extend(of_broken_dictionary(&text[at..line_end]));
             at = line_end;
@@ -128,7 +130,8 @@ fn of_broken_dictionary(line: &str) -> Option<Complaint> {
     Complaint::of_value(&serde_json::from_str(&json).ok()?)
 }
 
-/// Lines as `ValidationError` prints itself: the place, then what is wrong with `[type=.., input_value=..]` behind it.
+/// Lines as `ValidationError` prints itself: the place, then what is wrong with `[type=.., input_value=..]`
+/// behind it.
 fn of_lines(text: &str, of_request: bool) -> Vec<Complaint> {
     const VALUE: &str = "input_value=";
     let mut complaints = Vec::new();
@@ -187,47 +190,59 @@ mod tests {
         for (text, want, in_request) in [
             // llama-cpp-python 0.3.36 and vLLM 0.13, which name the source and repeat the list.
             (
-                "1 validation error:\n  {'type': 'float_parsing', 'loc': ('body', 'temperature'), 'msg': 'Input \
-                 should be a valid number', 'input': 'canary'}\n\n  File \"/srv/app.py\", line 376, in create\n    POST \
-                 /v1/chat/completions [{'type': 'float_parsing', 'loc': ('body', 'temperature'), 'msg': 'Input should \
+                "1 validation error:\n  {'type': 'float_parsing', 'loc': ('body', 'temperature'), 'msg': \
+                 'Input \
+                 should be a valid number', 'input': 'canary'}\n\n  File \"/srv/app.py\", line 376, in \
+                 create\n    POST \
+                 /v1/chat/completions [{'type': 'float_parsing', 'loc': ('body', 'temperature'), 'msg': \
+                 'Input should \
                  be a valid number', 'input': 'canary'}]",
                 "1 validation error: body.temperature: Input should be a valid number",
                 true,
             ),
             // vLLM 0.13: a context that is no literal.
             (
-                "1 validation error:\n  {'type': 'value_error', 'loc': ('body',), 'msg': 'Value error, no tools', \
+                "1 validation error:\n  {'type': 'value_error', 'loc': ('body',), 'msg': 'Value error, no \
+                 tools', \
                  'input': {'messages': 'canary'}, 'ctx': {'error': ValueError('canary')}}",
                 "1 validation error: body: Value error, no tools",
                 true,
             ),
             // vLLM 0.32: the place is a text.
             (
-                "5 validation errors:\n  {'type': 'a', 'loc': 'body.x', 'msg': 'A', 'input': '1'}\n  {'type': 'b', \
-                 'loc': 'body.y', 'msg': \"B's\", 'input': '1'}\n  {'type': 'c', 'loc': 'body.z', 'msg': 'C'}\n  \
+                "5 validation errors:\n  {'type': 'a', 'loc': 'body.x', 'msg': 'A', 'input': '1'}\n  \
+                 {'type': 'b', \
+                 'loc': 'body.y', 'msg': \"B's\", 'input': '1'}\n  {'type': 'c', 'loc': 'body.z', 'msg': \
+                 'C'}\n  \
                  {'type': 'd', 'loc': 'body.u', 'msg': 'D'}\n  {'type': 'e', 'loc': 'body.v', 'msg': 'E'}",
                 "5 validation errors: body.x: A; body.y: B's; body.z: C; body.u: D; and 1 more",
                 true,
             ),
             // llama-stack 0.7.3
             (
-                "{'errors': [{'loc': ['body', 'temperature'], 'msg': 'Input should be less than or equal to 2', \
+                "{'errors': [{'loc': ['body', 'temperature'], 'msg': 'Input should be less than or equal to \
+                 2', \
                  'type': 'less_than_equal'}]}",
                 "body.temperature: Input should be less than or equal to 2",
                 true,
             ),
             // pydantic's own text, in vLLM 0.13 and in Triton's frontend.
             (
-                "1 validation error for list[x]\n  Invalid JSON: EOF while parsing a string [type=json_invalid, \
-                 input_value='[{\"canary', input_type=str]\n    For further information visit https://errors.pydantic",
-                "1 validation error for list[x] Invalid JSON: EOF while parsing a string [type=json_invalid, input_value=…]",
+                "1 validation error for list[x]\n  Invalid JSON: EOF while parsing a string \
+                 [type=json_invalid, \
+                 input_value='[{\"canary', input_type=str]\n    For further information visit \
+                 https://errors.pydantic",
+                "1 validation error for list[x] Invalid JSON: EOF while parsing a string [type=json_invalid, \
+                 input_value=…]",
                 false,
             ),
             (
                 "Invalid request: 2 validation errors for Request\nprompt\n  Field required [type=missing, \
-                 input_value={'messages': [{'content':...': None, 'stream': True}, input_type=dict]\n    For further\nn\n  \
+                 input_value={'messages': [{'content':...': None, 'stream': True}, input_type=dict]\n    For \
+                 further\nn\n  \
                  Too low [type=x, input_value='canary', input_type=str]",
-                "Invalid request: 2 validation errors for Request prompt Field required [type=missing, input_value=…]; n Too \
+                "Invalid request: 2 validation errors for Request prompt Field required [type=missing, \
+                 input_value=…]; n Too \
                  low [type=x, input_value=…]",
                 true,
             ),

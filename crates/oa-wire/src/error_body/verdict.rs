@@ -81,8 +81,8 @@ pub(super) fn decide(
     Verdict { category, quota_spent, effective, wrong_target, key_rejected, context }
 }
 
-/// Whether a refusal is about the key: the body or the challenge says so. A gateway's own page, or a challenge for a
-/// password, is about something else.
+/// Whether a refusal is about the key: the body or the challenge says so. A gateway's own page, or a
+/// challenge for a password, is about something else.
 fn is_about_key(effective: Option<u16>, body: &ErrorBody, text: &ErrorText, origin: &Origin) -> bool {
     let challenges = &origin.challenges;
     if !challenges.is_empty() && !challenges.iter().any(Challenge::is_bearer) {

@@ -3,8 +3,8 @@
 use super::Piece;
 use std::borrow::Cow;
 
-/// A text that is joined from pieces. A server that counts in UTF-16 may cut a character in two: the first half of a
-/// surrogate pair waits for the second.
+/// A text that is joined from pieces. A server that counts in UTF-16 may cut a character in two: the first
+/// half of a surrogate pair waits for the second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Joined {
     text: String,

@@ -74,8 +74,8 @@ impl<'a> Reader<'a> {
         Self { ..*self }
     }
 
-    /// A reader at the value of this member of the object that comes next, which is not read. None when it is no object,
-    /// or has no such member.
+    /// A reader at the value of this member of the object that comes next, which is not read. None when it is
+    /// no object, or has no such member.
     pub(crate) fn lookup(&self, wanted: &str) -> Read<Option<Self>> {
         let mut reader = self.ahead();
         if reader.next_byte() != Some(b'{') {
@@ -126,8 +126,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads an object: `member` is called with each key, and must read the value. False, and the value skipped,
-    /// when it is no object.
+    /// Reads an object: `member` is called with each key, and must read the value. False, and the value
+    /// skipped, when it is no object.
     #[inline]
     pub(crate) fn object(&mut self, mut member: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<bool> {
         if self.next_byte() != Some(b'{') {
@@ -179,8 +179,8 @@ impl<'a> Reader<'a> {
         self.quoted().map(Some)
     }
 
-    /// Reads a text, or the literal of a number or boolean, and where it stands; none, and the value skipped, when it
-    /// is something else.
+    /// Reads a text, or the literal of a number or boolean, and where it stands; none, and the value skipped,
+    /// when it is something else.
     #[inline]
     pub(crate) fn piece(&mut self) -> Read<Option<Piece<'a>>> {
         match self.next_byte() {
@@ -448,8 +448,9 @@ pub(crate) fn unescape(quoted: &str) -> Read<String> {
     Ok(out)
 }
 
-/// Appends the text that starts at `from` and whose first special byte stands at `at`; gives the offset of its closing
-/// quote. Half of a surrogate pair becomes U+FFFD, as in any lossy decoding: Rust's strings cannot hold it.
+/// Appends the text that starts at `from` and whose first special byte stands at `at`; gives the offset of
+/// its closing quote. Half of a surrogate pair becomes U+FFFD, as in any lossy decoding: Rust's strings
+/// cannot hold it.
 fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
     out.reserve(2 * (at - from) + 32);
@@ -502,8 +503,8 @@ enum Escape {
 }
 
 impl Escape {
-    /// The escape that stands at `at`, and its length. An error for a control character, an unsound escape, or the
-    /// end.
+    /// The escape that stands at `at`, and its length. An error for a control character, an unsound escape,
+    /// or the end.
     fn at(bytes: &[u8], at: usize) -> Read<(Self, usize)> {
         let char = match (bytes.get(at), bytes.get(at + 1)) {
             (None, _) => return Err(Malformed { at, expected: "the end of a text" }),
@@ -616,7 +617,9 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_accepted_or_refused_as_serde_json_does(text in r#"[\[\]{}",:0-9eE.+\-truefalsn\\u \n]{0,24}"#) {
+        fn any_text_is_accepted_or_refused_as_serde_json_does(
+            text in r#"[\[\]{}",:0-9eE.+\-truefalsn\\u \n]{0,24}"#
+        ) {
             let want = serde_json::from_str::<Value>(&text);
             let lone_surrogate_or_huge = want.as_ref().is_err_and(|error| {
                 let error = error.to_string();

@@ -154,8 +154,8 @@ fn push_in_order(out: &mut Vec<u8>, reader: &mut Reader<'_>, place: Place) -> Re
     Ok(())
 }
 
-/// Whether two values mean the same: objects by member, arrays in order, numbers numerically, and a boolean is
-/// no number.
+/// Whether two values mean the same: objects by member, arrays in order, numbers numerically, and a boolean
+/// is no number.
 pub(crate) fn equal(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Number(a), Value::Number(b)) => equal_numbers(a, b),
@@ -204,12 +204,17 @@ mod tests {
     fn a_schema_in_order_keeps_the_order_of_its_properties_alone() {
         let text = r#"{"type":"object","required":["why","answer"],"properties":{
             "why":{"type":"string","default":{"properties":{"z":1,"a":2}}},
-            "answer":{"properties":{"q":{},"p":{}},"items":[{"type":"x","$ref":"y"}]}},"$defs":{"b":{},"a":{}}}"#;
+            "answer":{"properties":{"q":{},"p":{}},"items":[{"type":"x","$ref":"y"}]}},
+            "$defs":{"b":{},"a":{}}}"#;
         let mut out = Vec::new();
         push_schema_in_order(&mut out, text).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            r#"{"$defs":{"a":{},"b":{}},"properties":{"why":{"default":{"properties":{"a":2,"z":1}},"type":"string"},"answer":{"items":[{"$ref":"y","type":"x"}],"properties":{"q":{},"p":{}}}},"required":["why","answer"],"type":"object"}"#
+            concat!(
+                r#"{"$defs":{"a":{},"b":{}},"properties":{"why":{"default":{"properties":{"a":2,"z":1}},"#,
+                r#""type":"string"},"answer":{"items":[{"$ref":"y","type":"x"}],"properties":{"q":{},"#,
+                r#""p":{}}}},"required":["why","answer"],"type":"object"}"#,
+            )
         );
     }
 

@@ -93,7 +93,8 @@ impl AnswerParts {
         }
     }
 
-    /// Takes the arguments of the tool that stands for the answer as the text, where the model called it alone.
+    /// Takes the arguments of the tool that stands for the answer as the text, where the model called it
+    /// alone.
     fn take_forced_call(&mut self, expected: &Expected) -> bool {
         let is_forced = expected.schema_mode == Some(SchemaMode::ForcedTool);
         let Some(schema) = expected.schema.as_ref().filter(|_| is_forced) else { return false };

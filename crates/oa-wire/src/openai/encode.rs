@@ -199,8 +199,8 @@ fn push_block(out: &mut Vec<u8>, block: &UserBlock) {
     }
 }
 
-/// Reasoning is stripped: it is the model's own, and servers make the next turn's prompt without it. Text blocks
-/// are joined, because chat templates take a string.
+/// Reasoning is stripped: it is the model's own, and servers make the next turn's prompt without it. Text
+/// blocks are joined, because chat templates take a string.
 fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
     out.extend_from_slice(br#"{"role":"assistant","content":"#);
     match &message.content {
@@ -358,7 +358,8 @@ fn collision(name: &str, why: &str) -> Error {
     Error::invalid_request(format!("config.extras.{name}: {why}; set it there"))
 }
 
-/// The declared stop sequences first, then the extra's; duplicates dropped. A malformed extra counts as absent.
+/// The declared stop sequences first, then the extra's; duplicates dropped. A malformed extra counts as
+/// absent.
 fn merged_stop<'a>(declared: &'a [String], extra: Option<&'a Value>) -> Vec<&'a str> {
     let extra: Option<Vec<&str>> = match extra {
         Some(Value::String(text)) => Some(vec![text]),
@@ -420,7 +421,17 @@ mod tests {
                 .with_stop_sequences(["x"]),
         );
         let bytes = encode(&Profile::new("m"), &request).unwrap();
-        let want = r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","content":null,"tool_calls":[{"type":"function","id":"c1","function":{"name":"f","arguments":"{\"a\":\"x\\n\",\"b\":1}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"stream":true,"stream_options":{"include_usage":true},"temperature":0.0,"max_tokens":5,"seed":-1,"stop":["x"]}"#;
+        let want = concat!(
+            r#"{"model":"m","messages":[{"role":"system","content":"s"},{"role":"user","#,
+            r#""content":[{"type":"text","text":"t"},{"type":"image_url","#,
+            r#""image_url":{"url":"data:image/png;base64,AA=="}}]},{"role":"assistant","content":null,"#,
+            r#""tool_calls":[{"type":"function","id":"c1","function":{"name":"f","#,
+            r#""arguments":"{\"a\":\"x\\n\",\"b\":1}"}}]},{"role":"tool","tool_call_id":"c1","#,
+            r#""content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","#,
+            r#""parameters":{"type":"object"}}}],"tool_choice":{"type":"function","#,
+            r#""function":{"name":"f"}},"stream":true,"stream_options":{"include_usage":true},"#,
+            r#""temperature":0.0,"max_tokens":5,"seed":-1,"stop":["x"]}"#,
+        );
         assert_eq!(String::from_utf8(bytes).unwrap(), want);
     }
 

@@ -30,17 +30,17 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Category::InvalidRequest) for a last path segment `v1` in any case, no scheme or
-    /// another one, no host, user-info, a query, a fragment, or text that is no URL. The message quotes the value and,
-    /// where there is one, the correction.
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) for a last path segment `v1` in any case, no
+    /// scheme or another one, no host, user-info, a query, a fragment, or text that is no URL. The message
+    /// quotes the value and, where there is one, the correction.
     pub fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error> {
         let auth = api_key.map(|key| (header::AUTHORIZATION, key.bearer()));
         Ok(Self(Server::new(base_url, "/v1/chat/completions", auth)?))
     }
 
-    /// An endpoint whose completions are at this whole URL, for servers whose path is not `/v1/...`: Azure's deployments
-    /// with their `api-version`, `/api/v3`, `/v1beta/openai`. Where no URL of the list of models is given, it is the same
-    /// with `/models` in place of `/chat/completions`.
+    /// An endpoint whose completions are at this whole URL, for servers whose path is not `/v1/...`: Azure's
+    /// deployments with their `api-version`, `/api/v3`, `/v1beta/openai`. Where no URL of the list of models
+    /// is given, it is the same with `/models` in place of `/chat/completions`.
     ///
     /// As text, such as the base URL of a provider or the variable `OA_BASE_URL`, the same is `exact:URL`.
     ///
@@ -57,15 +57,16 @@ impl Endpoint {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](crate::Category::InvalidRequest) for what is no `http` or `https` URL with a path, and for
-    /// user-info or a fragment. The message does not show a query, which may hold a key.
+    /// [`InvalidRequest`](crate::Category::InvalidRequest) for what is no `http` or `https` URL with a path,
+    /// and for user-info or a fragment. The message does not show a query, which may hold a key.
     pub fn exact(chat_url: &str, models_url: Option<&str>, api_key: Option<ApiKey>) -> Result<Self, Error> {
         let auth = api_key.map(|key| (header::AUTHORIZATION, key.bearer()));
         Ok(Self(Server::exact(chat_url, models_url, auth)?))
     }
 
     /// Adds a header to every request; one of the same name is replaced. Mark the value sensitive
-    /// ([`HeaderValue::set_sensitive`]) where it is a secret: then it is redacted wherever a server echoes it.
+    /// ([`HeaderValue::set_sensitive`]) where it is a secret: then it is redacted wherever a server echoes
+    /// it.
     pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self(self.0.with_header(name, value))
     }
@@ -178,7 +179,9 @@ mod tests {
         }
 
         #[test]
-        fn what_is_taken_is_kept(base in "(http|https)://[a-z0-9.-]{1,12}(:[0-9]{1,4})?(/[a-z0-9]{1,6}){0,3}/{0,3}") {
+        fn what_is_taken_is_kept(
+            base in "(http|https)://[a-z0-9.-]{1,12}(:[0-9]{1,4})?(/[a-z0-9]{1,6}){0,3}/{0,3}"
+        ) {
             if let Ok(endpoint) = Endpoint::new(&base, None) {
                 let want = format!("{}/v1/chat/completions", base.trim_end_matches('/'));
                 prop_assert_eq!(endpoint.chat_uri().to_string(), want);

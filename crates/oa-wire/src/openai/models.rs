@@ -37,8 +37,8 @@ impl ModelsCall {
         self.endpoint.server().models_request()
     }
 
-    /// A decoder for the response with this status and these headers. `received_at` is when the response came, for a
-    /// `Retry-After` that is a date; without it the response's own `Date` is used.
+    /// A decoder for the response with this status and these headers. `received_at` is when the response
+    /// came, for a `Retry-After` that is a date; without it the response's own `Date` is used.
     pub fn on_response(
         self,
         status: StatusCode,

@@ -96,8 +96,8 @@ impl ChatStream {
         }
     }
 
-    /// Reads one event of the stream: its only delta where it matched the template, and else its events go into the
-    /// queue and its end into the phase. Pending when more bytes are needed.
+    /// Reads one event of the stream: its only delta where it matched the template, and else its events go
+    /// into the queue and its end into the phase. Pending when more bytes are needed.
     #[inline]
     fn read_one(&mut self) -> Poll<Option<Event>> {
         // Where the next event stands whole and matches the template, its lines need not be looked for.
@@ -298,7 +298,8 @@ fn read_event(
         if let (ChunkContent::Text(field, range), true) =
             (std::mem::take(&mut chunk.content), is_first && is_last)
         {
-            // Where bytes had to be replaced, the text does not stand in the data where it stands in its text.
+            // Where bytes had to be replaced, the text does not stand in the data where it stands in its
+            // text.
             if matches!(text, Cow::Borrowed(_)) {
                 template.record(field, event.data(), range);
             }

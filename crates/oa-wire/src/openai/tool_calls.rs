@@ -1,20 +1,21 @@
 //! Fragments of tool calls to whole calls: which fragment belongs to which call.
 //!
-//! Servers disagree on everything here, so the rule is one state machine. The calls keep the order in which they began,
-//! in the deltas as in the message. A fragment goes
+//! Servers disagree on everything here, so the rule is one state machine. The calls keep the order in which
+//! they began, in the deltas as in the message. A fragment goes
 //!
 //! 1. by `index`: to the latest call of that index;
 //! 2. without one, by `id`: to the call of that id;
-//! 3. without either, by `name`: to the open call (the last one touched), if that has the same name or none yet;
+//! 3. without either, by `name`: to the open call (the last one touched), if that has the same name or none
+//!   yet;
 //! 4. with none of them: to the open call.
 //!
 //! It begins a call of its own instead
 //!
 //! - when there is no such call;
-//! - when it names another tool than the call has: two calls share an index, or none has one. Two pieces of a name that
-//!   only together begin the name of an offered tool are one name;
-//! - when it brings another id, and either a name or a call whose arguments are complete: likewise. Another id alone,
-//!   in the middle of the arguments, is a server that makes a fresh id for every fragment;
+//! - when it names another tool than the call has: two calls share an index, or none has one. Two pieces of a
+//!   name that only together begin the name of an offered tool are one name;
+//! - when it brings another id, and either a name or a call whose arguments are complete: likewise. Another
+//!   id alone, in the middle of the arguments, is a server that makes a fresh id for every fragment;
 //! - when it is named and stands behind another in the same list, with neither id nor index.
 //!
 //! Arguments that are a complete object cannot go on. What comes after them
@@ -27,13 +28,14 @@
 //! | another object, named | any other object | a call of its own |
 //! | anything else | any other object | an error: the arguments are no JSON |
 //!
-//! A fragment that names a known id and its tool under another index is the start of a repetition too, or of a call of
-//! its own where its arguments turn out to be other ones. Until that is known its deltas are withheld. Arguments whose
-//! every fragment repeats all of the text before it are the last of these fragments.
+//! A fragment that names a known id and its tool under another index is the start of a repetition too, or of
+//! a call of its own where its arguments turn out to be other ones. Until that is known its deltas are
+//! withheld. Arguments whose every fragment repeats all of the text before it are the last of these
+//! fragments.
 //!
-//! An id and a name are set once: a repeated one is never appended, an empty or null one counts as absent. Only
-//! fragments that say something begin a call, so gaps between indexes make none. The input of a custom tool is a text
-//! and never complete.
+//! An id and a name are set once: a repeated one is never appended, an empty or null one counts as absent.
+//! Only fragments that say something begin a call, so gaps between indexes make none. The input of a custom
+//! tool is a text and never complete.
 
 mod arguments;
 mod raw_call;
@@ -100,7 +102,8 @@ enum State {
     /// A call of the message.
     #[default]
     Real,
-    /// A repetition of this call, as far as is known. `named`: where it turns out to be none, it is a call of its own.
+    /// A repetition of this call, as far as is known. `named`: where it turns out to be none, it is a call of
+    /// its own.
     Repeats { of: usize, named: bool },
     /// A repetition.
     Dropped,
@@ -335,7 +338,8 @@ impl Call {
         !self.arguments.is_empty() && !self.scan.is_complete()
     }
 
-    /// The start of an offered tool's name that this name and another piece are together, where neither is a tool's.
+    /// The start of an offered tool's name that this name and another piece are together, where neither is a
+    /// tool's.
     fn longer_name(&self, piece: &str, tools: &Tools) -> Option<String> {
         let is_offered = |name: &str| tools.get(name).is_some();
         if !self.arguments.is_empty() || is_offered(&self.name) {

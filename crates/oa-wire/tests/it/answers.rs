@@ -1,5 +1,5 @@
-//! The rules by which answers of servers in the field are read: nothing doubled, lost, joined to what it does not belong
-//! to, or dropped without a word.
+//! The rules by which answers of servers in the field are read: nothing doubled, lost, joined to what it does
+//! not belong to, or dropped without a word.
 
 use crate::common::{Step, call, finish, request, singles, steps, stream, tools, typed, unary};
 use bytes::Bytes;
@@ -53,7 +53,8 @@ fn finish_body(body: &Value) -> Result<Response, Error> {
 }
 
 fn message_in(message: &str) -> Value {
-    json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": message}, "finish_reason": null}]})
+    json!({"choices": [{"index": 0, "message": {"role": "assistant", "content": message},
+        "finish_reason": null}]})
 }
 
 #[test]
@@ -150,7 +151,8 @@ fn content_of_another_form_is_not_lost() {
             !content.to_string().contains("ids") || String::from_utf8_lossy(&raw).contains("\"ids\":[1]");
         assert!(is_kept, "{content}");
     }
-    let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text", "text": "a"}]);
+    let thinking = json!([{"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}, {"type": "text",
+        "text": "a"}]);
     for response in [
         body(&json!({"content": thinking}), "stop").unwrap(),
         chunks(&deltas(&[json!({"content": thinking})], "stop")).unwrap(),
@@ -205,7 +207,8 @@ fn a_tool_calls_that_gives_no_call_is_an_error_and_an_empty_one_is_none() {
 
 #[test]
 fn one_call_where_a_list_belongs_is_a_list_of_one() {
-    let call = json!({"id": "a", "function": {"name": "get_time", "arguments": {"x": 1}}, "name": null, "arguments": "{}"});
+    let call = json!({"id": "a", "function": {"name": "get_time", "arguments": {"x": 1}}, "name": null,
+        "arguments": "{}"});
     let message = json!({"tool_calls": call});
     let want = [("get_time".to_owned(), json!({"x": 1}))];
     assert_eq!(calls(&body(&message, "tool_calls").unwrap()), want);

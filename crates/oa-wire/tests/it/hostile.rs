@@ -48,7 +48,7 @@ fn bodies() -> impl Strategy<Value = Vec<u8>> {
         "\"choices\":",
         "\"delta\":",
         "\"index\":",
-        "\"tool_calls\":[{\"index\":0,\"id\":\"a\",\"function\":{\"name\":\"get_time\",\"arguments\":\"{\"}}]",
+        r#""tool_calls":[{"index":0,"id":"a","function":{"name":"get_time","arguments":"{"}}]"#,
         "\"message\":",
         "\"usage\":{\"total_tokens\":1}",
         "\"error\":",
@@ -187,7 +187,8 @@ fn models() -> impl Strategy<Value = Vec<u8>> {
         1 => word,
     ];
     prop_oneof![
-        9 => prop::collection::vec(entry, 0..6).prop_map(|data| json!({"data": data}).to_string().into_bytes()),
+        9 => prop::collection::vec(entry,
+            0..6).prop_map(|data| json!({"data": data}).to_string().into_bytes()),
         1 => bodies(),
     ]
 }

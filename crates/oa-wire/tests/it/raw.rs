@@ -55,7 +55,8 @@ fn body(random: &mut Random) -> Value {
     match random.below(5) {
         0 => message["content"] = json!(null),
         1 => {
-            message["content"] = json!([{"type": "text", "text": "a"}, {"type": "image", "ref": unknown(random, 2)},
+            message["content"] = json!([{"type": "text", "text": "a"}, {"type": "image",
+                "ref": unknown(random, 2)},
                                         {"type": "text", "text": "b"}]);
         }
         2 if calls.is_empty() => {}
@@ -79,8 +80,10 @@ fn body(random: &mut Random) -> Value {
     let finish = if calls.is_empty() { "stop" } else { "tool_calls" };
     let mut choice = json!({"index": 0, "message": message, "finish_reason": finish});
     add_unknown(random, &mut choice);
-    let mut body = json!({"id": "c", "object": "chat.completion", "created": 7, "model": "m", "choices": [choice],
-                          "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.5}});
+    let mut body = json!({"id": "c", "object": "chat.completion", "created": 7, "model": "m",
+        "choices": [choice],
+                          "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3,
+                          "cost": 0.5}});
     add_unknown(random, &mut body);
     body
 }

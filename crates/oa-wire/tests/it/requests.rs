@@ -1,5 +1,5 @@
-//! The body of any request is JSON, has what was asked for and nothing else, and has the same bytes whatever order maps
-//! were built in.
+//! The body of any request is JSON, has what was asked for and nothing else, and has the same bytes whatever
+//! order maps were built in.
 //!
 //! The order of a map shows only where something switched on `serde_json`'s `preserve_order`. So this runs
 //! twice, the second time as `cargo test -p oa-wire --features

@@ -17,8 +17,10 @@ fn assert_hidden(error: &Error, body: &str) {
 fn the_input_of_a_validation_error_goes_at_every_location() {
     let request = json!({
         "model": "m",
-        "messages": [{"role": "user", "content": CANARY}, {"role": "user", "content": [{"type": "text", "text": CANARY}]}],
-        "tools": [{"type": "function", "function": {"name": "n", "description": CANARY, "parameters": {"canary": 1}}}],
+        "messages": [{"role": "user", "content": CANARY}, {"role": "user", "content": [{"type": "text",
+        "text": CANARY}]}],
+        "tools": [{"type": "function", "function": {"name": "n", "description": CANARY,
+        "parameters": {"canary": 1}}}],
         "stop": [CANARY], "user": CANARY, "metadata": {"a": CANARY}, "unknown": CANARY,
     });
     let request = request.as_object().unwrap();
@@ -28,10 +30,12 @@ fn the_input_of_a_validation_error_goes_at_every_location() {
         let python = input.to_string().replace('"', "'").replace("true", "True").replace("null", "None");
         let line = format!("{{'type': 'x', 'loc': ('body', 'n'), 'msg': 'Bad', 'input': {python}}}");
         let object = format!(
-            "{{'type': 'x', 'loc': ('body',), 'msg': 'Bad', 'input': {python}, 'ctx': {{'error': ValueError('canary')}}}}"
+            "{{'type': 'x', 'loc': ('body',), 'msg': 'Bad', 'input': {python}, 'ctx': {{'error': \
+             ValueError('canary')}}}}"
         );
         let own = format!(
-            "1 validation error for ChatCompletionRequest\nn\n  Bad [type=x, input_value={python}, input_type=dict]\n    For"
+            "1 validation error for ChatCompletionRequest\nn\n  Bad [type=x, input_value={python}, \
+             input_type=dict]\n    For"
         );
         let cut: String = own.chars().take(own.len() - 40).collect();
         for message in [
@@ -47,9 +51,12 @@ fn the_input_of_a_validation_error_goes_at_every_location() {
                 json!({"error": {"message": message, "type": "BadRequestError", "code": 400}}).to_string(),
                 json!({"object": "error", "message": message}).to_string(),
                 json!({"detail": message}).to_string(),
-                json!({"error": {"message": format!("litellm.X: XException - {message}\nmodel=a")}}).to_string(),
-                json!({"error": {"message": format!("litellm.X: XException - {}", json!({"error": {"message": message}}))}})
-                    .to_string(),
+                json!({"error": {"message": format!("litellm.X: XException - \
+                    {message}\nmodel=a")}})
+                .to_string(),
+                json!({"error": {"message": format!("litellm.X: XException - {}",
+                    json!({"error": {"message": message}}))}})
+                .to_string(),
                 message,
             ] {
                 for status in [400, 422, 500] {
@@ -70,14 +77,16 @@ fn the_input_of_a_validation_error_goes_at_every_location() {
 #[test]
 fn a_request_that_is_quoted_in_a_sentence_or_alone_goes() {
     let messages = json!([{"role": "user", "content": CANARY}]);
-    let request = json!({"model": "m", "messages": messages, "tools": [{"function": {"name": "n", "description": CANARY}}]});
+    let request = json!({"model": "m", "messages": messages, "tools": [{"function": {"name": "n",
+        "description": CANARY}}]});
     let python = request.to_string().replace('"', "'");
     let escaped = request.to_string().replace('"', "\\\"");
     for text in [
         request.to_string(),
         python.clone(),
         format!(
-            "Failed to parse tools: Missing tool type: {{\"description\":\"{CANARY}\"}}; tools = [{{\"x\":\"{CANARY}\"}}]"
+            "Failed to parse tools: Missing tool type: {{\"description\":\"{CANARY}\"}}; tools = \
+             [{{\"x\":\"{CANARY}\"}}]"
         ),
         format!("cannot handle {request}, sorry"),
         format!("cannot handle {python}"),
@@ -141,7 +150,8 @@ fn no_recorded_error_shows_a_request_that_is_put_into_it() {
     assert!(bodies >= 10, "{bodies} recorded errors were read");
 }
 
-/// Puts the text behind the message of an error, in whatever member it stands, and into its validation errors.
+/// Puts the text behind the message of an error, in whatever member it stands, and into its validation
+/// errors.
 fn append(value: &mut serde_json::Value, echo: &str) {
     match value {
         serde_json::Value::Object(object) => {

@@ -8,7 +8,8 @@ fn headers_of(error: &Error) -> Option<&str> {
 
 #[test]
 fn an_answer_that_is_no_api_error_says_who_gave_it() {
-    const NGINX: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad \
+    const NGINX: &str = "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 \
+                         Bad \
         Gateway</h1></center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n";
     for (status, headers, body, message, category) in [
         (502, &[("server", "nginx/1.22.1")][..], NGINX, "502 Bad Gateway (a page from nginx/1.22.1)", Down),
@@ -37,7 +38,10 @@ fn an_answer_that_is_no_api_error_says_who_gave_it() {
         (
             530,
             &[("server", "cloudflare")],
-            r#"{"title":"Error 1033: Cloudflare Tunnel error","status":530,"detail":"is unable to reach it."}"#,
+            concat!(
+                r#"{"title":"Error 1033: Cloudflare Tunnel error","status":530,"#,
+                r#""detail":"is unable to reach it."}"#,
+            ),
             "is unable to reach it. (answered by Cloudflare)",
             Down,
         ),
@@ -52,7 +56,8 @@ fn an_answer_that_is_no_api_error_says_who_gave_it() {
             503,
             &[("server", "envoy")],
             "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
-            "upstream connect error or disconnect/reset before headers. reset reason: connection failure (answered by \
+            "upstream connect error or disconnect/reset before headers. reset reason: connection failure \
+             (answered by \
              envoy)",
             Down,
         ),
@@ -109,29 +114,34 @@ fn an_answer_that_is_no_api_error_says_who_gave_it() {
 
 #[test]
 fn a_refusal_says_what_is_asked_for() {
-    let apim = "AzureApiManagementKey realm=\"https://x.azure-api.net/openai\",name=\"Ocp-Apim-Subscription-Key\",\
+    let apim = "AzureApiManagementKey \
+                realm=\"https://x.azure-api.net/openai\",name=\"Ocp-Apim-Subscription-Key\",\
         type=\"header\"";
     for (status, challenge, body, message, hint) in [
         (
             401,
             "Basic realm=\"Restricted\"",
             "<html><title>401 Authorization Required</title></html>",
-            "401 Authorization Required (a page); it asks for the scheme Basic for `Restricted`, not for a bearer key",
+            "401 Authorization Required (a page); it asks for the scheme Basic for `Restricted`, not for a \
+             bearer key",
             "`Authorization: Basic ...`",
         ),
         (
             401,
             apim,
             r#"{"statusCode":401,"message":"Access denied due to missing subscription key."}"#,
-            "Access denied due to missing subscription key.; it asks for the scheme AzureApiManagementKey for \
-             `https://x.azure-api.net/openai`, in the header `Ocp-Apim-Subscription-Key`, not for a bearer key",
+            "Access denied due to missing subscription key.; it asks for the scheme AzureApiManagementKey \
+             for \
+             `https://x.azure-api.net/openai`, in the header `Ocp-Apim-Subscription-Key`, not for a bearer \
+             key",
             "`Ocp-Apim-Subscription-Key`",
         ),
         (
             401,
             "Key realm=\"kong\"",
             r#"{"message":"No API key found in request"}"#,
-            "No API key found in request; it asks for the scheme Key for `kong`, in the header `apikey`, not for a bearer key",
+            "No API key found in request; it asks for the scheme Key for `kong`, in the header `apikey`, not \
+             for a bearer key",
             "`apikey`",
         ),
     ] {
@@ -263,7 +273,8 @@ fn the_proxy_that_a_request_went_through_is_shown() {
     let error = error.with_proxy("http://127.0.0.1:3128, from HTTP_PROXY");
     assert_eq!(
         error.to_string(),
-        "provider_authentication: ERROR: Access Denied (a page from squid/5.7 (ERR_ACCESS_DENIED)) (HTTP 403, through \
+        "provider_authentication: ERROR: Access Denied (a page from squid/5.7 (ERR_ACCESS_DENIED)) (HTTP \
+         403, through \
          the proxy http://127.0.0.1:3128, from HTTP_PROXY)"
     );
 }

@@ -56,13 +56,20 @@ fn a_validator_names_the_clients_mistake_under_any_status() {
     }
     let error = of(500, &python("'body', 'response_format', 'type'"));
     assert_eq!(error.message(), "1 validation error: body.response_format.type: Bad");
-    let stack = r#"{"error":{"message":"{'errors': [{'loc': ['body', 'temperature'], 'msg': 'Too hot', 'type': 'x'}]}"}}"#;
+    let stack = concat!(
+        r#"{"error":{"message":"{'errors': [{'loc': ['body', 'temperature'], 'msg': 'Too hot', 'type': 'x'}"#,
+        r#"]}"}}"#,
+    );
     let error = of(400, stack);
     assert_eq!(
         (error.message(), error.server().upstream_message.as_deref()),
         ("body.temperature: Too hot", None)
     );
-    let router = r#"{"error":{"message":"litellm.BadRequestError: Hosted_vllmException - {\"error\":{\"message\":\"1 validation error:\\n  {'type': 'a', 'loc': ('body', 'n'), 'msg': 'Bad', 'input': 'canary'}\"}}\n\nLiteLLM: model group 'a' failed"}}"#;
+    let router = concat!(
+        r#"{"error":{"message":"litellm.BadRequestError: Hosted_vllmException - {\"error\":{\"message\":\"1"#,
+        r#" validation error:\\n  {'type': 'a', 'loc': ('body', 'n'), 'msg': 'Bad', 'input': 'canary'}\"}}\"#,
+        r#"n\nLiteLLM: model group 'a' failed"}}"#,
+    );
     let error = of(400, router);
     assert!(error.message().contains("1 validation error: body.n: Bad"), "{error}");
     assert!(!error.to_string().contains("canary"), "{error}");
@@ -73,7 +80,10 @@ fn an_empty_message_gives_way_to_the_code() {
     for (body, message) in [
         // FastChat 0.2.36
         (
-            r#"{"detail":{"error":{"message":"","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}}"#,
+            concat!(
+                r#"{"detail":{"error":{"message":"","type":"invalid_request_error","param":null,"#,
+                r#""code":"invalid_api_key"}}}"#,
+            ),
             "invalid_api_key",
         ),
         (r#"{"error":{"message":"","type":"invalid_request_error","code":7}}"#, "invalid_request_error"),
@@ -124,7 +134,10 @@ fn a_member_of_the_body_says_how_long_to_wait() {
         ),
         (
             429,
-            r#"{"error":{"message":"XException - {\"error\":{\"message\":\"m\",\"details\":[{\"retryDelay\":\"1.5s\"}]}}"}}"#,
+            concat!(
+                r#"{"error":{"message":"XException - {\"error\":{\"message\":\"m\",\"details\":[{\"retryDel"#,
+                r#"ay\":\"1.5s\"}]}}"}}"#,
+            ),
             1.5,
         ),
         // Cloudflare
@@ -141,7 +154,10 @@ fn a_member_of_the_body_says_how_long_to_wait() {
     {
         assert_eq!(of(429, body).retry_after(), None, "{body}");
     }
-    let azure = r#"{"error":{"code":"429","message":"Requests have exceeded token rate limit. Please retry after 86400 seconds."}}"#;
+    let azure = concat!(
+        r#"{"error":{"code":"429","#,
+        r#""message":"Requests have exceeded token rate limit. Please retry after 86400 seconds."}}"#,
+    );
     assert_eq!(of(429, azure).retry_after().map(|wait| wait.delay.as_secs()), Some(86_400));
 }
 
@@ -151,7 +167,10 @@ fn overflows_of_other_servers_are_overflows() {
         (400, r#"{"object":"error","message":"too long","code":40303}"#),
         (
             422,
-            r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 1512.","error_type":"validation"}"#,
+            concat!(
+                r#"{"error":"Input validation error: `inputs` tokens + `max_new_tokens` must be <= 1512.","#,
+                r#""error_type":"validation"}"#,
+            ),
         ),
         (500, r#"{"error":{"message":"Requested tokens (3009) exceed context window of 512"}}"#),
     ] {

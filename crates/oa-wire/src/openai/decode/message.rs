@@ -4,7 +4,8 @@ use super::super::tool_calls::Fragment;
 use crate::json::{Kind, Malformed, Piece, Reader};
 use std::borrow::Cow;
 
-/// The members of a message that the answer takes. A member that stands twice has its last value that is not null.
+/// The members of a message that the answer takes. A member that stands twice has its last value that is not
+/// null.
 #[derive(Debug, Default)]
 pub(in super::super) struct MessageFields<'a> {
     pub(in super::super) content: Option<Content<'a>>,
@@ -66,8 +67,8 @@ impl<'a> MessageFields<'a> {
     }
 }
 
-/// Reads a message. What the answer does not take, and null, is handed to `other`, which must read it. False, and the
-/// value skipped, when it is no object.
+/// Reads a message. What the answer does not take, and null, is handed to `other`, which must read it. False,
+/// and the value skipped, when it is no object.
 #[inline]
 pub(in super::super) fn read_message<'a>(
     reader: &mut Reader<'a>,

@@ -48,8 +48,8 @@ pub(in super::super) fn read_usage(reader: &mut Reader<'_>) -> Result<Option<Usa
     Ok((usage != Usage::default()).then_some(usage))
 }
 
-/// Reads the tokens that were written to a cache: OpenAI, vLLM, LiteLLM, OpenRouter, Anthropic and Bedrock each have
-/// a name for them.
+/// Reads the tokens that were written to a cache: OpenAI, vLLM, LiteLLM, OpenRouter, Anthropic and Bedrock
+/// each have a name for them.
 fn read_cache(reader: &mut Reader<'_>, key: &str, slot: &mut Option<u64>) -> Result<(), Malformed> {
     match key {
         "cache_creation_tokens"

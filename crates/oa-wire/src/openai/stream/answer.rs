@@ -302,8 +302,8 @@ impl Answer {
         Ok(())
     }
 
-    /// Takes a message that has no delta beside it: a snapshot where deltas came before, of which only what goes
-    /// beyond them is new.
+    /// Takes a message that has no delta beside it: a snapshot where deltas came before, of which only what
+    /// goes beyond them is new.
     pub(super) fn take_message(
         &mut self,
         mut fields: MessageFields<'_>,

@@ -238,8 +238,8 @@ pub(super) fn only_index(chunk: &Reader<'_>) -> Result<Option<i64>, Malformed> {
     Ok(index.filter(|_| count == 1))
 }
 
-/// True for an object that is an error without saying so: it has a message of one, and a code or type beside it, or
-/// nothing at all.
+/// True for an object that is an error without saying so: it has a message of one, and a code or type beside
+/// it, or nothing at all.
 pub(super) fn is_bare_error(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
     let (mut has_message, mut has_evidence, mut is_success) = (false, false, false);
     let mut count = 0;

@@ -1,8 +1,8 @@
 //! Which choice of a stream is the answer.
 //!
-//! The one with index 0; where there is none, the first one seen. Some servers number the choice anew with each token:
-//! where the indexes of choices that come alone only go up, one by one, they are all the same choice. The first two
-//! chunks decide; one whose choice may be either waits for the next.
+//! The one with index 0; where there is none, the first one seen. Some servers number the choice anew with
+//! each token: where the indexes of choices that come alone only go up, one by one, they are all the same
+//! choice. The first two chunks decide; one whose choice may be either waits for the next.
 
 /// What is known of the choices' indexes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub(super) enum Next {
 }
 
 impl Numbering {
-    /// Goes on with a chunk of a choice that came alone, after this many chunks. `held` is the index of the one that
-    /// waits.
+    /// Goes on with a chunk of a choice that came alone, after this many chunks. `held` is the index of the
+    /// one that waits.
     pub(super) fn next(&mut self, index: i64, held: Option<i64>, chunks: u64) -> Next {
         *self = match (*self, held) {
             (Self::Unknown, None) if index == 0 => Self::Zero { chunks },
@@ -43,7 +43,8 @@ impl Numbering {
         Next::Read
     }
 
-    /// Ends with a chunk that still waits, of this index; `is_over` when the choice before it has its finish reason.
+    /// Ends with a chunk that still waits, of this index; `is_over` when the choice before it has its finish
+    /// reason.
     pub(super) fn end(&mut self, held: i64, is_over: bool) {
         *self = match *self {
             Self::Unknown => Self::Fixed(held),

@@ -1,8 +1,9 @@
 //! The `raw` of a stream: the body that the non-streaming call would have had.
 //!
-//! Members are kept as they were written, once for each new value, and put together when somebody reads them: lists and
-//! objects of a choice joined, texts too where they come in pieces, else the last value. The text, reasoning and calls
-//! of the answer are its own. A placeholder replaces nothing. A chunk that matched the template brought nothing new.
+//! Members are kept as they were written, once for each new value, and put together when somebody reads them:
+//! lists and objects of a choice joined, texts too where they come in pieces, else the last value. The text,
+//! reasoning and calls of the answer are its own. A placeholder replaces nothing. A chunk that matched the
+//! template brought nothing new.
 
 mod join;
 
@@ -17,8 +18,8 @@ use crate::{
 use join::{is_in_pieces, join_members};
 use std::ops::Range;
 
-/// More members of different names than this are not kept: no server has them, and finding one among them takes
-/// time.
+/// More members of different names than this are not kept: no server has them, and finding one among them
+/// takes time.
 const MAX_NAMES: usize = 1024;
 
 /// Where a member stands.
@@ -82,8 +83,8 @@ impl RawLog {
         }
     }
 
-    /// Notes a member of a delta; true when a chunk that looks the same but for its text would bring something new
-    /// again.
+    /// Notes a member of a delta; true when a chunk that looks the same but for its text would bring
+    /// something new again.
     pub(super) fn note_delta(&mut self, scope: Scope, key: &str, raw: &str) -> bool {
         self.note(scope, key, raw);
         let is_piece = raw.starts_with('"') && raw.len() > 2 && is_in_pieces(key);

@@ -1,8 +1,8 @@
 //! What the chunks of one stream have in common around their text.
 //!
-//! Nearly all chunks of a stream are the same bytes but for one short text. Such a chunk need not be read again:
-//! comparing what stands before and after the text, and reading the text, costs a fraction of a parse. Any other
-//! chunk is read whole, and becomes the template if only its text was new.
+//! Nearly all chunks of a stream are the same bytes but for one short text. Such a chunk need not be read
+//! again: comparing what stands before and after the text, and reading the text, costs a fraction of a parse.
+//! Any other chunk is read whole, and becomes the template if only its text was new.
 
 use crate::json::{Index, Piece, scan_text, unescape};
 use std::{borrow::Cow, ops::Range};
@@ -24,8 +24,8 @@ pub(super) enum TextField {
 #[derive(Debug)]
 pub(super) struct ChunkTemplate {
     field: TextField,
-    /// What stands before the text in the stream, from `data: ` up to the text's opening quote. Empty: there is no
-    /// template.
+    /// What stands before the text in the stream, from `data: ` up to the text's opening quote. Empty: there
+    /// is no template.
     before: Vec<u8>,
     /// What stands behind it, from its closing quote to the blank line.
     after: Vec<u8>,
@@ -42,7 +42,8 @@ impl Default for ChunkTemplate {
 }
 
 impl ChunkTemplate {
-    /// The text of the event at the start of these bytes, if it matches but for its text, and the event's length.
+    /// The text of the event at the start of these bytes, if it matches but for its text, and the event's
+    /// length.
     #[inline]
     pub(super) fn match_event<'a>(&self, stream: &'a [u8]) -> Option<(TextField, Piece<'a>, usize)> {
         let (text, end) = self.match_between(stream, &self.before, &self.after)?;

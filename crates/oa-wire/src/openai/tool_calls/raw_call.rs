@@ -32,8 +32,8 @@ impl RawCall {
     }
 }
 
-/// The calls without those that are sent again: equal id, name and arguments are one call. An id that another call has
-/// already counts as missing.
+/// The calls without those that are sent again: equal id, name and arguments are one call. An id that another
+/// call has already counts as missing.
 pub(in super::super) fn distinct(mut calls: Vec<RawCall>) -> Vec<RawCall> {
     if calls.len() < 2 {
         return calls;

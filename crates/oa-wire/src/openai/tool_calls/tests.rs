@@ -7,8 +7,8 @@ fn tools() -> Tools {
     Tools::new([tool("get_weather"), tool("f"), tool("g")]).unwrap()
 }
 
-/// `index|id|name|arguments`, each may be empty; `=` before the arguments: a JSON value of its own; `+` before all:
-/// another fragment stands before it in the same list.
+/// `index|id|name|arguments`, each may be empty; `=` before the arguments: a JSON value of its own; `+`
+/// before all: another fragment stands before it in the same list.
 fn fragment(text: &str) -> Fragment<'_> {
     let follows = text.starts_with('+');
     let mut parts = text.trim_start_matches('+').splitn(4, '|');

@@ -25,8 +25,8 @@ pub(super) fn join_members(key: &str, values: impl Iterator<Item = Value>) -> Va
     values.reduce(|known, value| join(key, known, value)).unwrap_or_default()
 }
 
-/// Joins two values of one member: lists one after the other (elements that carry an index by index), objects by
-/// member, texts where they are pieces; else the later counts, if it is more than a placeholder.
+/// Joins two values of one member: lists one after the other (elements that carry an index by index), objects
+/// by member, texts where they are pieces; else the later counts, if it is more than a placeholder.
 fn join(key: &str, known: Value, value: Value) -> Value {
     match (known, value) {
         (known, Value::Null) => known,
