@@ -57,6 +57,7 @@ fn steps() -> Vec<Step> {
         // The README's second command, word for word.
         plain("test --workspace"),
         plain("test -p oa-middleware --all-features"),
+        plain("test -p oa-transport --features http2"),
         plain("test -p oa-wire --no-default-features"),
         // A dependent may switch these on for everybody.
         plain("test -p oa-wire --features serde_json/preserve_order,serde_json/arbitrary_precision"),

@@ -126,31 +126,30 @@ where
 {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let this = &mut *self;
-        match std::mem::replace(&mut this.state, State::Over) {
-            State::Open => match this.poll_read(cx) {
-                Poll::Pending => {
-                    this.state = State::Open;
-                    Poll::Pending
-                }
-                Poll::Ready(Some(Ok(event @ Event::Done(_)))) => {
+        if let State::Open = this.state {
+            let polled = this.poll_read(cx);
+            match &polled {
+                Poll::Pending => {}
+                Poll::Ready(Some(Ok(Event::Done(_)))) => {
+                    this.state = State::Over;
                     this.finish_body(cx);
-                    Poll::Ready(Some(Ok(event)))
                 }
-                Poll::Ready(Some(Ok(event))) => {
-                    this.state = State::Open;
-                    Poll::Ready(Some(Ok(event)))
-                }
-                Poll::Ready(end) => {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => {
+                    this.state = State::Over;
                     this.body = None;
-                    Poll::Ready(end.map(|end| end.map_err(|error| timed(error, this.started))))
+                    return polled.map(|end| end.map(|end| end.map_err(|error| timed(error, this.started))));
                 }
-            },
+            }
+            return polled;
+        }
+        match std::mem::replace(&mut this.state, State::Over) {
             State::First(event) => {
                 this.state = State::Open;
                 Poll::Ready(Some(Ok(*event)))
             }
             State::Last(event) => Poll::Ready(Some(Ok(*event))),
-            State::Over => Poll::Ready(None),
+            State::Open | State::Over => Poll::Ready(None),
         }
     }
 

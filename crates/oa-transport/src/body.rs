@@ -17,8 +17,7 @@ use tokio::time::Instant;
 
 use crate::{
     error::{TransportError, exchange},
-    http1::Http1,
-    pool::Host,
+    pool::{Connection, Host},
 };
 
 /// The body of a response, as it arrives. It drives its connection: nothing is read that is not asked for.
@@ -40,7 +39,7 @@ pub struct Body {
 }
 
 struct Source {
-    http1: Box<Http1>,
+    connection: Connection,
     incoming: Incoming,
     /// A frame may have come with the head.
     buffered: bool,
@@ -48,14 +47,14 @@ struct Source {
 
 impl Body {
     pub(crate) fn new(
-        http1: Box<Http1>,
+        connection: Connection,
         incoming: Incoming,
         host: Arc<Host>,
         limit: u64,
         started: Instant,
     ) -> Result<Self, TransportError> {
         let declared = incoming.size_hint().lower();
-        let source = Some(Source { http1, incoming, buffered: true });
+        let source = Some(Source { connection, incoming, buffered: true });
         let mut body =
             Self { source, host, received: 0, limit, started, reuse_when_dropped: AtomicBool::new(false) };
         if declared > limit {
@@ -96,6 +95,20 @@ impl Body {
     }
 }
 
+impl Source {
+    #[inline]
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match &mut self.connection {
+            Connection::Http1(http1) => {
+                let buffered = std::mem::take(&mut self.buffered);
+                http1.poll_frame(&mut self.incoming, buffered, cx)
+            }
+            #[cfg(feature = "http2")]
+            Connection::Http2(_) => Pin::new(&mut self.incoming).poll_frame(cx),
+        }
+    }
+}
+
 impl HttpBody for Body {
     type Data = Bytes;
     type Error = TransportError;
@@ -107,8 +120,7 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         let this = &mut *self;
         let Some(source) = &mut this.source else { return Poll::Ready(None) };
-        let buffered = std::mem::take(&mut source.buffered);
-        match ready!(source.http1.poll_frame(&mut source.incoming, buffered, cx)) {
+        match ready!(source.poll_frame(cx)) {
             Some(Ok(frame)) => {
                 this.received += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if this.received > this.limit {
@@ -123,7 +135,7 @@ impl HttpBody for Body {
                 Poll::Ready(Some(Err(this.fail(error))))
             }
             None => {
-                if let Some(Source { http1, .. }) = this.source.take() {
+                if let Some(Source { connection: Connection::Http1(http1), .. }) = this.source.take() {
                     if http1.is_ready() {
                         this.host.park(http1, None);
                     }
@@ -144,7 +156,11 @@ impl HttpBody for Body {
 
 impl Drop for Body {
     fn drop(&mut self) {
-        let Some(Source { mut http1, mut incoming, .. }) = self.source.take() else { return };
+        // A stream of HTTP/2 is reset by dropping it.
+        let Some(Source { connection: Connection::Http1(mut http1), mut incoming, .. }) = self.source.take()
+        else {
+            return;
+        };
         match http1.poll_end(&mut incoming, &mut Context::from_waker(Waker::noop())) {
             Poll::Ready(true) => self.host.park(http1, None),
             Poll::Pending if *self.reuse_when_dropped.get_mut() => self.host.park(http1, Some(incoming)),

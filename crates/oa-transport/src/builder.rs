@@ -27,6 +27,8 @@ pub struct HyperTransportBuilder {
     max_idle_per_host: usize,
     tcp_keepalive: Option<Duration>,
     response_limit: u64,
+    #[cfg(feature = "http2")]
+    http2: crate::http2::Http2Settings,
     proxies: Option<Proxies>,
     #[cfg(feature = "tls")]
     tls: crate::tls::TlsConfig,
@@ -45,6 +47,8 @@ impl Default for HyperTransportBuilder {
             max_idle_per_host: 256,
             tcp_keepalive: Some(Duration::from_secs(30)),
             response_limit: 256 * 1024 * 1024,
+            #[cfg(feature = "http2")]
+            http2: crate::http2::Http2Settings::default(),
             proxies: None,
             #[cfg(feature = "tls")]
             tls: crate::tls::TlsConfig::new(),
@@ -86,6 +90,21 @@ impl HyperTransportBuilder {
     /// [`Stage::Body`](crate::Stage::Body), at once where the server announces its length.
     pub fn response_limit(mut self, bytes: u64) -> Self {
         self.response_limit = bytes;
+        self
+    }
+
+    /// Whether HTTP/2 is spoken. Default: [`Http2::Off`](crate::Http2::Off).
+    #[cfg(feature = "http2")]
+    pub fn http2(mut self, http2: crate::Http2) -> Self {
+        self.http2.mode = http2;
+        self
+    }
+
+    /// After how much silence a connection of HTTP/2 that has streams is pinged. If the server does not
+    /// answer within 20 s, the connection is closed. Default: 20 s; `None` never pings.
+    #[cfg(feature = "http2")]
+    pub fn http2_keep_alive(mut self, after: Option<Duration>) -> Self {
+        self.http2.keep_alive = after;
         self
     }
 
@@ -168,6 +187,8 @@ impl HyperTransportBuilder {
     pub(crate) fn assemble(self) -> HyperTransport {
         let proxies = self.proxies.unwrap_or_else(Proxies::from_env);
         let settings = Arc::new(Settings {
+            #[cfg(feature = "http2")]
+            http2: self.http2,
             connect_timeout: self.connect_timeout,
             tcp_keepalive: self.tcp_keepalive,
             proxies,

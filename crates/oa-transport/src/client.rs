@@ -14,16 +14,19 @@ use http::{
     header::{HOST, PROXY_AUTHORIZATION},
     uri,
 };
+use hyper::body::Incoming;
 use tokio::time::Instant;
 use tower_service::Service;
 
+#[cfg(feature = "http2")]
+use crate::http2::Unprocessed;
 use crate::{
     body::Body,
     builder::HyperTransportBuilder,
     connect::Settings,
     error::{TransportError, exchange},
     http1::FullBody,
-    pool::{Checkout, Host, Pool},
+    pool::{Checkout, Connection, Host, Pool},
 };
 
 /// HTTP/1.1 over hyper, with TLS by rustls, as a [`Transport`](crate::Transport).
@@ -38,6 +41,13 @@ use crate::{
 /// before, it died, and not one byte of an answer had come. Never twice, never over a connection that was
 /// fresh, never after the caller has dropped the future. A failure after that says
 /// [`replayed`](TransportError::replayed).
+///
+/// # HTTP/2
+///
+/// With the feature `http2`, and where the builder's `http2` asks for it. Calls share connections up to the
+/// server's limit of concurrent streams; beyond it further connections are opened. A request that the server
+/// refuses to begin with (`REFUSED_STREAM`, or a GOAWAY before it) is sent again. Dropping the future or the
+/// body resets its stream and no other.
 ///
 /// # Headers
 ///
@@ -102,31 +112,60 @@ impl Inner {
         started: Instant,
     ) -> Result<Response<Body>, TransportError> {
         let host = self.pool.host(request.uri(), &self.settings)?;
-        let mut request = prepare(request, &host).map(FullBody);
+        let mut request = request.map(FullBody);
         let mut replayed = false;
+        #[cfg(feature = "http2")]
+        let mut refusals = 0;
         loop {
-            let checkout = if replayed {
-                let connected = Arc::clone(&host).connect(Arc::clone(&self.settings)).await;
-                connected.map(|http1| Checkout { http1, is_reused: false })
-            } else {
-                host.checkout(&self.settings, started).await
-            };
-            let Checkout { mut http1, is_reused } =
+            let checkout = host.checkout(&self.settings, started, replayed).await;
+            let Checkout { connection, is_reused } =
                 checkout.map_err(|error| error.with_timing(started.elapsed(), replayed))?;
-            let replay = is_reused.then(|| Replay::new(&request));
-            let mut error = match http1.send(request).await {
-                Ok(response) => return self.respond(response, http1, host, started),
-                Err(error) => error,
+            let (error, replay) = match connection {
+                Connection::Http1(mut http1) => {
+                    prepare(&mut request, &host);
+                    let replay = is_reused.then(|| Replay::new(&request));
+                    let mut error = match http1.send(request).await {
+                        Ok(response) => {
+                            return self.respond(response, Connection::Http1(http1), host, started);
+                        }
+                        Err(error) => error,
+                    };
+                    drop(http1);
+                    // The connection had died in the pool: nothing was sent.
+                    if let (true, Some(unsent)) = (is_reused, error.take_message()) {
+                        request = unsent;
+                        continue;
+                    }
+                    (error.into_error(), replay)
+                }
+                #[cfg(feature = "http2")]
+                Connection::Http2(slot) => {
+                    prepare_http2(&mut request, &host);
+                    let replay = Replay::new(&request);
+                    let mut error = match slot.send(request).await {
+                        Ok(response) => {
+                            return self.respond(response, Connection::Http2(slot), host, started);
+                        }
+                        Err(error) => error,
+                    };
+                    // Nothing was sent, or the server has not begun with it.
+                    let is_unsent = error.take_message().is_some();
+                    let error = error.into_error();
+                    let unprocessed = Unprocessed::of(&error);
+                    if is_unsent || matches!(unprocessed, Some(Unprocessed::Connection)) {
+                        slot.retire();
+                    }
+                    if (is_unsent || unprocessed.is_some()) && refusals < MAX_REFUSALS {
+                        refusals += 1;
+                        request = replay.into_request();
+                        continue;
+                    }
+                    (error, is_reused.then_some(replay))
+                }
             };
-            drop(http1);
-            // The connection had died in the pool: nothing was sent.
-            if let (true, Some(unsent)) = (is_reused, error.take_message()) {
-                request = unsent;
-                continue;
-            }
-            let (error, may_replay) = exchange::no_head(error.into_error(), host.origin().clone());
+            let (error, may_replay) = exchange::no_head(error, host.origin().clone());
             match replay {
-                Some(replay) if may_replay => {
+                Some(replay) if may_replay && !replayed => {
                     replayed = true;
                     request = replay.into_request();
                 }
@@ -145,8 +184,8 @@ impl Inner {
 
     fn respond(
         &self,
-        response: Response<hyper::body::Incoming>,
-        http1: Box<crate::http1::Http1>,
+        response: Response<Incoming>,
+        connection: Connection,
         host: Arc<Host>,
         started: Instant,
     ) -> Result<Response<Body>, TransportError> {
@@ -154,13 +193,17 @@ impl Inner {
         if let Some(proxy) = host.proxy() {
             head.extensions.insert(proxy.clone());
         }
-        let body = Body::new(http1, incoming, host, self.response_limit, started)?;
+        let body = Body::new(connection, incoming, host, self.response_limit, started)?;
         Ok(Response::from_parts(head, body))
     }
 }
 
+/// How often a request is sent again that the server has refused to begin with.
+#[cfg(feature = "http2")]
+const MAX_REFUSALS: u32 = 3;
+
 /// Adds what hyper's connection does not add by itself, and writes the URI as its receiver wants it.
-fn prepare(mut request: Request<Bytes>, host: &Host) -> Request<Bytes> {
+fn prepare(request: &mut Request<FullBody>, host: &Host) {
     *request.version_mut() = Version::HTTP_11;
     if !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, host.header().clone());
@@ -174,7 +217,19 @@ fn prepare(mut request: Request<Bytes>, host: &Host) -> Request<Bytes> {
         parts.path_and_query = request.uri().path_and_query().cloned();
         *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
     }
-    request
+}
+
+/// Writes the URI as HTTP/2 sends it, with what a `host` header says in its place.
+#[cfg(feature = "http2")]
+fn prepare_http2(request: &mut Request<FullBody>, host: &Host) {
+    *request.version_mut() = Version::HTTP_2;
+    let named = request.headers_mut().remove(HOST);
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(host.http_scheme());
+    parts.authority = uri::Authority::try_from(named.as_ref().unwrap_or(host.header()).as_bytes()).ok();
+    parts.path_and_query =
+        request.uri().path_and_query().cloned().or(Some(uri::PathAndQuery::from_static("/")));
+    *request.uri_mut() = Uri::from_parts(parts).unwrap_or_default();
 }
 
 /// What it takes to send a request once more. Costs one allocation; names, values and body are shared.

@@ -25,6 +25,8 @@ use tcp::DialError;
 use tunnel::TunnelError;
 
 pub(crate) struct Settings {
+    #[cfg(feature = "http2")]
+    pub(crate) http2: crate::http2::Http2Settings,
     pub(crate) connect_timeout: Duration,
     pub(crate) tcp_keepalive: Option<Duration>,
     pub(crate) proxies: Proxies,
@@ -204,7 +206,9 @@ impl Settings {
         deadline: Instant,
     ) -> Result<Stream, TransportError> {
         use crate::tls::TlsFailure;
-        let (kind, message, cause) = match self.tls.handshake(stream, host, deadline).await {
+        // A proxy is spoken to in HTTP/1.1.
+        let alpn = if stage == Stage::Proxy { HTTP_1 } else { self.alpn() };
+        let (kind, message, cause) = match self.tls.handshake(stream, host, deadline, alpn).await {
             Ok(stream) => return Ok(stream),
             Err(TlsFailure::Failed { kind, message, cause }) => (kind, message, Some(cause)),
             Err(TlsFailure::TimedOut { silent }) => {
@@ -221,6 +225,21 @@ impl Settings {
             Some(cause) => error.with_cause(Arc::new(cause)),
             None => error,
         })
+    }
+
+    #[cfg(all(feature = "tls", feature = "http2"))]
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        match self.http2.mode {
+            crate::http2::Http2::Off => HTTP_1,
+            crate::http2::Http2::Negotiated => &[b"h2", b"http/1.1"],
+            crate::http2::Http2::PriorKnowledge => &[b"h2"],
+        }
+    }
+
+    #[cfg(all(feature = "tls", not(feature = "http2")))]
+    #[expect(clippy::unused_self, reason = "with HTTP/2 it is a setting")]
+    fn alpn(&self) -> &'static [&'static [u8]] {
+        HTTP_1
     }
 
     #[cfg(not(feature = "tls"))]
@@ -257,10 +276,14 @@ impl Settings {
         }
     }
 
-    fn out_of_time(&self, what: &str) -> String {
+    pub(crate) fn out_of_time(&self, what: &str) -> String {
         format!("{what} within {:?} (the connect timeout)", self.connect_timeout)
     }
 }
+
+/// The names of protocols that TLS offers, where HTTP/1.1 alone is spoken.
+#[cfg(feature = "tls")]
+const HTTP_1: &[&[u8]] = &[b"http/1.1"];
 
 #[cfg(not(feature = "tls"))]
 pub(crate) const NO_TLS: &str =
@@ -318,6 +341,8 @@ mod tests {
 
     fn settings(proxies: Proxies) -> Settings {
         Settings {
+            #[cfg(feature = "http2")]
+            http2: crate::http2::Http2Settings::default(),
             connect_timeout: Duration::from_secs(10),
             tcp_keepalive: None,
             proxies,

@@ -4,7 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -62,14 +62,20 @@ impl Http1 {
         buffered: bool,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        self.waker.poll(cx, |cx| {
-            if buffered {
-                if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(cx) {
-                    return Poll::Ready(frame);
-                }
+        // All of a body whose length is known has come.
+        if body.is_end_stream() && self.is_ready() {
+            return Pin::new(body).poll_frame(cx);
+        }
+        // What a body waits for comes by driving the connection, just before it is polled: it needs no waker.
+        let mut nobody = Context::from_waker(Waker::noop());
+        if buffered {
+            if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(&mut nobody) {
+                return Poll::Ready(frame);
             }
+        }
+        self.waker.poll(cx, |cx| {
             drive(&mut self.conn, cx);
-            Pin::new(body).poll_frame(cx)
+            Pin::new(body).poll_frame(&mut nobody)
         })
     }
 

@@ -11,6 +11,7 @@
 //! # Features
 //!
 //! - `tls` (default): `https`. Without it a request to `https` is an error that says so.
+//! - `http2`: HTTP/2 where the builder asks for it.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -20,6 +21,8 @@ mod client;
 mod connect;
 mod error;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
 mod origin;
 mod pool;
 mod proxy;
@@ -33,6 +36,8 @@ pub use builder::{BuildError, HyperTransportBuilder};
 pub use client::{HyperTransport, ResponseFuture};
 pub use connect::unix::unix_authority;
 pub use error::{ConnectAttempt, Remedy, Stage, TransportError, TransportErrorKind};
+#[cfg(feature = "http2")]
+pub use http2::Http2;
 pub use proxy::{InvalidProxy, NearMiss, Proxies, Proxy, ProxyRoute, ProxyScheme};
 pub use transport::{BoxError, Transport};
 

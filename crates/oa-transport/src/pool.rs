@@ -4,8 +4,10 @@
 //! closes those that have waited too long, and ends when none is left.
 
 mod host;
+#[cfg(feature = "http2")]
+mod shared;
 
-pub(crate) use host::{Checkout, Host};
+pub(crate) use host::{Checkout, Connection, Host};
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

@@ -60,6 +60,18 @@ impl Conn {
         Self { stream, writing: false, awaiting: false, write_error: None }
     }
 
+    /// The stream beneath, for a protocol that is not HTTP/1.1.
+    #[cfg(feature = "http2")]
+    pub(crate) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
+    /// Whether the server has chosen HTTP/2 in the TLS handshake.
+    #[cfg(feature = "http2")]
+    pub(crate) fn has_chosen_http2(&self) -> bool {
+        self.stream.has_chosen_http2()
+    }
+
     /// Notes a write; whether it can be made.
     fn begin_write(&mut self) -> io::Result<WriteMode> {
         let begins = !self.writing;

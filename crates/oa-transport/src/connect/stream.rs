@@ -40,6 +40,15 @@ impl Stream {
         }
         matches!(self, Self::Tcp(_))
     }
+
+    #[cfg(feature = "http2")]
+    pub(crate) fn has_chosen_http2(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+            _ => false,
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -23,6 +23,11 @@ pub(crate) fn no_head(error: hyper::Error, origin: Origin) -> (TransportError, b
         let stage = if fault.writing { Stage::Write } else { Stage::FirstByte };
         return (from_fault(fault, stage, origin), fault.silent);
     }
+    #[cfg(feature = "http2")]
+    if let Some((kind, message, has_died)) = from_h2(&error) {
+        let failure = TransportError::new(Stage::FirstByte, kind, origin, message);
+        return (failure.with_cause(Arc::new(error)), has_died);
+    }
     // hyper cancels what it has not begun to write.
     let unsent = error.is_canceled() || error.is_closed();
     let (kind, message): (_, Message) = match find::<io::Error>(&error) {
@@ -52,18 +57,25 @@ pub(crate) fn body(
     origin: Origin,
     started: Instant,
 ) -> TransportError {
+    #[cfg(feature = "http2")]
+    let h2 = from_h2(&error).map(|(kind, message, _)| (kind, message));
+    #[cfg(not(feature = "http2"))]
+    let h2 = None;
     let io = find::<io::Error>(&error);
-    let (kind, detail): (_, Message) = match io {
+    let (kind, detail): (_, Message) = match (h2, io) {
+        (Some(found), _) => found,
         _ if error.is_parse() => {
             (Kind::NotHttp, format!("the response's framing is broken ({error})").into())
         }
-        Some(io) if io.kind() == io::ErrorKind::InvalidInput || io.kind() == io::ErrorKind::InvalidData => {
+        (_, Some(io))
+            if io.kind() == io::ErrorKind::InvalidInput || io.kind() == io::ErrorKind::InvalidData =>
+        {
             match from_tls(io) {
                 Some(found) => found,
                 None => (Kind::NotHttp, format!("the response's framing is broken ({io})").into()),
             }
         }
-        Some(io) if io.kind() != io::ErrorKind::UnexpectedEof => from_io(io),
+        (_, Some(io)) if io.kind() != io::ErrorKind::UnexpectedEof => from_io(io),
         _ => (Kind::CutOff, "the server closed the connection".into()),
     };
     let so_far = match missing {
@@ -99,6 +111,27 @@ fn from_fault(fault: &ConnFault, stage: Stage, origin: Origin) -> TransportError
             TransportError::new(stage, kind, origin, message).with_cause(Arc::<io::Error>::clone(io))
         }
     }
+}
+
+/// What an error of HTTP/2 means, and whether the whole connection has died.
+#[cfg(feature = "http2")]
+fn from_h2(error: &hyper::Error) -> Option<(Kind, Message, bool)> {
+    if error.is_timeout() {
+        return Some((Kind::TimedOut, "the server did not answer a ping of HTTP/2".into(), true));
+    }
+    let error: &h2::Error = find(error)?;
+    if let Some(io) = error.get_io() {
+        let (kind, message) = from_io(io);
+        return Some((kind, message, true));
+    }
+    let reason = error.reason().map(|reason| format!(" ({reason:?})")).unwrap_or_default();
+    Some(if error.is_go_away() && error.is_remote() {
+        (Kind::Reset, format!("the server ended the connection of HTTP/2{reason}").into(), false)
+    } else if error.is_reset() && error.is_remote() {
+        (Kind::Reset, format!("the server reset the stream{reason}").into(), false)
+    } else {
+        (Kind::NotHttp, format!("the exchange of HTTP/2 broke{reason}").into(), false)
+    })
 }
 
 /// The first error of this type among an error and its causes.

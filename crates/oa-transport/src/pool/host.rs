@@ -23,7 +23,7 @@ use tokio::{
 
 use super::PoolLimits;
 use crate::{
-    connect::{Settings, bad_request},
+    connect::{Settings, bad_request, conn::Conn},
     error::{Stage, TransportError, TransportErrorKind},
     http1::Http1,
     origin::{self, Origin},
@@ -41,6 +41,8 @@ pub(crate) struct Host {
     proxy: Option<Proxy>,
     limits: PoolLimits,
     state: Mutex<State>,
+    #[cfg(feature = "http2")]
+    shared: super::shared::Shared,
 }
 
 #[derive(Default)]
@@ -70,9 +72,15 @@ struct Ending {
 
 /// A connection for a request.
 pub(crate) struct Checkout {
-    pub(crate) http1: Box<Http1>,
+    pub(crate) connection: Connection,
     /// It was in the pool: it may have died there.
     pub(crate) is_reused: bool,
+}
+
+pub(crate) enum Connection {
+    Http1(Box<Http1>),
+    #[cfg(feature = "http2")]
+    Http2(crate::http2::Slot),
 }
 
 /// The opening of a connection, which may go on after its call has ended.
@@ -107,14 +115,27 @@ impl Host {
             proxy,
             limits,
             state: Mutex::default(),
+            #[cfg(feature = "http2")]
+            shared: super::shared::Shared::default(),
         })
     }
 
     pub(super) fn is_of(&self, uri: &Uri) -> bool {
-        self.authority.as_ref() == uri.authority() && self.scheme.as_ref() == uri.scheme()
+        self.is_written_so(uri)
+            || self.authority.as_ref() == uri.authority() && self.scheme.as_ref() == uri.scheme()
+    }
+
+    /// Whether the URI names the host in the same letters, which is quick to see.
+    fn is_written_so(&self, uri: &Uri) -> bool {
+        self.authority.as_ref().map(Authority::as_str) == uri.authority().map(Authority::as_str)
+            && self.scheme.as_ref() == uri.scheme()
     }
 
     pub(super) fn is_in_use(&self) -> bool {
+        #[cfg(feature = "http2")]
+        if self.shared.is_in_use() {
+            return true;
+        }
         let state = self.lock();
         !(state.idle.is_empty() && state.ending.is_empty() && state.waiters.is_empty())
     }
@@ -138,22 +159,50 @@ impl Host {
         self.proxy.as_ref().filter(|proxy| is_plain && !proxy.scheme().is_socks())
     }
 
+    /// The scheme that HTTP knows.
+    #[cfg(feature = "http2")]
+    pub(crate) fn http_scheme(&self) -> Scheme {
+        if self.origin.scheme == origin::Scheme::Https { Scheme::HTTPS } else { Scheme::HTTP }
+    }
+
     pub(crate) fn near_miss(&self, settings: &Settings) -> Option<NearMiss> {
         settings.proxies.near_miss(&self.uri)
     }
 
-    /// A connection that waits, or a new one; whichever comes first.
+    /// A connection that waits, or a new one; whichever comes first. With `fresh` a new one, or one that is
+    /// shared.
+    #[inline]
     pub(crate) async fn checkout(
         self: &Arc<Self>,
         settings: &Arc<Settings>,
         now: Instant,
+        fresh: bool,
     ) -> Result<Checkout, TransportError> {
-        let mut ending = match self.take(now) {
-            Taken::Idle(http1) => return Ok(Checkout { http1, is_reused: true }),
+        #[cfg(feature = "http2")]
+        if self.may_speak_http2(settings) {
+            if let Some(checkout) = Box::pin(self.checkout_http2(settings)).await? {
+                return Ok(checkout);
+            }
+        }
+        if fresh {
+            return self.connect(settings).await.map(Checkout::fresh);
+        }
+        let ending = match self.take(now) {
+            Taken::Idle(http1) => return Ok(Checkout::reused(http1)),
             Taken::Ending(ending) => Some(ending),
             Taken::None => None,
         };
-        let mut connecting: Connecting = Box::pin(Arc::clone(self).connect(Arc::clone(settings)));
+        // In a box, so that a call which finds a connection is not as large as one that opens one.
+        Box::pin(self.race(settings, ending)).await
+    }
+
+    /// The connection whose last body ends, one that comes back, or a new one; whichever comes first.
+    async fn race(
+        self: &Arc<Self>,
+        settings: &Arc<Settings>,
+        mut ending: Option<Ending>,
+    ) -> Result<Checkout, TransportError> {
+        let mut connecting = self.connect(settings);
         let mut waiter = Waiter::new(self);
         let mut is_connecting = false;
         let won = poll_fn(|cx| {
@@ -172,7 +221,7 @@ impl Host {
         })
         .await;
         match won {
-            Won::Connected(connected) => Ok(Checkout { http1: connected?, is_reused: false }),
+            Won::Connected(connected) => Ok(Checkout::fresh(connected?)),
             Won::Returned(idle) => {
                 if is_connecting {
                     let host = Arc::clone(self);
@@ -183,25 +232,107 @@ impl Host {
                         }
                     });
                 }
-                Ok(Checkout { http1: idle.http1, is_reused: true })
+                Ok(Checkout::reused(idle.http1))
             }
         }
     }
 
     /// A new connection.
-    pub(crate) async fn connect(
-        self: Arc<Self>,
-        settings: Arc<Settings>,
-    ) -> Result<Box<Http1>, TransportError> {
-        let conn = settings.connect(&self.uri, &self.origin).await?;
-        match Http1::new(conn).await {
-            Ok(http1) => Ok(Box::new(http1)),
-            Err(error) => {
-                let kind = TransportErrorKind::Other;
-                let message = error.to_string();
-                let failure = TransportError::new(Stage::Connect, kind, self.origin.clone(), message);
-                Err(failure.with_cause(Arc::new(error)))
+    fn connect(self: &Arc<Self>, settings: &Arc<Settings>) -> Connecting {
+        let (host, settings) = (Arc::clone(self), Arc::clone(settings));
+        Box::pin(async move {
+            let conn = settings.connect(&host.uri, &host.origin).await?;
+            host.begin_http1(conn).await
+        })
+    }
+
+    async fn begin_http1(&self, conn: Conn) -> Result<Box<Http1>, TransportError> {
+        Http1::new(conn).await.map(Box::new).map_err(|error| {
+            let (kind, message) = (TransportErrorKind::Other, error.to_string());
+            let failure = TransportError::new(Stage::Connect, kind, self.origin.clone(), message);
+            failure.with_cause(Arc::new(error))
+        })
+    }
+
+    #[cfg(feature = "http2")]
+    fn may_speak_http2(&self, settings: &Settings) -> bool {
+        use crate::http2::Http2;
+        match settings.http2.mode {
+            Http2::Off => false,
+            Http2::Negotiated => self.origin.scheme == origin::Scheme::Https,
+            Http2::PriorKnowledge => self.forward_proxy().is_none(),
+        }
+    }
+
+    /// A place on a connection of HTTP/2; none if the server speaks HTTP/1.1.
+    #[cfg(feature = "http2")]
+    async fn checkout_http2(
+        self: &Arc<Self>,
+        settings: &Arc<Settings>,
+    ) -> Result<Option<Checkout>, TransportError> {
+        use super::shared::Next;
+        loop {
+            match self.shared.next() {
+                Next::Http1 => return Ok(None),
+                Next::Send(slot) => return Ok(Some(Checkout::shared(slot))),
+                // Whoever opened it may be gone: then this one looks again.
+                Next::Wait(opened) => opened.await.unwrap_or(Ok(()))?,
+                Next::Open => {
+                    let opening = self.shared.open();
+                    match self.open_http2(settings).await {
+                        Ok(Opened::Http2(connection)) => {
+                            self.is_reaped(&mut self.lock());
+                            match opening.connected(connection) {
+                                Some(slot) => return Ok(Some(Checkout::shared(slot))),
+                                None => return Err(self.http2_error("the server takes no stream", None)),
+                            }
+                        }
+                        Ok(Opened::Http1(http1)) => {
+                            opening.speaks_http1();
+                            return Ok(Some(Checkout::fresh(http1)));
+                        }
+                        Err(error) => {
+                            opening.failed(&error);
+                            return Err(error);
+                        }
+                    }
+                }
             }
+        }
+    }
+
+    /// A new connection, of the protocol that the server has chosen.
+    #[cfg(feature = "http2")]
+    async fn open_http2(self: &Arc<Self>, settings: &Arc<Settings>) -> Result<Opened, TransportError> {
+        let conn = settings.connect(&self.uri, &self.origin).await?;
+        let is_known = settings.http2.mode == crate::http2::Http2::PriorKnowledge;
+        if !is_known && !conn.has_chosen_http2() {
+            return self.begin_http1(conn).await.map(Opened::Http1);
+        }
+        let begun = crate::http2::Connection::new(conn.into_stream(), settings.http2);
+        match tokio::time::timeout(settings.connect_timeout, begun).await {
+            Ok(Ok(connection)) => Ok(Opened::Http2(connection)),
+            Ok(Err(Some(error))) => Err(self.http2_error("what came is not HTTP/2", Some(error))),
+            Ok(Err(None)) => {
+                Err(self.http2_error("the server closed the connection where HTTP/2 begins", None))
+            }
+            Err(_) => {
+                let message = settings.out_of_time("no settings of HTTP/2");
+                let kind = TransportErrorKind::TimedOut;
+                Err(TransportError::new(Stage::Connect, kind, self.origin.clone(), message))
+            }
+        }
+    }
+
+    #[cfg(feature = "http2")]
+    fn http2_error(&self, message: &str, cause: Option<hyper::Error>) -> TransportError {
+        let detail = cause.as_ref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        let message = format!("{message}{detail}");
+        let kind = TransportErrorKind::NotHttp;
+        let error = TransportError::new(Stage::Connect, kind, self.origin.clone(), message);
+        match cause {
+            Some(cause) => error.with_cause(Arc::new(cause)),
+            None => error,
         }
     }
 
@@ -274,6 +405,8 @@ impl Host {
         let expired_too: Vec<_> = state.ending.drain(..count).collect();
         let oldest = [state.idle.first(), state.ending.first().map(|ending| &ending.idle)];
         let next = oldest.into_iter().flatten().map(|idle| idle.since).min();
+        #[cfg(feature = "http2")]
+        let next = [next, self.shared.reap(now, limit)].into_iter().flatten().min();
         if next.is_none() {
             state.reaped = false;
         }
@@ -293,6 +426,28 @@ const FAR: Duration = Duration::from_secs(60 * 60 * 24 * 365);
 enum Won {
     Returned(Idle),
     Connected(Result<Box<Http1>, TransportError>),
+}
+
+#[cfg(feature = "http2")]
+enum Opened {
+    Http1(Box<Http1>),
+    Http2(crate::http2::Connection),
+}
+
+impl Checkout {
+    fn reused(http1: Box<Http1>) -> Self {
+        Self { connection: Connection::Http1(http1), is_reused: true }
+    }
+
+    fn fresh(http1: Box<Http1>) -> Self {
+        Self { connection: Connection::Http1(http1), is_reused: false }
+    }
+
+    #[cfg(feature = "http2")]
+    fn shared(slot: crate::http2::Slot) -> Self {
+        let is_reused = slot.is_reused();
+        Self { connection: Connection::Http2(slot), is_reused }
+    }
 }
 
 enum Taken {

@@ -68,15 +68,23 @@ impl TlsConfig {
         Ok(())
     }
 
-    /// Agrees on TLS with the other end of `stream`, before `deadline`; none if that has passed.
+    /// Agrees on TLS with the other end of `stream`, before `deadline`, and on one of the protocols `alpn`.
     pub(crate) async fn handshake(
         &self,
         stream: Stream,
         host: &str,
         deadline: Instant,
+        alpn: &[&[u8]],
     ) -> Result<Stream, TlsFailure> {
         match self.config.get_or_init(|| self.configure().map(Arc::new)) {
-            Ok(config) => handshake(Arc::clone(config), stream, host, deadline).await,
+            Ok(config) => {
+                let mut config = Arc::clone(config);
+                if config.alpn_protocols != alpn {
+                    Arc::make_mut(&mut config).alpn_protocols =
+                        alpn.iter().map(|name| name.to_vec()).collect();
+                }
+                handshake(config, stream, host, deadline).await
+            }
             Err(error) => Err(TlsFailure::new(error.clone())),
         }
     }

@@ -6,6 +6,8 @@
 
 mod diagnoses;
 mod early;
+#[cfg(feature = "http2")]
+mod http2;
 mod pool;
 mod proxies;
 mod replay;

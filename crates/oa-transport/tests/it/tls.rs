@@ -12,9 +12,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::*;
 
 /// An authority and a certificate that it issued.
-struct Made {
-    authority: String,
-    config: ServerConfig,
+pub(crate) struct Made {
+    pub(crate) authority: String,
+    pub(crate) config: ServerConfig,
 }
 
 fn issuer() -> CertifiedIssuer<'static, KeyPair> {
@@ -32,7 +32,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn make(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
+pub(crate) fn make(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Made {
     make_with(name, change, false)
 }
 
