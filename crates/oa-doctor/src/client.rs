@@ -64,14 +64,13 @@ pub(crate) struct Timing {
 impl Client {
     pub(crate) fn new(transport: HyperTransport, endpoint: Endpoint) -> Self {
         let models = endpoint.models_uri().to_string();
-        let root = match models.strip_suffix("/v1/models") {
-            Some(root) => root.to_owned(),
+        let root = if let Some(root) = models.strip_suffix("/v1/models") {
+            root.to_owned()
+        } else {
             // Whole URLs were given: the other pages are at the root of the host.
-            None => {
-                let uri = endpoint.models_uri();
-                let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
-                format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
-            }
+            let uri = endpoint.models_uri();
+            let authority = uri.authority().map(http::uri::Authority::as_str).unwrap_or_default();
+            format!("{}://{authority}", uri.scheme_str().unwrap_or("http"))
         };
         Self { transport, endpoint, root }
     }
