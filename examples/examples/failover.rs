@@ -5,7 +5,7 @@
 mod server;
 
 use oa_middleware::{ObserveLayer, Outcome, Servers};
-use oa_provider::{Provider, ServiceProvider};
+use oa_provider::{Layered, Provider};
 use oa_wire::{CompletionRequest, Event, Message, Response};
 use std::time::Duration;
 use tower::Layer;
@@ -28,7 +28,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         });
         (name, tell.layer(provider))
     });
-    let provider = ServiceProvider::new(
+    let provider = Layered::new(
         Servers::failover(servers)?.first_event_timeout(PATIENCE).idle_timeout(PATIENCE),
         primary,
     );

@@ -5,7 +5,7 @@
 mod server;
 
 use oa_middleware::Stack;
-use oa_provider::{Provider, ServiceProvider};
+use oa_provider::{Layered, Provider};
 use oa_wire::{CompletionRequest, Message, RuntimeConfig};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     tracing_subscriber::registry().with(LevelFilter::INFO).with(layer).init();
 
     let stack = Stack::new(provider.profile()).trace(|spans| spans.payload(true)).layer(provider.clone());
-    let provider = ServiceProvider::new(stack, provider);
+    let provider = Layered::new(stack, provider);
     let request = CompletionRequest::new([Message::user("The capital of France?")])
         .with_config(RuntimeConfig::new().with_max_tokens(64).with_stop_sequences(["\n\n", "###"]));
 

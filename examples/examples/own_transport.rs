@@ -18,7 +18,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     // No connection is ever made to this address: it only becomes the request's URI.
     let provider = OpenAiProvider::builder("http://test.invalid", "my-model")
         .transport(tower::service_fn(double))
-        .build_over()?;
+        .build()?;
 
     // The code under test takes any `impl Provider`, and cannot tell this one from a real one.
     let answer =

@@ -7,7 +7,7 @@ mod server;
 
 use futures_util::{StreamExt, stream};
 use oa_middleware::{AttemptLog, BreakerPolicy, Servers, Stack};
-use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
+use oa_provider::{Layered, OpenAiProvider, Provider};
 use oa_wire::{CompletionRequest, Error, Message};
 use std::time::Duration;
 
@@ -58,5 +58,5 @@ fn balanced(replicas: Vec<(String, OpenAiProvider)>) -> Result<impl Provider, Er
     // A call changes replicas at once; only where that does not help, the stack's retry waits. The limits of
     // the stack hold for each replica: one that hangs has failed after five seconds.
     let stack = Stack::new(any.profile()).first_event_timeout(PATIENCE).idle_timeout(PATIENCE);
-    Ok(ServiceProvider::new(stack.layer(servers), any))
+    Ok(Layered::new(stack.layer(servers), any))
 }

@@ -2,9 +2,10 @@
 
 use crate::{args::Args, load};
 use oa_middleware::{DeadlineLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, RetryLayer, Stack, TraceLayer};
-use oa_provider::{OpenAiProvider, ServiceProvider};
+use oa_provider::{Completion, CompletionRequest, Layered, OpenAiProvider};
 use std::{error::Error, time::Duration};
 use tower_layer::{Identity, Layer};
+use tower_service::Service;
 
 /// Never reached here.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -25,11 +26,13 @@ pub(crate) async fn measure(args: Args) -> Result<String, Box<dyn Error>> {
     }
 }
 
-fn around<L: Layer<OpenAiProvider>>(
-    layer: L,
-    provider: OpenAiProvider,
-) -> ServiceProvider<L::Service, OpenAiProvider> {
-    ServiceProvider::new(layer.layer(provider.clone()), provider)
+fn around<L>(layer: L, provider: OpenAiProvider) -> Layered<L::Service, OpenAiProvider>
+where
+    L: Layer<OpenAiProvider>,
+    L::Service: Service<CompletionRequest, Response = Completion, Error = oa_provider::Error> + Send,
+    <L::Service as Service<CompletionRequest>>::Future: Send,
+{
+    Layered::new(layer.layer(provider.clone()), provider)
 }
 
 /// The two time limits of an attempt.

@@ -4,7 +4,7 @@
 #![allow(clippy::doc_markdown)]
 
 use crate::{failure::Failure, screen, transport::TransportArgs, values};
-use oa_provider::{Builder, Environment, HyperTransport, OpenAiProvider, Probe};
+use oa_provider::{Environment, HyperTransport, OpenAiProvider, OpenAiProviderBuilder, Probe};
 use oa_sim::Sim;
 use oa_wire::Error;
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl Server {
     }
 
     /// A provider of the model that was named, or else of the only one that the server lists.
-    pub(crate) async fn builder(&self, args: &ModelArgs) -> Result<Builder, Error> {
+    pub(crate) async fn builder(&self, args: &ModelArgs) -> Result<OpenAiProviderBuilder, Error> {
         let builder = match &self.model {
             Some(model) => self.of_model(model),
             None => self.of_model(&self.only_model().await?),
@@ -190,11 +190,11 @@ impl Server {
     }
 
     /// A provider whose model does not matter, for the list of models.
-    pub(crate) fn of_any_model(&self) -> Builder {
+    pub(crate) fn of_any_model(&self) -> OpenAiProviderBuilder {
         self.of_model("any").probe(Probe::Models)
     }
 
-    fn of_model(&self, model: &str) -> Builder {
+    fn of_model(&self, model: &str) -> OpenAiProviderBuilder {
         let builder = OpenAiProvider::builder(&self.base_url, model)
             .probe_timeout(self.probe_timeout)
             .transport(self.transport.clone());

@@ -1,7 +1,7 @@
 //! Settings from the process's environment: the server, the model and the key, and which variable wins.
 
-use crate::{Builder, NearMisses, OpenAiProvider, builder::without_user_info};
-use oa_wire::{Error, Setting, openai::Endpoint};
+use crate::{NearMisses, OpenAiProvider, OpenAiProviderBuilder, http_client_builder::without_user_info};
+use oa_wire::{BaseUrl, Error, Setting};
 
 /// The settings that variables give.
 ///
@@ -99,7 +99,7 @@ impl Environment {
             }
         }
         if let (Some(root), Some((_, name))) = (self.root(), &self.base_url) {
-            Endpoint::new(&root, None).map_err(|error| {
+            BaseUrl::parse(&root).map_err(|error| {
                 let message = format!("{name}: {}", error.message());
                 error.with_message(message)
             })?;
@@ -135,7 +135,7 @@ impl Environment {
     ///
     /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) when there is no base URL or model, and as for
     /// [`check`](Self::check).
-    pub fn builder(&self) -> Result<Builder, Error> {
+    pub fn builder(&self) -> Result<OpenAiProviderBuilder, Error> {
         self.check()?;
         let base_url = self.root().ok_or_else(|| {
             Error::invalid_request(format!("{}; such as OA_BASE_URL=http://localhost:8000", self.no_server()))
@@ -148,6 +148,17 @@ impl Environment {
             Some((key, _)) => builder.api_key(key),
             None => builder,
         })
+    }
+}
+
+impl OpenAiProvider {
+    /// A provider with the settings of the process's environment: see [`Environment`].
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest), naming the variable that is missing or cannot be used.
+    pub fn from_env() -> Result<Self, Error> {
+        Environment::from_process().builder()?.build()
     }
 }
 

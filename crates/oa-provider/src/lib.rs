@@ -1,45 +1,87 @@
-//! Chat completions from any OpenAI-compatible server: [`oa_wire`] and a transport behind one trait.
+//! Chat completions from any OpenAI-compatible server. One dependency is enough: this crate re-exports the records of
+//! [`oa_wire`] at its root, and the other crates as modules.
 //!
 //! ```no_run
-//! use oa_provider::{OpenAiProvider, Provider};
-//! use oa_wire::{CompletionRequest, Message};
+//! use oa_provider::{CompletionRequest, Error, Message, OpenAiProvider, Provider};
 //!
-//! # async fn example() -> Result<(), oa_wire::Error> {
+//! # async fn example() -> Result<(), Error> {
 //! let provider = OpenAiProvider::builder("http://localhost:8000", "my-model").build()?;
 //! let request = CompletionRequest::new([Message::user("The capital of France?")]);
-//! let response = provider.complete(&request).await?;
-//! println!("{}", response.text());
+//! println!("{}", provider.complete(&request).await?.text());
 //! # Ok(()) }
 //! ```
 //!
-//! - [`Provider`] is what callers depend on; [`DynProvider`] is the same behind a pointer.
-//! - [`OpenAiProvider`] speaks to a server over a [`Transport`]: ours over hyper, or yours.
-//! - It is also a [`tower_service::Service`] over [`CompletionRequest`](oa_wire::CompletionRequest), so that tower
-//!   layers compose around it; [`ServiceProvider`] makes a provider of such a stack again.
+//! - [`Provider`] is what callers depend on; [`DynProvider`] is one of any type.
+//! - [`OpenAiProvider`] is one over a [`Transport`]: [`HyperTransport`], or yours. [`Client`] is the same without a
+//!   model, for the list of models.
+//! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and yours.
 //!
-//! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its inputs, adds
-//! no queue, and sets no time limits of its own but that of connecting and that of probing: limits are layers.
+//! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its inputs, adds no
+//! queue, and sets no time limits of its own but those of connecting and of probing: limits are layers.
+//!
+//! # Features
+//!
+//! | feature | default | |
+//! |---|---|---|
+//! | `tls` | yes | `https` by rustls with the ring provider and the platform's roots |
+//! | `validator` | yes | tool arguments and structured output are validated against their JSON Schemas |
+//! | `middleware` | yes | the module [`middleware`] |
+//! | `schemars` | no | a Rust type as a JSON Schema |
+//! | `testing` | no | the module `testing`: a server in the test's own process |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-mod builder;
+mod body;
+mod dyn_provider;
 mod environment;
-mod failure;
+mod error;
+mod http_client;
+mod http_client_builder;
+mod http_provider;
+mod http_provider_builder;
+mod layered;
 mod near_misses;
 mod openai;
+mod probe;
 mod provider;
+mod provider_service;
 mod readiness;
-mod service;
+mod shared;
 mod source;
 
-pub use builder::Builder;
+pub use dyn_provider::DynProvider;
 pub use environment::Environment;
+pub use error::from_transport_error;
+pub use http_client::HttpClient;
+pub use http_client_builder::HttpClientBuilder;
+pub use http_provider::HttpProvider;
+pub use http_provider_builder::HttpProviderBuilder;
+pub use layered::Layered;
 pub use near_misses::NearMisses;
-pub use oa_transport::{HyperTransport, Transport};
-pub use openai::OpenAiProvider;
-pub use provider::{DynProvider, Provider};
-pub use readiness::{Probe, Waiting};
-pub use service::ServiceProvider;
+pub use openai::{Client, ClientBuilder, OpenAiProvider, OpenAiProviderBuilder};
+pub use probe::{Probe, Waiting};
+pub use provider::Provider;
+pub use provider_service::ProviderService;
+pub use shared::Shared;
+
+pub use oa_transport::{BoxError, HyperTransport, HyperTransportBuilder, Transport};
+#[doc(inline)]
+pub use oa_wire::{
+    ApiKey, AssistantBlock, AssistantContent, AssistantMessage, Attempt, AttemptReport, BaseUrl, Category,
+    Challenge, Completion, CompletionRequest, CompletionStream, ConnectionFailure, CorrectedBaseUrl, Error,
+    ErrorKind, ErrorReport, Event, EventSource, FinishReason, Image, ImageDetail, ImageSource,
+    InvalidSetting, JsonSchema, Limits, Mapping, Message, Messages, Model, ModelList, Origin, Profile,
+    RawBody, Response, RetryAfter, RetryAfterSource, RuntimeConfig, SchemaViolation, ServerErrorDetails,
+    Setting, StructuredOutputFailure, TextDelta, Tool, ToolArguments, ToolCall, ToolCallDelta, ToolChoice,
+    Tools, UnknownName, Usage, UserBlock, UserContent,
+};
+
+#[cfg(feature = "middleware")]
+pub use oa_middleware as middleware;
+#[cfg(feature = "testing")]
+pub use oa_sim as testing;
+pub use oa_transport as transport;
+pub use oa_wire as wire;
 
 /// The programs of the README are tests.
 #[cfg(doctest)]

@@ -1,11 +1,23 @@
-//! What a caller depends on: a trait with native async functions, and the same behind a pointer.
+//! The trait that callers depend on.
 
-use oa_wire::{CompletionRequest, CompletionStream, Error, Response};
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use crate::{Layered, ProviderService};
+use oa_transport::BoxError;
+use oa_wire::{Completion, CompletionRequest, CompletionStream, Error, Response};
+use std::{future::Future, sync::Arc};
+use tower_layer::Layer;
+use tower_service::Service;
 
 /// A source of chat completions, bound to one model.
 ///
 /// Its calls are independent: any number may run at once, and dropping a future or a stream ends its request.
+///
+/// It has async functions, so `dyn Provider` does not exist: [`DynProvider`](crate::DynProvider) takes its place, in an
+/// `Arc<dyn Provider>` too.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a provider of completions",
+    note = "`DynProvider` is a provider of any type, where `dyn Provider` would be wanted",
+    note = "a tower service of completions becomes a provider by `provider.layer(..)` or `Layered::new(service, provider)`"
+)]
 pub trait Provider: Send + Sync {
     /// The model it is bound to.
     fn model(&self) -> &str;
@@ -17,14 +29,15 @@ pub trait Provider: Send + Sync {
     /// Why it is not.
     fn ready(&self) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// One completion. A request that asks for a stream is streamed and drained here.
+    /// One completion. A request with `stream` is streamed and read to its end.
     ///
     /// # Errors
     ///
-    /// An invalid request, before anything is sent; what the server says; what is wrong with its answer.
+    /// An invalid request, before anything is sent; the error that the server answers with; what is wrong with its
+    /// answer.
     fn complete(&self, request: &CompletionRequest) -> impl Future<Output = Result<Response, Error>> + Send;
 
-    /// One completion as it comes. Resolves at the first event, so that a refusal, or an error as the first frame
+    /// One completion as it is received. Resolves at the first event, so that a refusal, or an error as the first event
     /// of a success, is an error of this call.
     ///
     /// # Errors
@@ -34,78 +47,55 @@ pub trait Provider: Send + Sync {
         &self,
         request: &CompletionRequest,
     ) -> impl Future<Output = Result<CompletionStream, Error>> + Send;
-}
 
-/// Any [`Provider`], its type erased. Cloning costs a reference count; each call costs an allocation.
-///
-/// ```
-/// use oa_provider::{DynProvider, OpenAiProvider, Provider};
-///
-/// let providers: Vec<DynProvider> = vec![
-///     DynProvider::new(OpenAiProvider::builder("http://localhost:8000", "a").build()?),
-///     DynProvider::new(OpenAiProvider::builder("http://localhost:8080", "b").build()?),
-/// ];
-/// assert_eq!(providers[1].model(), "b");
-/// # Ok::<(), oa_wire::Error>(())
-/// ```
-#[derive(Clone)]
-pub struct DynProvider(Arc<dyn Erased>);
-
-impl DynProvider {
-    /// Erases a provider's type.
-    pub fn new(provider: impl Provider + 'static) -> Self {
-        Self(Arc::new(provider))
+    /// This provider with a layer, or a stack of them, around its completions.
+    ///
+    /// Every tower layer fits whose service takes a [`CompletionRequest`] and answers with a [`Completion`]: those of
+    /// `oa-middleware`, tower's own, and yours.
+    ///
+    /// ```
+    /// use oa_provider::{Error, OpenAiProvider, Provider};
+    /// use std::time::Duration;
+    /// use tower::ServiceBuilder;
+    ///
+    /// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model").build()?;
+    /// let limited = provider.layer(
+    ///     ServiceBuilder::new().timeout(Duration::from_secs(60)).rate_limit(5, Duration::from_secs(1)),
+    /// );
+    /// assert_eq!(limited.model(), "my-model");
+    /// # Ok::<(), Error>(())
+    /// ```
+    fn layer<L>(&self, layer: L) -> Layered<L::Service, Self>
+    where
+        Self: Clone + 'static,
+        L: Layer<ProviderService<Self>>,
+        L::Service:
+            Service<CompletionRequest, Response = Completion, Error: Into<BoxError>, Future: Send> + Send,
+    {
+        Layered::new(layer.layer(ProviderService::new(self.clone())), self.clone())
     }
 }
 
-impl fmt::Debug for DynProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DynProvider").field("model", &Provider::model(self)).finish_non_exhaustive()
-    }
+macro_rules! pointer {
+    ($($pointer:ty),*) => {$(
+        impl<P: Provider> Provider for $pointer {
+            fn model(&self) -> &str {
+                (**self).model()
+            }
+
+            async fn ready(&self) -> Result<(), Error> {
+                (**self).ready().await
+            }
+
+            async fn complete(&self, request: &CompletionRequest) -> Result<Response, Error> {
+                (**self).complete(request).await
+            }
+
+            async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
+                (**self).stream(request).await
+            }
+        }
+    )*};
 }
 
-impl Provider for DynProvider {
-    fn model(&self) -> &str {
-        self.0.model()
-    }
-
-    async fn ready(&self) -> Result<(), Error> {
-        self.0.ready().await
-    }
-
-    async fn complete(&self, request: &CompletionRequest) -> Result<Response, Error> {
-        self.0.complete(request).await
-    }
-
-    async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
-        self.0.stream(request).await
-    }
-}
-
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
-
-/// [`Provider`] as a trait that can be an object.
-trait Erased: Send + Sync {
-    fn model(&self) -> &str;
-    fn ready(&self) -> Boxed<'_, ()>;
-    fn complete<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, Response>;
-    fn stream<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, CompletionStream>;
-}
-
-impl<P: Provider> Erased for P {
-    fn model(&self) -> &str {
-        Provider::model(self)
-    }
-
-    fn ready(&self) -> Boxed<'_, ()> {
-        Box::pin(Provider::ready(self))
-    }
-
-    fn complete<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, Response> {
-        Box::pin(Provider::complete(self, request))
-    }
-
-    fn stream<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, CompletionStream> {
-        Box::pin(Provider::stream(self, request))
-    }
-}
+pointer!(&P, Arc<P>, Box<P>);

@@ -1,11 +1,11 @@
-//! A response's body as the events of a stream: no task, no channel, no buffer between the caller and the
+//! The events of a response's body, without a task, a channel or a buffer between the caller and the
 //! transport.
 
-use crate::failure::{from_transport, timed};
+use crate::error::{from_transport_error, timed};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use oa_transport::BoxError;
-use oa_wire::{CompletionStream, Error, Event, EventSource, Response, openai::ResponseDecoder};
+use oa_wire::{CompletionStream, Error, Event, EventSource, Response, mapping::EventDecoder};
 use std::{
     any::Any,
     future::poll_fn,
@@ -17,43 +17,40 @@ use tokio::time::Instant;
 /// The most frames that are read after `[DONE]`.
 const MAX_REST: usize = 16;
 
-pub(crate) struct BodySource<B> {
-    /// None when nothing more is read of it: a body must not be asked again after its end, and one that is
-    /// dropped lets go of its connection.
+pub(crate) struct BodySource<D, B> {
+    /// None when nothing more is read of it: a body must not be polled after its end, and one that is dropped
+    /// frees its connection.
     body: Option<Pin<Box<B>>>,
-    decoder: ResponseDecoder,
-    /// The decoder has said that it needs more: it is not asked again on every wake-up.
+    decoder: D,
+    /// The decoder needs more bytes: it is not polled on every wake-up.
     exhausted: bool,
     started: Instant,
     state: State,
 }
 
 enum State {
-    /// Events come.
+    /// Events are being received.
     Open,
     /// The first event was awaited by the call, and is handed out first.
     First(Box<Event>),
     /// The call has awaited the last event, which is handed out next.
     Last(Box<Event>),
     /// Nothing follows.
-    Over,
+    Ended,
 }
 
-impl<B> BodySource<B>
+impl<D, B> BodySource<D, B>
 where
+    D: EventDecoder,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     /// Awaits the first event.
-    pub(crate) async fn begin(
-        decoder: ResponseDecoder,
-        body: B,
-        started: Instant,
-    ) -> Result<CompletionStream, Error> {
+    pub(crate) async fn begin(decoder: D, body: B, started: Instant) -> Result<CompletionStream, Error> {
         let body = Some(Box::pin(body));
         let mut source = Self { body, decoder, exhausted: true, started, state: State::Open };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
-            source.state = match std::mem::replace(&mut source.state, State::Over) {
-                State::Over => State::Last(Box::new(first?)),
+            source.state = match std::mem::replace(&mut source.state, State::Ended) {
+                State::Ended => State::Last(Box::new(first?)),
                 _ => State::First(Box::new(first?)),
             };
         }
@@ -81,14 +78,14 @@ where
                     }
                 }
                 Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(self.decoder.abort(from_transport(error.into())))));
+                    return Poll::Ready(Some(Err(self.decoder.abort(from_transport_error(error)))));
                 }
                 None => self.decoder.end(),
             }
         }
     }
 
-    /// The next frame of the body; none when it is over.
+    /// The next frame of the body; none at its end.
     #[inline]
     fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let Some(body) = &mut self.body else { return Poll::Ready(None) };
@@ -120,8 +117,9 @@ where
     }
 }
 
-impl<B> EventSource for BodySource<B>
+impl<D, B> EventSource for BodySource<D, B>
 where
+    D: EventDecoder,
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
@@ -131,25 +129,25 @@ where
             match &polled {
                 Poll::Pending => {}
                 Poll::Ready(Some(Ok(Event::Done(_)))) => {
-                    this.state = State::Over;
+                    this.state = State::Ended;
                     this.finish_body(cx);
                 }
                 Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => {
-                    this.state = State::Over;
+                    this.state = State::Ended;
                     this.body = None;
                     return polled.map(|end| end.map(|end| end.map_err(|error| timed(error, this.started))));
                 }
             }
             return polled;
         }
-        match std::mem::replace(&mut this.state, State::Over) {
+        match std::mem::replace(&mut this.state, State::Ended) {
             State::First(event) => {
                 this.state = State::Open;
                 Poll::Ready(Some(Ok(*event)))
             }
             State::Last(event) => Poll::Ready(Some(Ok(*event))),
-            State::Open | State::Over => Poll::Ready(None),
+            State::Open | State::Ended => Poll::Ready(None),
         }
     }
 

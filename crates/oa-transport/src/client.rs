@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri, Version,
-    header::{HOST, PROXY_AUTHORIZATION},
+    header::{ACCEPT_ENCODING, HOST, PROXY_AUTHORIZATION},
     uri,
 };
 use hyper::body::Incoming;
@@ -51,7 +51,7 @@ use crate::{
 ///
 /// # Headers
 ///
-/// Sent as given. `host` and `content-length` are added where absent.
+/// Sent as given. `host`, `content-length` and `accept-encoding: identity` are added where absent.
 #[derive(Clone)]
 pub struct HyperTransport {
     inner: Arc<Inner>,
@@ -208,6 +208,9 @@ fn prepare(request: &mut Request<FullBody>, host: &Host) {
     if !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, host.header().clone());
     }
+    // Without this header a gateway may compress as it likes (RFC 9110, 12.5.3). A layer that decompresses sets its
+    // own.
+    request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     if let Some(proxy) = host.forward_proxy() {
         if let Some(value) = proxy.authorization() {
             request.headers_mut().insert(PROXY_AUTHORIZATION, value.clone());

@@ -62,9 +62,18 @@ impl CorrectedBaseUrl {
     }
 }
 
-/// The base URL of a server, checked. A mapping appends its paths.
-#[derive(Clone, Debug)]
-pub(crate) struct BaseUrl {
+/// The base URL of a server, checked: its root, to which a mapping appends its paths.
+///
+/// ```
+/// use oa_wire::BaseUrl;
+///
+/// assert_eq!(BaseUrl::parse(" http://localhost:8000/ ")?.as_str(), "http://localhost:8000");
+/// let error = BaseUrl::parse("http://localhost:8000/v1").unwrap_err();
+/// assert!(error.message().contains("use `http://localhost:8000`"));
+/// # Ok::<(), oa_wire::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
     /// The URL as it is shown, without trailing slashes.
     shown: String,
     /// The text to which paths are appended.
@@ -81,7 +90,12 @@ const MODELS: &str = "/v1/models";
 
 impl BaseUrl {
     /// Checks a base URL: `http`, `https`, or `unix:///path/of/the/socket`.
-    pub(crate) fn parse(given: &str) -> Result<Self, Error> {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](Category::InvalidRequest) for one that cannot be used. The message quotes it and, where there is
+    /// one, the correction ([`CorrectedBaseUrl`]).
+    pub fn parse(given: &str) -> Result<Self, Error> {
         if let Some(chat_url) = given.trim().strip_prefix(EXACT) {
             return Self::exact(chat_url, None);
         }
@@ -109,7 +123,7 @@ impl BaseUrl {
     }
 
     /// The URL, without trailing slashes.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.shown
     }
 

@@ -61,7 +61,7 @@ mod validate;
 mod value_check;
 
 pub use api_key::ApiKey;
-pub use base_url::CorrectedBaseUrl;
+pub use base_url::{BaseUrl, CorrectedBaseUrl};
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
 pub use error::{

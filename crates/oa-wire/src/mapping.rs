@@ -62,9 +62,16 @@ pub trait Exchange: Send {
 }
 
 /// Reads the body of a response: push it in any split, then finish.
-pub trait Decoder: Send + 'static {
+pub trait Decoder: Send + Unpin + 'static {
     /// What the body holds.
     type Output;
+
+    /// Sets the forward proxy that the response came through, with the variable that names it
+    /// (`http://proxy:3128 (HTTP_PROXY)`), for the error of an answer that is the proxy's own.
+    #[must_use]
+    fn with_proxy(self, proxy: Option<String>) -> Self
+    where
+        Self: Sized;
 
     /// Adds a piece of the body.
     fn push(&mut self, bytes: Bytes);

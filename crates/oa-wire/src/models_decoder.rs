@@ -85,6 +85,10 @@ impl ModelsDecoder {
 impl Decoder for ModelsDecoder {
     type Output = ModelList;
 
+    fn with_proxy(self, proxy: Option<String>) -> Self {
+        self.with_proxy(proxy)
+    }
+
     fn push(&mut self, bytes: Bytes) {
         self.push(bytes);
     }

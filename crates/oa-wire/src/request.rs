@@ -100,6 +100,12 @@ impl CompletionRequest {
     }
 }
 
+impl<M: Into<Messages>> From<M> for CompletionRequest {
+    fn from(messages: M) -> Self {
+        Self::new(messages)
+    }
+}
+
 /// The messages of a request: what [`CompletionRequest::new`] takes. Made from one message, a text as the user's, an
 /// array, a `Vec` or a slice.
 #[derive(Clone, Debug)]

@@ -55,7 +55,6 @@ impl Server {
         const USER_AGENT: HeaderValue =
             HeaderValue::from_static(concat!("oa-wire/", env!("CARGO_PKG_VERSION")));
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
-        const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
         let (chat, models) = (base.join(chat_path)?, base.join("/v1/models")?);
         let mut json = HeaderMap::with_capacity(8);
@@ -63,8 +62,6 @@ impl Server {
         json.insert(header::HOST, base.host()?);
         json.insert(header::USER_AGENT, USER_AGENT);
         json.extend(auth);
-        // Without this header a gateway may compress as it likes (RFC 9110, 12.5.3).
-        json.insert(header::ACCEPT_ENCODING, IDENTITY);
         json.insert(header::CONTENT_TYPE, JSON);
         let mut stream = json.clone();
         json.insert(header::ACCEPT, JSON);

@@ -13,7 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oa-transport", &[]),
     ("oa-sim", &[]),
     ("oa-middleware", &["oa-wire"]),
-    ("oa-provider", &["oa-wire", "oa-transport"]),
+    ("oa-provider", &["oa-wire", "oa-transport", "oa-middleware", "oa-sim"]),
     ("oa-tools", &["oa-wire", "oa-provider"]),
     ("oa-doctor", &["oa-wire", "oa-transport", "oa-provider"]),
     ("oa-cli", LIBRARIES),

@@ -14,7 +14,7 @@ use crate::{
     values,
 };
 use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, RetryEvent, RetryLayer, RetryPolicy};
-use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
+use oa_provider::{Layered, OpenAiProvider, Provider};
 use oa_wire::{
     CompletionRequest, CompletionStream, Error, Event, FinishReason, Message, Response, RuntimeConfig,
     UserBlock,
@@ -202,7 +202,7 @@ impl Args {
         );
         let attempt =
             FirstEventTimeoutLayer::new(limit).layer(IdleTimeoutLayer::new(limit).layer(provider.clone()));
-        ServiceProvider::new(RetryLayer::new(policy).without_budget().layer(attempt), provider)
+        Layered::new(RetryLayer::new(policy).without_budget().layer(attempt), provider)
     }
 
     /// Reads the stream to its end, and shows the events where they are wanted.

@@ -1,7 +1,7 @@
 //! The layers around the real provider, over real sockets of this machine.
 
 use oa_middleware::{AttemptLog, Backoff, CollectStream, RetryPolicy, Servers, Stack};
-use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
+use oa_provider::{Layered, OpenAiProvider, Provider};
 use oa_sim::{Answer, Piece, Sim};
 use oa_wire::{Category, Completion, CompletionRequest, Error, Message};
 use serde_json::json;
@@ -33,7 +33,7 @@ fn stack(provider: &OpenAiProvider) -> Stack {
 async fn a_loading_server_is_retried() -> Done {
     let sim = Sim::builder().script([loading(), Answer::generated()]).start().await?;
     let provider = provider(&sim)?;
-    let provider = ServiceProvider::new(stack(&provider).layer(provider.clone()), provider);
+    let provider = Layered::new(stack(&provider).layer(provider.clone()), provider);
     provider.complete(&request()).await?;
     assert_eq!(sim.requests().len(), 2);
     Ok(())

@@ -65,6 +65,7 @@ async fn a_request_has_exactly_these_bytes_and_headers() {
     let agent = concat!("oa-wire/", env!("CARGO_PKG_VERSION"));
     let wanted = [
         ("accept", "application/json"),
+        ("accept-encoding", "identity"),
         ("content-length", &length),
         ("content-type", "application/json"),
         ("host", &host),

@@ -1,13 +1,13 @@
-//! Do providers compose: behind a pointer, as a tower service, and with layers around them?
+//! Providers behind pointers, as tower services, and with layers around them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use oa_provider::{DynProvider, OpenAiProvider, Provider, ServiceProvider};
+use oa_provider::{DynProvider, Layered, OpenAiProvider, Provider};
 use oa_sim::Sim;
-use oa_wire::{Category, Completion, CompletionRequest, Error, FinishReason, Response};
-use tower::{Service, ServiceExt, service_fn};
+use oa_wire::{Category, Completion, CompletionRequest, Error, FinishReason, Response, Usage};
+use tower::{Service, ServiceExt, layer::layer_fn, service_fn};
 
 use crate::support::*;
 
@@ -70,14 +70,19 @@ impl<S: Service<CompletionRequest>> Service<CompletionRequest> for Seeded<S> {
     }
 }
 
-fn seeded(inner: OpenAiProvider) -> ServiceProvider<Seeded<OpenAiProvider>, OpenAiProvider> {
-    ServiceProvider::new(Seeded { inner: inner.clone(), passed: Arc::default() }, inner)
+fn seeded(inner: OpenAiProvider) -> (impl Provider, Arc<AtomicUsize>) {
+    let passed = Arc::<AtomicUsize>::default();
+    let layer = layer_fn({
+        let passed = Arc::clone(&passed);
+        move |inner| Seeded { inner, passed: Arc::clone(&passed) }
+    });
+    (inner.layer(layer), passed)
 }
 
 #[tokio::test]
 async fn a_stack_is_a_provider_and_its_completions_pass_its_layers() {
     let sim = Sim::start().await.unwrap();
-    let provider = seeded(provider(&sim));
+    let (provider, passed) = seeded(provider(&sim));
     let request = hello();
     assert_eq!(provider.model(), "oa-sim");
     provider.complete(&request).await.unwrap();
@@ -85,35 +90,58 @@ async fn a_stack_is_a_provider_and_its_completions_pass_its_layers() {
     let streamed: Vec<bool> = sim.requests().iter().map(|sent| sent.json()["stream"] == true).collect();
     assert_eq!(streamed, [false, true]);
     assert!(sim.requests().iter().all(|sent| sent.json()["seed"] == 7));
-    assert_eq!(provider.stack().passed.load(Ordering::Relaxed), 2);
+    assert_eq!(passed.load(Ordering::Relaxed), 2);
     assert_eq!((request.config.seed, request.stream), (None, false));
 }
 
 #[tokio::test]
 async fn a_probe_does_not_pass_the_layers() {
     let sim = Sim::start().await.unwrap();
-    let provider = seeded(provider(&sim));
+    let (provider, passed) = seeded(provider(&sim));
     provider.ready().await.unwrap();
-    assert_eq!(provider.stack().passed.load(Ordering::Relaxed), 0);
+    assert_eq!(passed.load(Ordering::Relaxed), 0);
 }
 
 #[tokio::test]
-async fn a_stack_drains_a_request_that_asks_for_a_stream() {
+async fn complete_reads_a_stream_to_its_end() {
     let sim = Sim::start().await.unwrap();
-    let response = seeded(provider(&sim)).complete(&hello().with_stream(true)).await.unwrap();
+    let response = seeded(provider(&sim)).0.complete(&hello().with_stream(true)).await.unwrap();
     assert_eq!(response.text(), "You said: Hello there");
     assert_eq!(sim.last_request().unwrap().json()["stream"], true);
 }
 
 #[tokio::test]
-async fn a_stack_that_answers_a_stream_with_a_response_is_an_error() {
-    let whole = service_fn(|_: CompletionRequest| async {
-        let response = Response::new(oa_wire::AssistantMessage::default(), FinishReason::Stop);
-        Ok::<_, Error>(Completion::Response(Box::new(response)))
+async fn a_response_to_a_streams_request_becomes_a_stream() {
+    let cache = service_fn(|_: CompletionRequest| async {
+        let response = Response::new("cached", FinishReason::Stop).with_usage(Usage::new(3, 1));
+        Ok::<_, Error>(Completion::from(response))
     });
-    let provider = ServiceProvider::new(whole, Double::default().provider());
-    provider.complete(&hello()).await.unwrap();
-    assert_eq!(provider.stream(&hello()).await.unwrap_err().category(), Category::InvalidResponse);
+    let provider = Layered::new(cache, Double::default().provider());
+    assert_eq!(provider.complete(&hello()).await.unwrap().text(), "cached");
+    let mut stream = provider.stream(&hello()).await.unwrap();
+    assert_eq!(content(stream.next().await), "cached");
+    let response = stream.into_response().await.unwrap();
+    assert_eq!((response.text().as_ref(), response.usage), ("cached", Usage::new(3, 1)));
+}
+
+#[tokio::test]
+async fn pointers_to_providers_are_providers() {
+    async fn said(provider: impl Provider) -> String {
+        assert_eq!(provider.model(), "oa-sim");
+        provider.ready().await.unwrap();
+        let stream = provider.stream(&hello()).await.unwrap();
+        assert_eq!(stream.into_response().await.unwrap().text(), "You said: Hello there");
+        provider.complete(&hello()).await.unwrap().text().into_owned()
+    }
+    let sim = Sim::start().await.unwrap();
+    let provider = provider(&sim);
+    let all = [
+        said(&provider).await,
+        said(Arc::new(provider.clone())).await,
+        said(Box::new(provider.clone())).await,
+        said(&DynProvider::new(Arc::new(provider))).await,
+    ];
+    assert_eq!(all, ["You said: Hello there"; 4]);
 }
 
 /// A layer that lets nothing pass.
@@ -136,7 +164,7 @@ impl Service<CompletionRequest> for Shut {
 
 #[tokio::test]
 async fn a_stack_that_is_not_ready_fails_the_call() {
-    let provider = ServiceProvider::new(Shut, Double::default().provider());
+    let provider = Layered::new(Shut, Double::default().provider());
     assert_eq!(provider.complete(&hello()).await.unwrap_err().message(), "shut");
     assert_eq!(provider.stream(&hello()).await.unwrap_err().message(), "shut");
 }

@@ -1,6 +1,6 @@
-//! What does a builder refuse, and in which words?
+//! What builders refuse, with which message; clients and the providers that they make.
 
-use oa_provider::{OpenAiProvider, Provider};
+use oa_provider::{Client, OpenAiProvider, Profile, Provider};
 use oa_wire::Category;
 
 #[test]
@@ -65,14 +65,22 @@ fn a_blank_model_is_refused() {
     assert_eq!(error.category(), Category::InvalidRequest);
 }
 
-#[test]
-fn a_transport_is_needed_to_build_over_one() {
-    let error = OpenAiProvider::builder("http://h", "m").build_over().unwrap_err();
-    assert!(error.message().contains("transport"), "{error}");
+#[tokio::test]
+async fn a_client_needs_no_model_and_makes_providers() {
+    let sim = oa_sim::Sim::start().await.unwrap();
+    let client = Client::builder(sim.base_url()).header("x-team", "search").build().unwrap();
+    client.ready().await.unwrap();
+    assert_eq!(client.models().await.unwrap().ids().collect::<Vec<_>>(), ["oa-sim"]);
+    let provider = client.model("oa-sim");
+    provider.complete(&"Hello".into()).await.unwrap();
+    assert!(sim.requests().iter().all(|request| request.header("x-team") == Some("search")));
+    let profile = Profile::new("m").with_genai_system("vllm");
+    assert_eq!(client.provider(profile).profile().genai_system(), "vllm");
+    assert_eq!(client.model("m").profile().genai_system(), "openai");
 }
 
 #[test]
-fn a_provider_says_what_it_is_bound_to() {
+fn a_provider_tells_its_settings() {
     let provider = OpenAiProvider::builder("http://h/p/", "m").genai_system("vllm").build().unwrap();
     assert_eq!((provider.model(), provider.endpoint().base_url()), ("m", "http://h/p"));
     assert_eq!(provider.profile().genai_system(), "vllm");

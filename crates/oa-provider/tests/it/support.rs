@@ -126,7 +126,7 @@ impl Double {
     }
 
     pub(crate) fn provider(&self) -> OpenAiProvider<Self> {
-        OpenAiProvider::builder("http://double", "m").transport(self.clone()).build_over().unwrap()
+        OpenAiProvider::builder("http://double", "m").transport(self.clone()).build().unwrap()
     }
 }
 

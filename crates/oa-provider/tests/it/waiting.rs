@@ -111,7 +111,7 @@ async fn a_model_that_the_chat_probe_does_not_find_ends_the_wait() {
     let provider = OpenAiProvider::builder("http://double", "m")
         .probe(Probe::Chat)
         .transport(double.clone())
-        .build_over()
+        .build()
         .unwrap();
     let error = provider.wait_until_ready(seconds(60.0)).await.unwrap_err();
     assert_eq!((error.category(), double.seen().len()), (Category::InvalidModel, 1));
@@ -141,7 +141,7 @@ async fn a_probe_that_hangs_is_ended_by_its_own_limit() {
             .probe(probe)
             .probe_timeout(seconds(5.0))
             .transport(Double::new([step]))
-            .build_over()
+            .build()
             .unwrap();
         let start = Instant::now();
         let error = at_all(provider.ready()).await.unwrap_err();

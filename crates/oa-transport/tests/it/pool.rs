@@ -151,6 +151,7 @@ async fn the_request_arrives_as_it_was_given() {
          content-type: application/json\r\n\
          authorization: Bearer sk-canary\r\n\
          host: ADDR\r\n\
+         accept-encoding: identity\r\n\
          content-length: 2\r\n\r\n"
     );
     assert_eq!(body, b"{}");

@@ -124,9 +124,8 @@ impl ResponseDecoder {
         Self(BodyDecoder::new(head, headers, expected, Limits::default()))
     }
 
-    /// Says through which forward proxy the response came, with the variable that names it
-    /// (`http://proxy:3128 (HTTP_PROXY)`): an answer that is no API's may be the proxy's own, and then its error names
-    /// it.
+    /// Sets the forward proxy that the response came through, with the variable that names it
+    /// (`http://proxy:3128 (HTTP_PROXY)`), for the error of an answer that is the proxy's own.
     #[must_use]
     pub fn with_proxy(self, proxy: Option<String>) -> Self {
         Self(self.0.with_proxy(proxy))
@@ -194,6 +193,10 @@ impl Exchange for ChatCall {
 
 impl Decoder for ResponseDecoder {
     type Output = Response;
+
+    fn with_proxy(self, proxy: Option<String>) -> Self {
+        self.with_proxy(proxy)
+    }
 
     #[inline]
     fn push(&mut self, bytes: Bytes) {

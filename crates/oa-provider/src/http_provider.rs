@@ -1,0 +1,178 @@
+//! The provider over HTTP: it encodes, sends and decodes.
+
+use crate::{
+    HyperTransport, Probe, Provider, Transport, body::next_data, error::timed, http_client::HttpClient,
+    source::BodySource,
+};
+use oa_wire::{
+    Completion, CompletionRequest, CompletionStream, Error, Event, Mapping, Message, ModelList, Profile,
+    Response, RuntimeConfig,
+    mapping::{Decoder, EventDecoder},
+};
+use std::{
+    fmt,
+    future::Future,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+};
+use tokio::time::Instant;
+use tower_service::Service;
+
+/// A provider of one server and model over a wire mapping `M` and a transport `T`. Cloning costs reference counts and a
+/// clone of the transport.
+#[derive(Clone)]
+pub struct HttpProvider<M, T = HyperTransport> {
+    client: HttpClient<M, T>,
+    profile: Profile,
+    probe: Probe,
+}
+
+impl<M: Mapping, T: Clone> HttpClient<M, T> {
+    /// A provider of this model, with the other settings at their defaults.
+    pub fn model(&self, model: impl Into<String>) -> HttpProvider<M, T> {
+        self.provider(Profile::new(model).with_genai_system(M::GENAI_SYSTEM))
+    }
+
+    /// A provider with this model and these settings.
+    pub fn provider(&self, profile: Profile) -> HttpProvider<M, T> {
+        HttpProvider::from_parts(self.clone(), profile, Probe::default())
+    }
+}
+
+impl<M, T> HttpProvider<M, T> {
+    pub(crate) fn from_parts(client: HttpClient<M, T>, profile: Profile, probe: Probe) -> Self {
+        Self { client, profile, probe }
+    }
+
+    /// The client of its server.
+    pub fn client(&self) -> &HttpClient<M, T> {
+        &self.client
+    }
+
+    /// The server's endpoint.
+    pub fn endpoint(&self) -> &M {
+        self.client.endpoint()
+    }
+
+    /// The settings that its calls share.
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// What [`ready`](Provider::ready) asks for.
+    pub fn probe(&self) -> Probe {
+        self.probe
+    }
+}
+
+impl<M: Mapping, T: Transport> HttpProvider<M, T> {
+    /// The models that the server lists: [`HttpClient::models`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`HttpClient::models`].
+    pub async fn models(&self) -> Result<ModelList, Error> {
+        self.client.models().await
+    }
+
+    /// A completion of one token, within the limit of a probe.
+    pub(crate) async fn probe_chat(&self) -> Result<(), Error> {
+        let config = RuntimeConfig::new().with_temperature(0.0).with_max_tokens(1);
+        let request = CompletionRequest::new(Message::user("Hi")).with_config(config);
+        self.client.probe(async { self.complete(&request).await.map(drop) }).await
+    }
+
+    async fn complete_whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
+        let call = self.endpoint().chat_call(&self.profile, request)?;
+        let started = Instant::now();
+        self.read_whole(call).await.map_err(|error| timed(error, started))
+    }
+
+    async fn read_whole(&self, call: M::ChatCall) -> Result<Response, Error> {
+        let (mut decoder, body) = self.client.exchange(call).await?;
+        let mut body = pin!(body);
+        while let Some(bytes) = next_data(body.as_mut()).await {
+            let bytes = bytes.map_err(|error| decoder.abort(error))?;
+            decoder.push(bytes);
+            // Only a stream has events before its end. It may come although none was requested.
+            while let Some(event) = decoder.poll_event() {
+                if let Event::Done(response) = event? {
+                    return Ok(*response);
+                }
+            }
+        }
+        decoder.finish()
+    }
+
+    async fn complete_streamed(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
+        let call = self.endpoint().chat_call(&self.profile, request)?;
+        let started = Instant::now();
+        let begun = async {
+            let (decoder, body) = self.client.exchange(call).await?;
+            BodySource::begin(decoder, body, started).await
+        };
+        begun.await.map_err(|error| timed(error, started))
+    }
+}
+
+impl<M: Mapping, T: Transport> Provider for HttpProvider<M, T> {
+    fn model(&self) -> &str {
+        self.profile.model()
+    }
+
+    async fn ready(&self) -> Result<(), Error> {
+        if self.probe != Probe::Chat {
+            self.models().await?.check(self.model())?;
+        }
+        if self.probe != Probe::Models {
+            self.probe_chat().await?;
+        }
+        Ok(())
+    }
+
+    async fn complete(&self, request: &CompletionRequest) -> Result<Response, Error> {
+        if request.stream {
+            return self.complete_streamed(request).await?.into_response().await;
+        }
+        self.complete_whole(request).await
+    }
+
+    async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
+        if request.stream {
+            return self.complete_streamed(request).await;
+        }
+        self.complete_streamed(&request.clone().with_stream(true)).await
+    }
+}
+
+impl<M: Mapping, T: Transport> Service<CompletionRequest> for HttpProvider<M, T> {
+    type Response = Completion;
+    type Error = Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Completion, Error>> + Send>>;
+
+    /// Always ready: a provider adds no queue. The transport's own readiness is awaited in the call.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: CompletionRequest) -> Self::Future {
+        let provider = self.clone();
+        Box::pin(async move {
+            Ok(if request.stream {
+                Completion::Stream(provider.complete_streamed(&request).await?)
+            } else {
+                Completion::Response(Box::new(provider.complete_whole(&request).await?))
+            })
+        })
+    }
+}
+
+impl<M: fmt::Debug, T> fmt::Debug for HttpProvider<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProvider")
+            .field("endpoint", self.client.endpoint())
+            .field("profile", &self.profile)
+            .field("probe", &self.probe)
+            .finish_non_exhaustive()
+    }
+}
