@@ -39,6 +39,11 @@ where
 }
 
 impl<S, P> Layered<S, P> {
+    /// Reads something of the service, such as what it has learnt, when no call waits for its readiness.
+    pub async fn with_service<R>(&self, read: impl FnOnce(&S) -> R) -> R {
+        self.service.read(read).await
+    }
+
     /// The provider inside.
     pub fn get_ref(&self) -> &P {
         &self.inner

@@ -35,6 +35,10 @@ impl<S> Shared<S> {
         Self(Arc::new(Mutex::new(service)))
     }
 
+    pub(crate) async fn read<O>(&self, read: impl FnOnce(&S) -> O) -> O {
+        read(&*self.0.lock().await)
+    }
+
     /// Calls the service when it is its turn and the service is ready.
     pub(crate) async fn oneshot<R>(&self, request: R) -> Result<S::Response, S::Error>
     where

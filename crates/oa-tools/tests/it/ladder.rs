@@ -1,7 +1,7 @@
 //! Which way a schema goes to a server that refuses or ignores some.
 
 use crate::support::{hello, provider};
-use oa_provider::{OpenAiProvider, Provider, ServiceProvider};
+use oa_provider::{Layered, OpenAiProvider, Provider};
 use oa_sim::{Answer, Sim};
 use oa_tools::{ProviderExt, SchemaLadder, SchemaLadderLayer};
 use oa_wire::{Category, SchemaMode};
@@ -18,9 +18,9 @@ struct Point {
 
 const POINT: &str = r#"{"x": 1, "y": 2}"#;
 
-fn laddered(sim: &Sim) -> ServiceProvider<SchemaLadder<OpenAiProvider>, OpenAiProvider> {
+fn laddered(sim: &Sim) -> Layered<SchemaLadder<OpenAiProvider>, OpenAiProvider> {
     let provider = provider(sim);
-    ServiceProvider::new(SchemaLadderLayer::new().layer(provider.clone()), provider)
+    Layered::new(SchemaLadderLayer::new().layer(provider.clone()), provider)
 }
 
 /// How a request puts its schema.
@@ -82,7 +82,7 @@ async fn the_first_way_that_is_accepted_is_remembered() {
         let tried: Vec<_> = sim.requests().iter().map(|request| mode_of(&request.json())).collect();
         let expected: Vec<_> = ALL[..=at].iter().copied().chain([mode]).collect();
         assert_eq!(tried, expected);
-        assert_eq!(provider.stack().schema_mode(), Some(mode));
+        assert_eq!(provider.with_service(SchemaLadder::schema_mode).await, Some(mode));
     }
 }
 
@@ -92,7 +92,7 @@ async fn a_stream_learns_from_a_refusal_too() {
     let provider = laddered(&sim);
     let stream = provider.stream_as::<Point>(&hello()).await.unwrap();
     assert_eq!(stream.finish().await.unwrap().value, Point { x: 1, y: 2 });
-    assert_eq!(provider.stack().schema_mode(), Some(SchemaMode::JsonSchema));
+    assert_eq!(provider.with_service(SchemaLadder::schema_mode).await, Some(SchemaMode::JsonSchema));
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn a_server_that_ignores_the_schema_is_asked_in_another_way() {
     let sim = server(SchemaMode::Prompt, |_| Answer::completion("Sure! It is at (1, 2).")).await;
     let provider = laddered(&sim);
     assert_eq!(provider.complete_as::<Point>(&hello()).await.unwrap().value, Point { x: 1, y: 2 });
-    assert_eq!(provider.stack().schema_mode(), Some(SchemaMode::Prompt));
+    assert_eq!(provider.with_service(SchemaLadder::schema_mode).await, Some(SchemaMode::Prompt));
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn where_no_way_is_accepted_the_first_error_is_returned_and_nothing_is_lea
         error.category() == Category::InvalidRequest && error.message().contains("response_format"),
         "{error}"
     );
-    assert_eq!(provider.stack().schema_mode(), Some(SchemaMode::ResponseFormat));
+    assert_eq!(provider.with_service(SchemaLadder::schema_mode).await, Some(SchemaMode::ResponseFormat));
 }
 
 #[tokio::test]

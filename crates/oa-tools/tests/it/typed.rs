@@ -5,7 +5,7 @@ use crate::{
     types::{Visit, each},
 };
 use oa_middleware::{RetryLayer, RetryPolicy};
-use oa_provider::{OpenAiProvider, ServiceProvider};
+use oa_provider::{Layered, OpenAiProvider};
 use oa_sim::{Answer, Sim};
 use oa_tools::{ProviderExt, StrictSchema};
 use oa_wire::{Category, Event, FinishReason, SchemaMode, Tools};
@@ -91,7 +91,7 @@ fn reasking(provider: OpenAiProvider, seen: Arc<Mutex<Vec<String>>>) -> impl oa_
         seen.lock().unwrap().push(text.clone());
         format!("Correct this: {text}")
     });
-    ServiceProvider::new(RetryLayer::new(policy).layer(provider.clone()), provider)
+    Layered::new(RetryLayer::new(policy).layer(provider.clone()), provider)
 }
 
 #[tokio::test]
