@@ -5,7 +5,7 @@ use crate::{
     AttemptLog, CollectLayer, CollectStream, DeadlineLayer, RetryReason,
     testing::{Script, Step, request, structured_failure, structured_failure_after},
 };
-use oa_wire::{Category, Message, RetryAfter, RetryAfterSource, RuntimeConfig};
+use oa_wire::{Category, ErrorKind, Message, RetryAfter, RetryAfterSource, RuntimeConfig};
 use std::{sync::Mutex, time::Duration};
 use tower::ServiceExt;
 
@@ -256,6 +256,9 @@ async fn output_that_was_cut_off_or_filtered_is_not_sent_back() {
         let (answer, calls, _) = run(policy().reask(|_| "again".into()), [error]).await;
         assert_eq!((reasons(&answer.unwrap_err()), calls), (vec![why], 1));
     }
+    let refusal = structured_failure("").with_kind(ErrorKind::Refusal);
+    let (answer, calls, _) = run(policy().reask(|_| "again".into()), [refusal]).await;
+    assert_eq!((reasons(&answer.unwrap_err()), calls), (vec!["not retried: the model refused"], 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -378,7 +378,7 @@ fn a_refusal_is_readable_and_of_a_kind_of_its_own() {
             (Category::StructuredOutputInvalid, Some(ErrorKind::Refusal))
         );
         assert!(error.structured().unwrap().error_message.contains("I can't help."));
-        assert!(!error.may_be_reasked());
+        assert!(error.is_refusal());
     }
 }
 
@@ -393,7 +393,7 @@ fn the_limit_on_tokens_is_named_where_it_ended_the_answer() {
         let error = finish(decoder(), [body(json!({"content": "{\"x\":"}), finish_reason)]).unwrap_err();
         assert_eq!((error.category(), error.kind()), (Category::StructuredOutputInvalid, kind));
         assert_eq!(error.structured().unwrap().error_message.contains("limit on tokens"), kind.is_some());
-        assert_eq!(error.may_be_reasked(), kind.is_none());
+        assert_eq!(error.is_token_limit(), kind.is_some());
         let call = json!({"id": "a", "function": {"name": "get_time", "arguments": "{\"x\":"}});
         let error = finish(decoder(), [body(json!({"tool_calls": [call]}), finish_reason)]).unwrap_err();
         assert_eq!((error.category(), error.kind()), (Category::InvalidResponse, kind));
