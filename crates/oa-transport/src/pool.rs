@@ -4,15 +4,14 @@
 //! closes those that have waited too long, and ends when none is left.
 
 mod host;
+mod limits;
 #[cfg(feature = "http2")]
 mod shared;
 
 pub(crate) use host::{Checkout, Connection, Host};
+pub(crate) use limits::PoolLimits;
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Uri;
 
@@ -21,14 +20,6 @@ use crate::{connect::Settings, error::TransportError};
 pub(crate) struct Pool {
     hosts: Mutex<Vec<Arc<Host>>>,
     limits: PoolLimits,
-}
-
-#[derive(Clone, Copy)]
-pub(crate) struct PoolLimits {
-    /// How long a connection may wait.
-    pub(crate) idle_timeout: Duration,
-    /// How many may wait for one host.
-    pub(crate) max_idle_per_host: usize,
 }
 
 /// With more hosts than this, those that have no connection are forgotten.

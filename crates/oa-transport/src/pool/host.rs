@@ -21,7 +21,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::PoolLimits;
+use super::limits::PoolLimits;
 use crate::{
     connect::{Settings, bad_request, conn::Conn},
     error::{Stage, TransportError, TransportErrorKind},
@@ -281,7 +281,7 @@ impl Host {
                     let opening = self.shared.open();
                     match self.open_http2(settings).await {
                         Ok(Opened::Http2(connection)) => {
-                            self.is_reaped(&mut self.lock());
+                            self.begin_reaping();
                             match opening.connected(connection) {
                                 Some(slot) => return Ok(Some(Checkout::shared(slot))),
                                 None => return Err(self.http2_error("the server takes no stream", None)),
@@ -338,20 +338,31 @@ impl Host {
 
     /// The connection that waits for the shortest time.
     fn take(&self, now: Instant) -> Taken {
-        let limit = self.limits.idle_timeout;
-        let is_alive = |idle: &Idle| now.saturating_duration_since(idle.since) < limit;
+        let is_alive = |idle: &Idle| now.saturating_duration_since(idle.since) < self.limits.idle_timeout;
+        let mut expired = (Vec::new(), Vec::new());
         let mut state = self.lock();
-        let idle = state.idle.pop();
-        if let Some(idle) = idle.filter(is_alive) {
-            return Taken::Idle(idle.http1);
+        // If the last one has waited for too long, all others have.
+        match state.idle.pop() {
+            Some(idle) if is_alive(&idle) => return Taken::Idle(idle.http1),
+            Some(idle) => {
+                expired.0 = mem::take(&mut state.idle);
+                expired.0.push(idle);
+            }
+            None => {}
         }
-        // All others wait for longer.
-        let expired = mem::take(&mut state.idle);
-        let ending = state.ending.pop().filter(|ending| is_alive(&ending.idle));
-        let expired_too = if ending.is_none() { mem::take(&mut state.ending) } else { Vec::new() };
+        let taken = match state.ending.pop() {
+            Some(ending) if is_alive(&ending.idle) => Taken::Ending(ending),
+            Some(ending) => {
+                expired.1 = mem::take(&mut state.ending);
+                expired.1.push(ending);
+                Taken::None
+            }
+            None => Taken::None,
+        };
+        // What is closed is closed without the lock.
         drop(state);
-        drop((expired, expired_too));
-        ending.map_or(Taken::None, Taken::Ending)
+        drop(expired);
+        taken
     }
 
     /// Gives a connection to a call that waits for one, or keeps it. `rest` is the body whose end has not
@@ -372,7 +383,7 @@ impl Host {
             }
         }
         let count = state.idle.len() + state.ending.len();
-        if count >= self.limits.max_idle_per_host || !self.is_reaped(&mut state) {
+        if count >= self.limits.max_idle_per_host {
             drop(state);
             drop(idle);
             return;
@@ -381,17 +392,26 @@ impl Host {
             None => state.idle.push(idle),
             Some(rest) => state.ending.push(Ending { idle, rest }),
         }
+        drop(state);
+        self.begin_reaping();
     }
 
-    /// Sees to it that a task closes what waits for too long. False where there is no runtime for it.
-    fn is_reaped(self: &Arc<Self>, state: &mut State) -> bool {
-        if !state.reaped {
-            let Ok(runtime) = Handle::try_current() else { return false };
-            state.reaped = true;
+    /// Sees to it that a task closes what waits for too long. Without a runtime nothing is kept.
+    fn begin_reaping(self: &Arc<Self>) {
+        if mem::replace(&mut self.lock().reaped, true) {
+            return;
+        }
+        // Without the lock: a runtime that shuts down drops the task at once, which takes the lock.
+        if let Ok(runtime) = Handle::try_current() {
             let reaper = Reaper { host: Arc::downgrade(self), has_ended: false };
             runtime.spawn(reaper.run(self.limits.idle_timeout));
+        } else {
+            let mut state = self.lock();
+            state.reaped = false;
+            let kept = (mem::take(&mut state.idle), mem::take(&mut state.ending));
+            drop(state);
+            drop(kept);
         }
-        true
     }
 
     /// Closes what waits since before `limit`; when the next one is due.

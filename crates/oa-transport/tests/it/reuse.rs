@@ -252,3 +252,30 @@ async fn a_call_takes_a_connection_that_comes_back_before_its_own_stands_and_tha
     assert_eq!(call().await.unwrap(), "1", "it was kept, and came last");
     assert_eq!(server.accepted(), 2);
 }
+
+/// The end of a runtime drops bodies, which then find no runtime for what they would keep.
+#[test]
+fn a_body_that_is_dropped_with_its_runtime_hangs_nobody() {
+    let runtime =
+        || tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let servers = runtime();
+    let (server, _closed) = servers.block_on(answering());
+    let transport = direct();
+    for _ in 0..3 {
+        let clients = runtime();
+        let (transport, url) = (transport.clone(), server.url());
+        let (tell, told) = std::sync::mpsc::channel();
+        clients.spawn(async move {
+            let response = send(&transport, post(&url, "{}")).await.unwrap();
+            tell.send(()).unwrap();
+            std::future::pending::<()>().await;
+            drop(response);
+        });
+        told.recv().unwrap();
+        drop(clients);
+    }
+    // A runtime that lives finds a connection of one that does not, and opens another.
+    let text = servers.block_on(text(&transport, &server.url()));
+    assert!(text.is_ok(), "{text:?}");
+    drop(servers.block_on(send(&transport, post(&server.url(), "{}"))).unwrap());
+}

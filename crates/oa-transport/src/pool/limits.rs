@@ -1,0 +1,11 @@
+//! How long connections wait in the pool, and how many.
+
+use std::time::Duration;
+
+#[derive(Clone, Copy)]
+pub(crate) struct PoolLimits {
+    /// How long a connection may wait.
+    pub(crate) idle_timeout: Duration,
+    /// How many may wait for one host.
+    pub(crate) max_idle_per_host: usize,
+}
