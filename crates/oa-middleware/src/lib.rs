@@ -43,7 +43,8 @@
 //! - **[`Servers`]** innermost, instead of one provider, so that a call changes servers before retry begins
 //!   to wait. The next attempt of retry goes to a server that has not failed the call.
 //!
-//! Limits of concurrency and of rate are tower's own (`tower::limit`), put around the stack.
+//! - **[`ConcurrencyLimitLayer`]** outside, so that the time in the queue is nobody's fault. tower's own
+//!   limit (and its rate limit) would do, but lets go of a stream at its first event.
 //!
 //! A service's future resolves at the first event of a stream. So a time limit of the future is one of the
 //! first event, and what is retried or failed over has shown the caller nothing: both follow from the shape
@@ -56,17 +57,16 @@
 //!
 //! # Cost
 //!
-//! No layer holds a task. With no subscriber, the whole default stack adds eight allocations and one to two
-//! microseconds to a call, and no allocation to an event; a stream is wrapped once by each layer that watches
-//! it.
-
-#![cfg_attr(docsrs, feature(doc_cfg))]
+//! No layer holds a task. With no subscriber, the whole default stack adds four allocations to a call, eight
+//! around [`Servers`], and none to an event; a stream is wrapped once by each layer that watches it. A choice
+//! among servers allocates nothing.
 
 #[macro_use]
 mod macros;
 
 mod attempt;
 mod collect;
+mod concurrency;
 mod context;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -83,6 +83,7 @@ mod trace;
 
 pub use attempt::AttemptLog;
 pub use collect::{Collect, CollectLayer, CollectStream};
+pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 pub use context::{CallContext, RetryReason};
 #[cfg(feature = "metrics")]
 pub use metrics::{Metrics, MetricsLayer};
@@ -106,6 +107,7 @@ pub mod future {
     pub use crate::metrics::Measuring;
     pub use crate::{
         collect::CollectFuture,
+        concurrency::ConcurrencyLimitFuture,
         observe::ObserveFuture,
         retry::RetryFuture,
         summary::Stopwatch,
