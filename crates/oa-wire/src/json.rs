@@ -81,6 +81,18 @@ fn marks(word: [u8; 8]) -> u64 {
     marks & HIGHS
 }
 
+/// The kind of a JSON value, as messages name it.
+pub(crate) fn value_kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::special;

@@ -56,6 +56,7 @@ mod server;
 pub mod sse;
 mod text;
 mod tool;
+mod tool_call;
 mod unknown_name;
 mod validate;
 mod value_check;
@@ -72,8 +73,8 @@ pub use event::{Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;
 pub use mapping::Mapping;
 pub use message::{
-    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message,
-    ToolArguments, ToolCall, UserBlock, UserContent,
+    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message, UserBlock,
+    UserContent,
 };
 pub use models::{Model, ModelList};
 pub use models_decoder::ModelsDecoder;
@@ -83,6 +84,7 @@ pub use response::{FinishReason, RawBody, Response, Usage};
 pub use schema::{JsonSchema, SchemaViolation};
 pub use schema_mode::SchemaMode;
 pub use tool::{Tool, ToolChoice, Tools};
+pub use tool_call::{ToolArguments, ToolCall};
 pub use unknown_name::UnknownName;
 pub use value_check::{InvalidSetting, Setting};
 

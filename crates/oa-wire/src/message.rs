@@ -1,8 +1,8 @@
 //! Messages, their content blocks and the tool calls in them.
 
-use crate::UnknownName;
+use crate::{ToolCall, UnknownName, json::value_kind};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::{borrow::Cow, fmt, str::FromStr};
 
 /// One turn of a conversation.
@@ -58,7 +58,7 @@ fn system_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
         Value::String(text) => Ok(text),
         other => Err(serde::de::Error::custom(format_args!(
             "a system message is text alone, without blocks such as images: expected a string, got {}",
-            kind(&other)
+            value_kind(&other)
         ))),
     }
 }
@@ -422,185 +422,6 @@ impl AssistantBlock {
     }
 }
 
-/// A call of a tool by the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ToolCall {
-    /// The id that the result must name. Never rewritten.
-    pub id: String,
-    /// The tool's name.
-    pub name: String,
-    /// The arguments.
-    #[serde(default)]
-    pub arguments: ToolArguments,
-    /// A signature, where the provider requires it to be sent back. Not sent by the OpenAI mapping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub signature: Option<String>,
-    /// True when the server sent no id and this one was made here: unique in its message, starting with
-    /// `call_local_`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub id_is_local: bool,
-}
-
-impl ToolCall {
-    /// A call with these arguments: a map, or a [`Value`] such as `json!` makes.
-    pub fn new(id: impl Into<String>, name: impl Into<String>, arguments: impl Into<ToolArguments>) -> Self {
-        Self {
-            id: id.into(),
-            name: name.into(),
-            arguments: arguments.into(),
-            signature: None,
-            id_is_local: false,
-        }
-    }
-}
-
-/// The arguments of a tool call: an object, or what the model wrote instead of one.
-///
-/// Invalid arguments fail the completion ([`InvalidResponse`](crate::Category::InvalidResponse)) unless the
-/// finish reason is `error`, the stream was cut off, or
-/// [`surface_invalid_tool_calls`](crate::Profile::with_surface_invalid_tool_calls) is on; then
-/// [`error`](Self::error) says what is wrong.
-///
-/// ```
-/// use oa_wire::ToolArguments;
-///
-/// let good = ToolArguments::parse(r#"{"city": "Paris"}"#);
-/// assert_eq!(good.as_object().unwrap()["city"], "Paris");
-///
-/// let cut = ToolArguments::parse(r#"{"city": "Par"#);
-/// assert!(cut.as_object().is_none());
-/// assert_eq!(cut.text(), Some(r#"{"city": "Par"#));
-/// assert!(cut.error().is_some());
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "Value", into = "Value")]
-pub struct ToolArguments(Arguments);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Arguments {
-    /// Always a [`Value::Object`]: kept as a value because validators take one.
-    Object(Value),
-    Invalid(Box<Invalid>),
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Invalid {
-    object: Option<Value>,
-    text: Option<String>,
-    error: String,
-}
-
-impl ToolArguments {
-    /// Reads what a model wrote. A blank text is an empty object. Never fails: see [`error`](Self::error).
-    pub fn parse(text: &str) -> Self {
-        if text.trim_ascii().is_empty() {
-            return Self::from(Map::new());
-        }
-        match serde_json::from_str(text) {
-            Ok(object @ Value::Object(_)) => Self(Arguments::Object(object)),
-            Ok(other) => Self::invalid(text, format!("expected an object, got {}", kind(&other))),
-            Err(error) => Self::invalid(text, format!("not JSON: {error}")),
-        }
-    }
-
-    /// The input of a custom tool: a text, which is no JSON.
-    pub(crate) fn custom_input(text: &str, tool: &str) -> Self {
-        Self::invalid(text, format!("a call of the custom tool `{tool}`, whose input is a text and no JSON"))
-    }
-
-    fn invalid(text: &str, error: String) -> Self {
-        Self(Arguments::Invalid(Box::new(Invalid { object: None, text: Some(text.to_owned()), error })))
-    }
-
-    /// The arguments, where they are an object, even one that violates the tool's schema.
-    pub fn as_object(&self) -> Option<&Map<String, Value>> {
-        self.as_value().and_then(Value::as_object)
-    }
-
-    pub(crate) fn as_value(&self) -> Option<&Value> {
-        match &self.0 {
-            Arguments::Object(object) => Some(object),
-            Arguments::Invalid(invalid) => invalid.object.as_ref(),
-        }
-    }
-
-    /// What the model wrote, where it is no object.
-    pub fn text(&self) -> Option<&str> {
-        match &self.0 {
-            Arguments::Object(_) => None,
-            Arguments::Invalid(invalid) => invalid.text.as_deref(),
-        }
-    }
-
-    /// What is wrong: not JSON, not an object, a violation of the tool's schema, or a tool that was not
-    /// offered.
-    pub fn error(&self) -> Option<&str> {
-        match &self.0 {
-            Arguments::Object(_) => None,
-            Arguments::Invalid(invalid) => Some(&invalid.error),
-        }
-    }
-
-    /// The same arguments, marked as invalid for this reason.
-    pub(crate) fn with_error(self, error: String) -> Self {
-        let (object, text) = match self.0 {
-            Arguments::Object(object) => (Some(object), None),
-            Arguments::Invalid(invalid) => (invalid.object, invalid.text),
-        };
-        Self(Arguments::Invalid(Box::new(Invalid { object, text, error })))
-    }
-}
-
-impl Default for ToolArguments {
-    fn default() -> Self {
-        Self::from(Map::new())
-    }
-}
-
-impl From<Map<String, Value>> for ToolArguments {
-    fn from(object: Map<String, Value>) -> Self {
-        Self(Arguments::Object(Value::Object(object)))
-    }
-}
-
-impl From<Value> for ToolArguments {
-    /// An object as it is, a string as what a model wrote, null as an empty object.
-    fn from(value: Value) -> Self {
-        match value {
-            Value::Object(_) => Self(Arguments::Object(value)),
-            Value::String(text) => Self::parse(&text),
-            Value::Null => Self::default(),
-            other => Self::invalid(&other.to_string(), format!("expected an object, got {}", kind(&other))),
-        }
-    }
-}
-
-impl From<ToolArguments> for Value {
-    fn from(arguments: ToolArguments) -> Self {
-        match arguments.0 {
-            Arguments::Object(object) => object,
-            Arguments::Invalid(invalid) => match (invalid.object, invalid.text) {
-                (Some(object), _) => object,
-                (None, Some(text)) => Value::String(text),
-                (None, None) => Value::Null,
-            },
-        }
-    }
-}
-
-/// The kind of a JSON value, as messages name it.
-pub(crate) fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    }
-}
-
 fn null_is_empty<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<ToolCall>, D::Error> {
     Ok(Option::deserialize(input)?.unwrap_or_default())
 }
@@ -635,14 +456,5 @@ mod tests {
         let image = json!({"role": "assistant", "content": [{"type": "image", "source": {"type": "url",
             "url": "u"}}]});
         assert!(serde_json::from_value::<Message>(image).is_err());
-    }
-
-    #[test]
-    fn arguments_keep_what_the_model_wrote() {
-        let number = ToolArguments::parse("935");
-        assert_eq!((number.as_object(), number.text()), (None, Some("935")));
-        assert_eq!(number.error(), Some("expected an object, got a number"));
-        assert_eq!(ToolArguments::parse(" ").as_object(), Some(&Map::new()));
-        assert_eq!(Value::from(number), json!("935"));
     }
 }

@@ -5,8 +5,7 @@ mod of_type;
 
 use crate::{
     Error,
-    json::{push_schema_in_order, push_sorted},
-    message::kind,
+    json::{push_schema_in_order, push_sorted, value_kind},
 };
 use serde_json::{Map, Value};
 use std::{cell::Cell, fmt, sync::Arc};
@@ -129,7 +128,10 @@ impl JsonSchema {
 
     fn with_json(value: Value, json: Vec<u8>) -> Result<Self, Error> {
         let Value::Object(root) = &value else {
-            return Err(Error::invalid_request(format!("a schema must be an object, not {}", kind(&value))));
+            return Err(Error::invalid_request(format!(
+                "a schema must be an object, not {}",
+                value_kind(&value)
+            )));
         };
         if !describes_object(root, root, &Cell::new(MAX_LOOKS)) {
             return Err(Error::invalid_request(format!(
@@ -198,7 +200,7 @@ impl JsonSchema {
         #[cfg(not(feature = "validator"))]
         match value {
             Value::Object(_) => Ok(()),
-            other => Err(SchemaViolation::new("", format!("expected an object, got {}", kind(other)))),
+            other => Err(SchemaViolation::new("", format!("expected an object, got {}", value_kind(other)))),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! An error as a record for logs.
 
-use super::{Error, Origin};
+use super::{
+    origin::Origin,
+    record::{Attempt, Error},
+};
 use serde::Serialize;
 
 /// What is known of an [`Error`], to be serialized. It holds no body, no prompt and no output.
@@ -85,8 +88,15 @@ pub struct AttemptReport<'a> {
     pub server: Option<&'a str>,
 }
 
+impl Error {
+    /// A form for logs that serializes: no body, no prompt, no output.
+    pub fn report(&self) -> ErrorReport<'_> {
+        ErrorReport::of(self)
+    }
+}
+
 impl<'a> ErrorReport<'a> {
-    pub(super) fn of(error: &'a Error) -> Self {
+    fn of(error: &'a Error) -> Self {
         let server = error.server();
         let wait = error.retry_after();
         let connection = error.connection();
@@ -120,7 +130,7 @@ impl<'a> ErrorReport<'a> {
 }
 
 impl<'a> AttemptReport<'a> {
-    fn of(attempt: &'a super::Attempt) -> Self {
+    fn of(attempt: &'a Attempt) -> Self {
         Self {
             index: attempt.index,
             category: attempt.category.map(super::Category::as_str),
