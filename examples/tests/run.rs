@@ -70,6 +70,28 @@ fn structured_output_takes_what_the_simulator_makes_of_the_schema() {
 }
 
 #[test]
+fn a_typed_answer_is_shown_while_it_is_written() {
+    let texts = [r#"{"reasoning":"R","name":"To"#, r#"kyo","mayor":null,"inhabitants":14000000}"#];
+    let answer = r#"{"reasoning":"four","name":"Osaka","mayor":null,"inhabitants":1}"#;
+    let sim = scripted([Answer::streamed(texts), Answer::completion(answer)]);
+    let out = run("typed_extraction", &sim, &[]);
+    let lines: Vec<&str> = stdout(&out).lines().collect();
+    assert!(lines.contains(&r#"{"reasoning":"R","name":"To"}"#), "{lines:?}");
+    assert_eq!(lines[lines.len() - 2..], ["Tokyo: 14000000 inhabitants, mayor None", "4"]);
+    let schema = sim.requests()[0].text();
+    assert!(schema.find("\"reasoning\":") < schema.find("\"inhabitants\":"), "{schema}");
+}
+
+#[test]
+fn a_loop_runs_tools_and_prints_the_answer_as_it_comes() {
+    let sim = Sim::start_blocking().unwrap();
+    let out = run("tool_loop", &sim, &[]);
+    assert!(stdout(&out).starts_with("(get_weather: Rain in "), "{}", stdout(&out));
+    assert!(stdout(&out).contains("\nThe tool said: Rain in "), "{}", stdout(&out));
+    assert!(sim.requests().iter().all(|request| request.json()["stream"] == true));
+}
+
+#[test]
 fn a_tools_result_goes_back_and_the_answer_is_printed() {
     let sim = Sim::start_blocking().unwrap();
     let out = run("tool_round_trip", &sim, &[]);

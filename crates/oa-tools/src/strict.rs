@@ -177,10 +177,15 @@ impl StrictSchema {
         };
         let converted = convert(root, value, keep_limits);
         let refused = converted.changes.iter().any(|change| change.kind == ChangeKind::Refused);
+        // Some servers refuse the schema `true`, which says the same as `{}`.
+        let value = &source::without_true(value);
         let (source, source_is_wrapped) = match ordered(value) {
             Ok(schema) => (schema, false),
             // Where the root is no object, or no valid schema, which the second try tells.
-            Err(_) => (ordered(&source::wrap(root, WRAPPER))?, true),
+            Err(error) => match value {
+                Value::Object(root) => (ordered(&source::wrap(root, WRAPPER))?, true),
+                _ => return Err(error),
+            },
         };
         let inner = if refused {
             let mut changes = converted.changes;

@@ -125,6 +125,31 @@ pub(super) fn wrap(root: &Map<String, Value>, property: &str) -> Value {
     outer.into()
 }
 
+/// A schema in which `{}` stands for `true`, wherever a schema is that of a property or an element.
+pub(super) fn without_true(schema: &Value) -> Value {
+    let Value::Object(object) = schema else {
+        return if schema == &Value::Bool(true) { Value::Object(Map::new()) } else { schema.clone() };
+    };
+    let each = |map: &Map<String, Value>| -> Map<String, Value> {
+        map.iter().map(|(name, schema)| (name.clone(), without_true(schema))).collect()
+    };
+    let members = object.iter().map(|(key, value)| {
+        let value = match (key.as_str(), value) {
+            ("properties" | "patternProperties" | "$defs" | "definitions", Value::Object(map)) => {
+                each(map).into()
+            }
+            ("anyOf" | "oneOf" | "allOf" | "prefixItems" | "items", Value::Array(list)) => {
+                list.iter().map(without_true).collect::<Vec<_>>().into()
+            }
+            ("items", value) => without_true(value),
+            ("additionalProperties", Value::Object(_)) => without_true(value),
+            (_, value) => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    Value::Object(members.collect())
+}
+
 /// Replaces references to the root.
 fn point_root_to(schema: &mut Value, target: &str) {
     match schema {

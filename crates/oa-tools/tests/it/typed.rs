@@ -222,6 +222,17 @@ async fn a_forced_tools_arguments_are_the_answer() {
     }
 }
 
+#[tokio::test]
+async fn a_forced_tool_that_is_called_twice_answers_once() {
+    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "City", "arguments": arguments}});
+    let message =
+        json!({"role": "assistant", "content": null, "tool_calls": [call("a", TOKYO), call("b", "{}")]});
+    let answer = json!({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
+    let (_sim, provider) = scripted([Answer::json(200, answer)]).await;
+    let request = hello().with_schema_mode(SchemaMode::ForcedTool);
+    assert_eq!(provider.complete_as::<City>(&request).await.unwrap().value, tokyo());
+}
+
 /// A server that gives, for each type, a value that its schema describes; it comes back as a value of the type.
 struct RoundTrip {
     runtime: tokio::runtime::Runtime,
@@ -262,4 +273,115 @@ fn every_type_round_trips_over_a_server_that_constrains() {
     let limits = ["addresses", "letter", "limited", "moments"];
     visit.failed.retain(|failed| !limits.iter().any(|name| failed.starts_with(name)));
     assert!(visit.failed.is_empty(), "{:#?}", visit.failed);
+}
+/// The exchanges of the specification's fixtures for structured output (021 to 027), tool choice (029, 031) and reask
+/// (062, 064), with a Rust type in place of the schema.
+mod fixtures {
+    use super::*;
+    use oa_tools::ToolExt;
+    use oa_wire::{CompletionRequest, Message, Tool, ToolChoice};
+
+    #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+    struct Person {
+        name: String,
+        age: i64,
+    }
+
+    fn request() -> CompletionRequest {
+        CompletionRequest::new([Message::user("Generate a person record.")])
+    }
+
+    #[tokio::test]
+    async fn success() {
+        let (sim, provider) = scripted([Answer::completion(r#"{"name":"Alice","age":30}"#)]).await;
+        let answer = provider.complete_as::<Person>(&request()).await.unwrap();
+        assert_eq!(answer.value, Person { name: "Alice".into(), age: 30 });
+        assert_eq!(answer.response.parsed, Some(json!({"name": "Alice", "age": 30})));
+        let sent = sim.last_request().unwrap().json();
+        let expected = json!({"type": "json_schema", "json_schema": {"name": "Person", "strict": true, "schema": {
+            "title": "Person",
+            "type": "object",
+            "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+            "required": ["name", "age"],
+            "additionalProperties": false,
+        }}});
+        assert_eq!(sent["response_format"], expected);
+    }
+
+    #[tokio::test]
+    async fn a_text_that_does_not_parse_or_satisfy_is_not_transient() {
+        for text in [r#"{"name": "Alice" "age": 30}"#, r#"{"name":"Alice"}"#] {
+            let (sim, provider) = scripted([Answer::completion(text)]).await;
+            let layer = RetryLayer::new(RetryPolicy::new().max_attempts(3));
+            let provider = ServiceProvider::new(layer.layer(provider.clone()), provider);
+            let error = provider.complete_as::<Person>(&request()).await.unwrap_err();
+            assert_eq!(error.category(), Category::StructuredOutputInvalid);
+            let failure = error.structured().unwrap();
+            assert_eq!((failure.output_content.as_str(), failure.finish_reason), (text, FinishReason::Stop));
+            assert!(failure.usage.completion_tokens.is_some() && !failure.error_message.is_empty());
+            assert_eq!(sim.requests().len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn the_fallback_has_the_schema_in_the_system_message() {
+        let sim =
+            Sim::builder().script([Answer::completion(r#"{"name":"Bo","age":1}"#)]).start().await.unwrap();
+        let provider = OpenAiProvider::builder(sim.base_url(), "m")
+            .force_prompt_augmentation_fallback(true)
+            .build()
+            .unwrap();
+        let answer = provider.complete_as::<Person>(&request()).await.unwrap();
+        assert_eq!(answer.response.schema_mode, Some(SchemaMode::Prompt));
+        let sent = sim.last_request().unwrap().json();
+        assert!(sent.get("response_format").is_none());
+        let system = sent["messages"][0]["content"].as_str().unwrap();
+        assert!(system.contains(StrictSchema::of::<Person>().unwrap().schema().as_json()), "{system}");
+    }
+
+    #[tokio::test]
+    async fn tool_choices() {
+        let tools = || Tools::new([Tool::of::<Person>("get_person").unwrap()]).unwrap();
+        let cases = [
+            (None, Value::Null),
+            (Some(ToolChoice::Auto), json!("auto")),
+            (Some(ToolChoice::Required), json!("required")),
+            (Some(ToolChoice::None), json!("none")),
+            (
+                Some(ToolChoice::Tool("get_person".into())),
+                json!({"type": "function", "function": {"name": "get_person"}}),
+            ),
+        ];
+        for (choice, sent) in cases {
+            let (sim, provider) =
+                scripted([Answer::tool_call("get_person", r#"{"name":"A","age":1}"#)]).await;
+            let mut request = request().with_tools(tools());
+            request.tool_choice = choice;
+            oa_provider::Provider::complete(&provider, &request).await.unwrap();
+            assert_eq!(sim.last_request().unwrap().json()["tool_choice"], sent);
+        }
+        let (sim, provider) = scripted([]).await;
+        let without = request().with_tool_choice(ToolChoice::Required);
+        let other = request().with_tools(tools()).with_tool_choice(ToolChoice::Tool("search".into()));
+        for refused in [without, other] {
+            let error = provider.complete_as::<Person>(&refused).await.unwrap_err();
+            assert_eq!(error.category(), Category::InvalidRequest);
+        }
+        assert_eq!(sim.requests().len(), 0);
+    }
+
+    #[tokio::test]
+    async fn reask_adds_the_output_and_the_correction() {
+        let (sim, provider) = scripted([
+            Answer::completion(r#"{"name":"Alice"}"#),
+            Answer::completion(r#"{"name":"Alice","age":30}"#),
+        ])
+        .await;
+        let seen = Arc::default();
+        let answer = reasking(provider, Arc::clone(&seen)).complete_as::<Person>(&request()).await.unwrap();
+        assert_eq!(answer.value.age, 30);
+        assert_eq!(*seen.lock().unwrap(), [r#"at the root: "age" is a required property"#]);
+        let messages = sim.last_request().unwrap().json()["messages"].as_array().unwrap().len();
+        assert_eq!((sim.requests().len(), messages), (2, 3));
+    }
 }

@@ -93,15 +93,16 @@ impl AnswerParts {
         }
     }
 
-    /// Takes the arguments of the tool that stands for the answer as the text, where the model called it
-    /// alone.
+    /// Takes the arguments of the tool that stands for the answer as the text, where the model called no
+    /// other.
     fn take_forced_call(&mut self, expected: &Expected) -> bool {
         let is_forced = expected.schema_mode == Some(SchemaMode::ForcedTool);
         let Some(schema) = expected.schema.as_ref().filter(|_| is_forced) else { return false };
-        let [call] = &mut self.calls[..] else { return false };
-        if call.name != schema.name() {
+        // Some models call it several times over: the first call is the answer.
+        if !self.calls.iter().all(|call| call.name == schema.name()) {
             return false;
         }
+        let Some(call) = self.calls.first_mut() else { return false };
         self.content = std::mem::take(&mut call.arguments);
         self.calls.clear();
         true
