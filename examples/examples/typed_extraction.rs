@@ -19,7 +19,8 @@ struct City {
     inhabitants: u32,
 }
 
-// An answer that is no `City` is an error with its place, its text, and what was expected: `error.structured()`.
+// An answer that is no `City` is an error with its place, its text, and what was expected:
+// `error.structured()`.
 async fn extract(provider: &OpenAiProvider, text: &str) -> Result<City, Error> {
     let request = CompletionRequest::new(format!("Which city is this about? {text}"));
     let mut stream = provider.stream_as::<City>(&request).await?;

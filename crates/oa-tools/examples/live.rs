@@ -1,9 +1,10 @@
-//! Every type of the golden tests against a real server, in every way to put a schema, and what becomes of bad answers.
+//! Every type of the golden tests against a real server, in every way to put a schema, and what becomes of
+//! bad answers.
 //!
 //! `cargo run -p oa-tools --example live -- http://127.0.0.1:8000 MODEL [MODE ...]`
 //!
-//! The server decodes with constraints over any weights, so that a model without sense is enough: a line for each type
-//! and way, `ok` where a value of the type came back.
+//! The server decodes with constraints over any weights, so that a model without sense is enough: a line for
+//! each type and way, `ok` where a value of the type came back.
 
 #[path = "../tests/it/types.rs"]
 mod types;

@@ -26,11 +26,15 @@ use tower_service::Service;
 /// [`Response::schema_mode`](oa_wire::Response::schema_mode) says which way an answer came.
 ///
 /// ```
+/// use oa_provider::{OpenAiProvider, Provider};
 /// use oa_tools::SchemaLadderLayer;
 /// use oa_wire::SchemaMode;
 ///
-/// let all = SchemaLadderLayer::new();
+/// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model").build()?;
+/// let provider = provider.layer(SchemaLadderLayer::new());
 /// let for_vllm = SchemaLadderLayer::of([SchemaMode::ResponseFormat, SchemaMode::StructuredOutputs]);
+/// # let _ = (provider, for_vllm);
+/// # Ok::<(), oa_wire::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]

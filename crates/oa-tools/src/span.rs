@@ -1,6 +1,5 @@
 //! The span of a tool that runs, with the attributes of OpenTelemetry's conventions for generative AI (1.38).
 
-use crate::ToolResult;
 use oa_wire::{Tool, ToolCall};
 use tracing::{Span, field::Empty};
 
@@ -44,19 +43,19 @@ pub(crate) fn open(call: &ToolCall, tool: Option<&Tool>, payload: bool) -> Span 
 }
 
 /// Records what came of the call.
-pub(crate) fn close(span: &Span, result: &ToolResult, payload: bool) {
+pub(crate) fn close(span: &Span, failure: Option<&str>, content: &str, payload: bool) {
     if span.is_disabled() {
         return;
     }
-    match result.failure {
+    match failure {
         Some(failure) => {
             span.record("otel.status_code", "ERROR");
-            span.record("error.type", failure.as_str());
+            span.record("error.type", failure);
         }
         None => drop(span.record("otel.status_code", "OK")),
     }
     if payload {
-        span.record("gen_ai.tool.call.result", cut(result.content.clone()));
+        span.record("gen_ai.tool.call.result", cut(content.to_owned()));
     }
 }
 

@@ -1,24 +1,31 @@
 //! JSON Schemas in the form that strict decoding accepts, and values back in the form of the source.
 
-mod cache;
+mod change;
 mod convert;
 mod keywords;
 mod merge;
 mod plan;
 mod source;
+mod type_cache;
+
+pub use change::{ChangeKind, SchemaChange};
 
 use crate::from_value::from_value;
 use convert::convert;
 use oa_wire::{Error, JsonSchema, SchemaViolation};
 use plan::{Plans, WRAPPER};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
+use type_cache::TypeCache;
+
+static SCHEMAS: TypeCache<StrictSchema> = TypeCache::new();
 
 /// A schema in the form that strict decoding accepts, and the way from its values back to the source's.
 ///
-/// Servers that decode strictly accept a part of JSON Schema: every object closed and all its properties required, no
-/// `oneOf`, no tuples, no maps, few keywords, an object at the root. The conversion says the same within that part:
+/// Servers that decode strictly accept a part of JSON Schema: every object closed and all its properties
+/// required, no `oneOf`, no tuples, no maps, few keywords, an object at the root. The conversion says the
+/// same within that part:
 ///
 /// | in the source | sent | in an answer |
 /// |---|---|---|
@@ -30,8 +37,9 @@ use std::{borrow::Cow, fmt, sync::Arc};
 /// | `oneOf`; `allOf`, `$ref` with keywords beside it | `anyOf`; one schema, or the `$ref` in an `anyOf` | |
 /// | a keyword that strict decoding does not know | its text in the description | checked here |
 ///
-/// What cannot be expressed, such as a member of any type, is sent as it is, and then [`is_strict`](Self::is_strict)
-/// is false. [`changes`](Self::changes) lists each change and each refusal before anything is sent.
+/// What cannot be expressed, such as a member of any type, is sent as it is, and then
+/// [`is_strict`](Self::is_strict) is false. [`changes`](Self::changes) lists each change and each refusal
+/// before anything is sent.
 ///
 /// ```
 /// use oa_tools::StrictSchema;
@@ -67,86 +75,15 @@ struct Inner {
     changes: Vec<SchemaChange>,
 }
 
-/// A difference between a source schema and the strict one, or why there is no strict one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct SchemaChange {
-    /// The JSON pointer of the place in the source schema.
-    pointer: String,
-    /// What kind of change it is.
-    kind: ChangeKind,
-    /// What became of the place, as the end of a sentence that begins with it.
-    detail: Cow<'static, str>,
-}
-
-/// The kinds of [`SchemaChange`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum ChangeKind {
-    /// A property that may be left out is required.
-    Required,
-    /// An object is closed to members that it does not name.
-    Closed,
-    /// A map is an array of entries.
-    Map,
-    /// A tuple is an object.
-    Tuple,
-    /// A root that is no object is the member of one.
-    Wrapped,
-    /// A choice is an `anyOf`.
-    Union,
-    /// A `$ref` points elsewhere, or stands elsewhere.
-    Reference,
-    /// Several schemas are one.
-    Merged,
-    /// A type was added.
-    Type,
-    /// A keyword is told in the description, or by other keywords.
-    Moved,
-    /// A keyword without a meaning for the model is left out.
-    Dropped,
-    /// Strict decoding cannot express it: the source is sent as it is.
-    Refused,
-}
-
-impl SchemaChange {
-    fn new(pointer: impl Into<String>, kind: ChangeKind, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { pointer: pointer.into(), kind, detail: detail.into() }
-    }
-
-    /// The JSON pointer of the place in the source schema; empty for its root.
-    pub fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
-    /// What kind of change it is.
-    pub const fn kind(&self) -> ChangeKind {
-        self.kind
-    }
-
-    /// What became of the place.
-    pub fn detail(&self) -> &str {
-        &self.detail
-    }
-}
-
-impl fmt::Display for SchemaChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = if self.pointer.is_empty() { "the root" } else { &self.pointer };
-        let refused = if self.kind == ChangeKind::Refused { "not strict: " } else { "" };
-        write!(f, "{refused}{place} {}", self.detail)
-    }
-}
-
 impl StrictSchema {
     /// The strict schema of a Rust type, in the order of its declaration. Made once for each type.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) when the type's schema is not a valid JSON Schema.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) when the type's schema is not a valid JSON
+    /// Schema.
     pub fn of<T: schemars::JsonSchema + 'static>() -> Result<Self, Error> {
-        cache::get_or_make::<T>(|| Self::new(&schemars::schema_for!(T).to_value()))
+        SCHEMAS.get_or_make::<T, _>(|| Self::new(&schemars::schema_for!(T).to_value()))
     }
 
     /// The strict schema of any JSON Schema of draft 2020-12 or draft 7, whatever its root is.
@@ -231,8 +168,8 @@ impl StrictSchema {
 
     /// The value that an answer stands for, in the form of the source schema, checked against it.
     ///
-    /// An answer that has the form of the source already, or leaves out what the source does not require, is accepted as
-    /// well: servers that do not constrain give such.
+    /// An answer that has the form of the source already, or leaves out what the source does not require, is
+    /// accepted as well: servers that do not constrain give such.
     ///
     /// # Errors
     ///
@@ -249,15 +186,16 @@ impl StrictSchema {
         self.check(inside.clone()).map_err(|violation| {
             let pointer = format!("{prefix}{}", violation.pointer);
             match self.0.schema.validate(answer) {
-                // Of what the two forms lack, the deeper place is the model's mistake: the other is that of the form.
+                // Of what the two forms lack, the deeper place is the model's mistake: the other is that of
+                // the form.
                 Err(sent) if depth(&sent.pointer) >= depth(&pointer) => sent,
                 _ => SchemaViolation::new(pointer, violation.message),
             }
         })
     }
 
-    /// What the beginning of an answer stands for, in the form of the source schema; as it is where it has no such
-    /// form. Nothing is checked.
+    /// What the beginning of an answer stands for, in the form of the source schema; as it is where it has no
+    /// such form. Nothing is checked.
     pub fn restore_partial(&self, answer: &Value) -> Value {
         let inner = &*self.0;
         let answer = match answer.get(WRAPPER) {
@@ -326,9 +264,4 @@ fn ordered(value: &Value) -> Result<JsonSchema, Error> {
 
 fn depth(pointer: &str) -> usize {
     pointer.matches('/').count()
-}
-
-/// A token of a JSON pointer.
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }

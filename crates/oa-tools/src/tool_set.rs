@@ -190,7 +190,7 @@ impl ToolSet {
         };
         let (call_id, name) = (call.id.clone(), call.name.clone());
         let result = ToolResult { call_id, name, content, failure, elapsed: started.elapsed() };
-        span::close(&span, &result, payload);
+        span::close(&span, failure.map(ToolFailure::as_str), &result.content, payload);
         result
     }
 

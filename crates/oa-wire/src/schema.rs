@@ -1,7 +1,7 @@
 //! A JSON Schema that is known to be sound: its root is an object, and it is compiled once.
 
 #[cfg(feature = "schemars")]
-mod of_type;
+mod type_cache;
 
 use crate::{
     Error,
@@ -110,7 +110,10 @@ impl JsonSchema {
     /// When the type's schema does not describe an object.
     #[cfg(feature = "schemars")]
     pub fn of<T: schemars::JsonSchema + 'static>() -> Result<Self, Error> {
-        of_type::get_or_make::<T>()
+        static SCHEMAS: type_cache::TypeCache<JsonSchema> = type_cache::TypeCache::new();
+        SCHEMAS.get_or_make::<T, _>(|| {
+            Self::from_text_in_order(&schemars::schema_for!(T).to_value().to_string())
+        })
     }
 
     /// This schema with a function that checks values in place of its own validator, such as whether one is a
@@ -427,5 +430,41 @@ mod tests {
         assert_eq!(breach.pointer, "/list/1");
         let missing = schema.validate(&json!({})).unwrap_err();
         assert!(missing.to_string().contains("list"), "{missing}");
+    }
+}
+
+#[cfg(all(test, feature = "schemars"))]
+mod type_tests {
+    use super::JsonSchema;
+    use schemars::{Schema, SchemaGenerator, json_schema};
+    use std::{
+        borrow::Cow,
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    static MADE: AtomicU32 = AtomicU32::new(0);
+
+    struct Counted;
+
+    impl schemars::JsonSchema for Counted {
+        fn schema_name() -> Cow<'static, str> {
+            "Counted".into()
+        }
+
+        fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            json_schema!({"type": "object", "properties": {
+                "reasoning": {"type": "string"}, "answer": {"type": "string"}, "aside": {"type": "string"},
+            }})
+        }
+    }
+
+    #[test]
+    fn a_types_schema_is_made_once_and_keeps_its_order() {
+        let (first, second) = (JsonSchema::of::<Counted>().unwrap(), JsonSchema::of::<Counted>().unwrap());
+        assert_eq!(MADE.load(Ordering::Relaxed), 1);
+        assert!(std::ptr::eq(first.as_json(), second.as_json()));
+        let places = ["reasoning", "answer", "aside"].map(|name| first.as_json().find(name).unwrap());
+        assert!(places.is_sorted(), "{first:?}");
     }
 }

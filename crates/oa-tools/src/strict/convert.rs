@@ -1,7 +1,7 @@
 //! The conversion: a source schema in, the strict one and the way back out.
 
 use super::{
-    ChangeKind, SchemaChange, escape,
+    change::{ChangeKind, SchemaChange, escape},
     keywords::{self, Notes},
     merge::{Object, alternatives, is_composed_object},
     plan::{ENTRY, KEY, Member, Plan, Plans, Types, WRAPPER},

@@ -1,6 +1,6 @@
 //! Object schemas that are put together of several: `$ref` with members beside it, `allOf`, flattened enums.
 
-use super::source::Source;
+use super::{change::escape, source::Source};
 use serde_json::{Map, Value};
 
 /// The most objects that one schema may stand for.
@@ -88,7 +88,7 @@ fn own<'a>(schema: &'a Map<String, Value>, place: &str) -> Result<Object<'a>, St
                 object.properties.extend(properties.iter().map(|(name, schema)| Property {
                     name,
                     schema,
-                    place: format!("{place}/properties/{}", super::escape(name)),
+                    place: format!("{place}/properties/{}", escape(name)),
                 }));
             }
             ("required", Value::Array(names)) => {
@@ -99,7 +99,7 @@ fn own<'a>(schema: &'a Map<String, Value>, place: &str) -> Result<Object<'a>, St
             }
             ("patternProperties", Value::Object(patterns)) => {
                 object.patterns.extend(patterns.iter().map(|(pattern, schema)| {
-                    let place = format!("{place}/patternProperties/{}", super::escape(pattern));
+                    let place = format!("{place}/patternProperties/{}", escape(pattern));
                     (pattern.as_str(), schema, place)
                 }));
             }

@@ -17,8 +17,8 @@ impl<'a> Source<'a> {
         Self { root, visits: Cell::new(MAX_VISITS) }
     }
 
-    /// Counts a visit; false when there were too many: a schema that refers to itself from several places would
-    /// be visited without end.
+    /// Counts a visit; false when there were too many: a schema that refers to itself from several places
+    /// would be visited without end.
     pub(super) fn visit(&self) -> bool {
         let left = self.visits.get().saturating_sub(1);
         self.visits.set(left);

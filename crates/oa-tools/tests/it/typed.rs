@@ -224,7 +224,9 @@ async fn a_forced_tools_arguments_are_the_answer() {
 
 #[tokio::test]
 async fn a_forced_tool_that_is_called_twice_answers_once() {
-    let call = |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": {"name": "City", "arguments": arguments}});
+    let function = |arguments: &str| json!({"name": "City", "arguments": arguments});
+    let call =
+        |id: &str, arguments: &str| json!({"id": id, "type": "function", "function": function(arguments)});
     let message =
         json!({"role": "assistant", "content": null, "tool_calls": [call("a", TOKYO), call("b", "{}")]});
     let answer = json!({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]});
@@ -233,7 +235,8 @@ async fn a_forced_tool_that_is_called_twice_answers_once() {
     assert_eq!(provider.complete_as::<City>(&request).await.unwrap().value, tokyo());
 }
 
-/// A server that gives, for each type, a value that its schema describes; it comes back as a value of the type.
+/// A server that gives, for each type, a value that its schema describes; it comes back as a value of the
+/// type.
 struct RoundTrip {
     runtime: tokio::runtime::Runtime,
     sim: Sim,
@@ -274,8 +277,8 @@ fn every_type_round_trips_over_a_server_that_constrains() {
     visit.failed.retain(|failed| !limits.iter().any(|name| failed.starts_with(name)));
     assert!(visit.failed.is_empty(), "{:#?}", visit.failed);
 }
-/// The exchanges of the specification's fixtures for structured output (021 to 027), tool choice (029, 031) and reask
-/// (062, 064), with a Rust type in place of the schema.
+/// The exchanges of the specification's fixtures for structured output (021 to 027), tool choice (029, 031)
+/// and reask (062, 064), with a Rust type in place of the schema.
 mod fixtures {
     use super::*;
     use oa_tools::ToolExt;
@@ -298,13 +301,17 @@ mod fixtures {
         assert_eq!(answer.value, Person { name: "Alice".into(), age: 30 });
         assert_eq!(answer.response.parsed, Some(json!({"name": "Alice", "age": 30})));
         let sent = sim.last_request().unwrap().json();
-        let expected = json!({"type": "json_schema", "json_schema": {"name": "Person", "strict": true, "schema": {
+        let schema = json!({
             "title": "Person",
             "type": "object",
             "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
             "required": ["name", "age"],
             "additionalProperties": false,
-        }}});
+        });
+        let expected = json!({
+            "type": "json_schema",
+            "json_schema": {"name": "Person", "strict": true, "schema": schema},
+        });
         assert_eq!(sent["response_format"], expected);
     }
 
@@ -313,7 +320,7 @@ mod fixtures {
         for text in [r#"{"name": "Alice" "age": 30}"#, r#"{"name":"Alice"}"#] {
             let (sim, provider) = scripted([Answer::completion(text)]).await;
             let layer = RetryLayer::new(RetryPolicy::new().max_attempts(3));
-            let provider = ServiceProvider::new(layer.layer(provider.clone()), provider);
+            let provider = Layered::new(layer.layer(provider.clone()), provider);
             let error = provider.complete_as::<Person>(&request()).await.unwrap_err();
             assert_eq!(error.category(), Category::StructuredOutputInvalid);
             let failure = error.structured().unwrap();

@@ -1,3 +1,5 @@
+//! A tool whose argument cannot be deserialized.
+
 use oa_tools::FunctionTool;
 
 #[derive(schemars::JsonSchema)]

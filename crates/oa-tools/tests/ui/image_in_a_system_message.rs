@@ -1,3 +1,5 @@
+//! An image in a system message.
+
 use oa_wire::{Image, Message};
 
 fn main() {

@@ -1,3 +1,5 @@
+//! An answer of a type without a schema.
+
 use oa_provider::OpenAiProvider;
 use oa_tools::ProviderExt;
 use oa_wire::CompletionRequest;

@@ -1,3 +1,5 @@
+//! A tool whose result cannot be serialized.
+
 use oa_tools::FunctionTool;
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
@@ -8,5 +10,6 @@ struct GetWeather {
 struct Weather(String);
 
 fn main() {
-    let _ = FunctionTool::new("get_weather", |arguments: GetWeather| async move { Ok(Weather(arguments.city)) });
+    let weather = |arguments: GetWeather| async move { Ok(Weather(arguments.city)) };
+    let _ = FunctionTool::new("get_weather", weather);
 }
