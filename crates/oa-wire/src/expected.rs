@@ -24,10 +24,18 @@ impl Expected {
             many_choices: choices.is_some_and(|n| n > 1),
             tools: request.tools.clone(),
             schema: request.response_schema.clone(),
-            schema_mode: SchemaMode::of(profile, request),
+            schema_mode: schema_mode(profile, request),
             keep_invalid_tool_calls: request
                 .surface_invalid_tool_calls
                 .unwrap_or_else(|| profile.surface_invalid_tool_calls()),
         }
     }
+}
+
+/// How a request's schema is put to the server; none without one.
+pub(crate) fn schema_mode(profile: &Profile, request: &CompletionRequest) -> Option<SchemaMode> {
+    request.response_schema.as_ref()?;
+    let is_fallback = profile.force_prompt_augmentation_fallback();
+    let default = if is_fallback { SchemaMode::Prompt } else { SchemaMode::ResponseFormat };
+    Some(request.schema_mode.unwrap_or(default))
 }

@@ -1,6 +1,5 @@
 //! How a request's schema is put to the server.
 
-use crate::{CompletionRequest, Profile};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -41,14 +40,6 @@ impl SchemaMode {
             Self::ForcedTool => "forced_tool",
             Self::Prompt => "prompt",
         }
-    }
-
-    /// The mode of a request with a schema; none without one.
-    pub(crate) fn of(profile: &Profile, request: &CompletionRequest) -> Option<Self> {
-        request.response_schema.as_ref()?;
-        let default =
-            if profile.force_prompt_augmentation_fallback() { Self::Prompt } else { Self::ResponseFormat };
-        Some(request.schema_mode.unwrap_or(default))
     }
 }
 

@@ -4,6 +4,7 @@ use super::fallback;
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
     Profile, RuntimeConfig, SchemaMode, Tool, ToolChoice, UserBlock, UserContent,
+    expected::schema_mode,
     json::{equal, push_sorted, push_text},
 };
 use serde_json::Value;
@@ -14,7 +15,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     let mut body = Body::with_capacity(capacity(profile, request));
     body.member("model", |out| push_text(out, profile.model()));
     let schema = request.response_schema.as_ref();
-    let mode = SchemaMode::of(profile, request);
+    let mode = schema_mode(profile, request);
     let asked_by = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
     body.member("messages", |out| push_messages(out, request.messages(), asked_by(SchemaMode::Prompt)));
     let forced = asked_by(SchemaMode::ForcedTool);
