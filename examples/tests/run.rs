@@ -1,7 +1,7 @@
-//! Does every program do what it says? Each is run as a reader would run it, against a simulator.
+//! Every program does what it says. Each is run as a reader would run it, against a simulator.
 //!
-//! `cargo test -p oa-examples` builds the programs first. With a test's name, `--test run` or `--all-targets` it
-//! does not: then these tests fail rather than run what was left by an earlier build.
+//! `cargo test -p oa-examples` builds the programs first. With a test's name, `--test run` or `--all-targets`
+//! it does not: then these tests fail rather than run what was left by an earlier build.
 
 #![allow(clippy::unwrap_used, reason = "the functions that the tests share are tests too")]
 

@@ -37,7 +37,10 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(whole.last(), Some(&Step::End(end(&unpolled.finish()))), "without polling");
 
     let content: String =
-        whole.iter().filter_map(|step| if let Step::Content(text) = step { Some(&**text) } else { None }).collect();
+        whole
+            .iter()
+            .filter_map(|step| if let Step::Content(text) = step { Some(&**text) } else { None })
+            .collect();
     let mut polled = decoder();
     polled.push(body);
     if let Ok(response) = polled.finish() {
@@ -126,7 +129,8 @@ fn calls() -> &'static [ChatCall] {
         [
             (profile.clone(), request.clone()),
             (profile.clone().with_surface_invalid_tool_calls(true), request.clone()),
-            (profile.clone(), request.clone().with_response_schema(JsonSchema::new(schema).expect("a schema"))),
+            (profile.clone(), request.clone().with_response_schema(JsonSchema::new(schema).expect("a \
+                schema"))),
             (profile, request.with_config(many)),
         ]
         .map(|(profile, request)| ChatCall::new(&endpoint, &profile, &request).expect("a request"))

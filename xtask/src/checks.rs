@@ -27,15 +27,15 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { name: "spelling", tool: Some(("typos", "typos-cli")), run: spelling, in_ci: true },
     Check { name: "unused", tool: Some(("cargo-machete", "cargo-machete")), run: unused, in_ci: true },
     Check { name: "deny", tool: Some(("cargo-deny", "cargo-deny")), run: deny, in_ci: true },
-    Check { name: "features", tool: Some(("cargo-hack", "cargo-hack")), run: features, in_ci: true },
+    Check { name: "features", tool: Some(("cargo-hack", "cargo-hack")), run: features, in_ci: false },
     Check {
         name: "semver",
         tool: Some(("cargo-semver-checks", "cargo-semver-checks")),
         run: semver,
         in_ci: true,
     },
-    Check { name: "minimum", tool: None, run: minimum, in_ci: true },
-    Check { name: "wasm", tool: None, run: wasm::run, in_ci: true },
+    Check { name: "minimum", tool: None, run: minimum, in_ci: false },
+    Check { name: "wasm", tool: None, run: wasm::run, in_ci: false },
     Check { name: "documentation", tool: None, run: documentation, in_ci: false },
     Check { name: "minimal-versions", tool: None, run: minimal_versions, in_ci: false },
 ];

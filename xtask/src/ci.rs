@@ -61,7 +61,8 @@ fn steps() -> Vec<Step> {
         plain("test -p oa-wire --no-default-features"),
         // A dependent may switch these on for everybody.
         plain("test -p oa-wire --features serde_json/preserve_order,serde_json/arbitrary_precision"),
-        // Each crate brings the features that it needs, and does not live on those that another one switched on.
+        // Each crate brings the features that it needs, and does not live on those that another one switched
+        // on.
         plain("check -p oa-sim"),
         plain("check -p oa-doctor"),
         plain("check -p oa-middleware"),

@@ -10,13 +10,14 @@ use crate::{
     identity,
     judgement::Facts,
     load,
-    log::{
-        COMPLETION, DNS, ENVIRONMENT, Head, IDENTITY, LOAD, Log, MODELS, PROXY, Progress, SCHEMA, STREAM,
-        StepKind, TCP, TLS, TOOLS, USAGE,
-    },
+    log::{Head, Log, Progress},
     models, ports, proxy,
     redact::Secrets,
     report::Report,
+    step_kind::{
+        COMPLETION, DNS, ENVIRONMENT, IDENTITY, LOAD, MODELS, PROXY, SCHEMA, STREAM, StepKind, TCP, TLS,
+        TOOLS, USAGE,
+    },
     text,
 };
 use http::{HeaderName, HeaderValue};

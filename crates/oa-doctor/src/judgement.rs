@@ -1,9 +1,9 @@
 //! The steps judged together: what a later step showed revises the verdict of an earlier one.
 
 use crate::{
-    log::{COMPLETION, LOAD, MODELS},
     models::Listing,
     report::{Status, Step},
+    step_kind::{COMPLETION, LOAD, MODELS},
 };
 
 /// What is known after the last step, besides the steps.

@@ -94,6 +94,7 @@ mod ports;
 mod proxy;
 mod redact;
 mod report;
+mod step_kind;
 mod text;
 
 pub use doctor::Doctor;

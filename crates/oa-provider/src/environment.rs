@@ -156,7 +156,8 @@ impl OpenAiProvider {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest), naming the variable that is missing or cannot be used.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest), naming the variable that is missing or cannot
+    /// be used.
     pub fn from_env() -> Result<Self, Error> {
         Environment::from_process().builder()?.build()
     }

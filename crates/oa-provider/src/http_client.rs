@@ -16,8 +16,8 @@ use std::{
 };
 use tokio::time::timeout;
 
-/// A client of one server over a wire mapping `M` and a transport `T`, not bound to a model. Cloning costs a reference
-/// count and a clone of the transport.
+/// A client of one server over a wire mapping `M` and a transport `T`, not bound to a model. Cloning costs a
+/// reference count and a clone of the transport.
 #[derive(Clone)]
 pub struct HttpClient<M, T = HyperTransport> {
     shared: Arc<Shared<M>>,
@@ -55,8 +55,8 @@ impl<M: Mapping, T: Transport> HttpClient<M, T> {
     ///
     /// # Errors
     ///
-    /// The error that the server answers with, or [`InvalidResponse`](oa_wire::Category::InvalidResponse) for an answer
-    /// that is no list.
+    /// The error that the server answers with, or [`InvalidResponse`](oa_wire::Category::InvalidResponse) for
+    /// an answer that is no list.
     pub async fn models(&self) -> Result<ModelList, Error> {
         self.probe(async {
             let (mut decoder, body) = self.exchange(self.endpoint().models_call()).await?;

@@ -28,13 +28,13 @@ pub struct HttpClientBuilder<M, T = HyperTransport> {
 }
 
 impl<M: Mapping> HttpClient<M> {
-    /// A client for the server with this root: `http://host:port`, or that with a proxy's prefix; never with `/v1` at
-    /// its end, which is appended.
+    /// A client for the server with this root: `http://host:port`, or that with a proxy's prefix; never with
+    /// `/v1` at its end, which is appended.
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL that cannot be used. The message quotes it
-    /// and, where there is one, the correction.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL that cannot be used. The message
+    /// quotes it and, where there is one, the correction.
     pub fn new(base_url: impl Into<String>) -> Result<Self, Error> {
         Self::builder(base_url).build()
     }
@@ -71,8 +71,8 @@ impl<M, T> HttpClientBuilder<M, T> {
         self
     }
 
-    /// The transport: [`HyperTransport`] with other settings, a tower stack around it, or any tower service of the right
-    /// shape. One that is not `Clone` becomes so in a [`Shared`](crate::Shared).
+    /// The transport: [`HyperTransport`] with other settings, a tower stack around it, or any tower service
+    /// of the right shape. One that is not `Clone` becomes so in a [`Shared`](crate::Shared).
     pub fn transport<U: Transport>(self, transport: U) -> HttpClientBuilder<M, U> {
         HttpClientBuilder {
             base_url: self.base_url,
@@ -90,8 +90,8 @@ impl<M: Mapping, T: Transport> HttpClientBuilder<M, T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL, key or header that cannot be used. The
-    /// message quotes the value (never the key) and, where there is one, the correction.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL, key or header that cannot be
+    /// used. The message quotes the value (never the key) and, where there is one, the correction.
     pub fn build(self) -> Result<HttpClient<M, T>, Error> {
         let mut endpoint = M::new(&self.base_url, self.api_key.transpose()?)?;
         for (name, value) in self.headers {

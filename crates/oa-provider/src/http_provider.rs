@@ -18,8 +18,8 @@ use std::{
 use tokio::time::Instant;
 use tower_service::Service;
 
-/// A provider of one server and model over a wire mapping `M` and a transport `T`. Cloning costs reference counts and a
-/// clone of the transport.
+/// A provider of one server and model over a wire mapping `M` and a transport `T`. Cloning costs reference
+/// counts and a clone of the transport.
 #[derive(Clone)]
 pub struct HttpProvider<M, T = HyperTransport> {
     client: HttpClient<M, T>,

@@ -31,8 +31,8 @@ pub struct HttpProviderBuilder<M, T = HyperTransport> {
 impl<M: Mapping> HttpProvider<M> {
     /// Starts a provider for the server with this root and this model.
     ///
-    /// The base URL is `http://host:port`, or that with a proxy's prefix; never with `/v1` at its end, which is
-    /// appended.
+    /// The base URL is `http://host:port`, or that with a proxy's prefix; never with `/v1` at its end, which
+    /// is appended.
     pub fn builder(base_url: impl Into<String>, model: impl Into<String>) -> HttpProviderBuilder<M> {
         HttpProviderBuilder {
             client: HttpClient::builder(base_url),
@@ -49,20 +49,22 @@ impl<M, T> HttpProviderBuilder<M, T> {
         self
     }
 
-    /// The server's name in telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`, `ollama`,
-    /// `litellm`.
+    /// The server's name in telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`,
+    /// `ollama`, `litellm`.
     pub fn genai_system(mut self, system: impl Into<String>) -> Self {
         self.profile = self.profile.with_genai_system(system);
         self
     }
 
-    /// Requests structured output by prompt, for servers that ignore or refuse `response_format`. Default: off.
+    /// Requests structured output by prompt, for servers that ignore or refuse `response_format`. Default:
+    /// off.
     pub fn force_prompt_augmentation_fallback(mut self, on: bool) -> Self {
         self.profile = self.profile.with_force_prompt_augmentation_fallback(on);
         self
     }
 
-    /// Returns invalid tool calls, each with what is wrong with it, instead of failing the call. Default: off.
+    /// Returns invalid tool calls, each with what is wrong with it, instead of failing the call. Default:
+    /// off.
     pub fn surface_invalid_tool_calls(mut self, on: bool) -> Self {
         self.profile = self.profile.with_surface_invalid_tool_calls(on);
         self
@@ -92,8 +94,8 @@ impl<M, T> HttpProviderBuilder<M, T> {
         self
     }
 
-    /// The transport: [`HyperTransport`] with other settings, a tower stack around it, or any tower service of the right
-    /// shape. One that is not `Clone` becomes so in a [`Shared`](crate::Shared).
+    /// The transport: [`HyperTransport`] with other settings, a tower stack around it, or any tower service
+    /// of the right shape. One that is not `Clone` becomes so in a [`Shared`](crate::Shared).
     pub fn transport<U: Transport>(self, transport: U) -> HttpProviderBuilder<M, U> {
         HttpProviderBuilder {
             client: self.client.transport(transport),
@@ -108,8 +110,8 @@ impl<M: Mapping, T: Transport> HttpProviderBuilder<M, T> {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL, key, header or model that cannot be used.
-    /// The message quotes the value (never the key) and, where there is one, the correction.
+    /// [`InvalidRequest`](oa_wire::Category::InvalidRequest) for a base URL, key, header or model that cannot
+    /// be used. The message quotes the value (never the key) and, where there is one, the correction.
     pub fn build(self) -> Result<HttpProvider<M, T>, Error> {
         if self.profile.model().trim().is_empty() {
             return Err(Error::invalid_request("the model's name is blank"));

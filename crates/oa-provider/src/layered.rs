@@ -13,11 +13,13 @@ use tower_service::Service;
 
 /// A tower service of completions as a [`Provider`]: what [`Provider::layer`] makes.
 ///
-/// Completions go through the service, which needs to be neither `Clone` nor `Sync` (see [`Shared`]). Its error may be
-/// any: an [`Error`] in the box stays what it is, tower's own are named, and others are the source of ours
-/// ([`from_transport_error`]). A response to a stream's request (of a cache, say) becomes a stream.
+/// Completions go through the service, which needs to be neither `Clone` nor `Sync` (see [`Shared`]). Its
+/// error may be any: an [`Error`] in the box stays what it is, tower's own are named, and others are the
+/// source of ours ([`from_transport_error`]). A response to a stream's request (of a cache, say) becomes a
+/// stream.
 ///
-/// [`ready`](Provider::ready) goes to the provider inside: a probe is not retried or traced as a completion is.
+/// [`ready`](Provider::ready) goes to the provider inside: a probe is not retried or traced as a completion
+/// is.
 pub struct Layered<S, P> {
     service: Shared<S>,
     inner: P,

@@ -1,5 +1,5 @@
-//! Chat completions from any OpenAI-compatible server. One dependency is enough: this crate re-exports the records of
-//! [`oa_wire`] at its root, and the other crates as modules.
+//! Chat completions from any OpenAI-compatible server. One dependency is enough: this crate re-exports the
+//! records of [`oa_wire`] at its root, and the other crates as modules.
 //!
 //! ```no_run
 //! use oa_provider::{CompletionRequest, Error, Message, OpenAiProvider, Provider};
@@ -12,12 +12,14 @@
 //! ```
 //!
 //! - [`Provider`] is what callers depend on; [`DynProvider`] is one of any type.
-//! - [`OpenAiProvider`] is one over a [`Transport`]: [`HyperTransport`], or yours. [`Client`] is the same without a
-//!   model, for the list of models.
-//! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and yours.
+//! - [`OpenAiProvider`] is one over a [`Transport`]: [`HyperTransport`], or yours. [`Client`] is the same
+//!   without a model, for the list of models.
+//! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and
+//!   yours.
 //!
-//! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its inputs, adds no
-//! queue, and sets no time limits of its own but those of connecting and of probing: limits are layers.
+//! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its
+//! inputs, adds no queue, and sets no time limits of its own but those of connecting and of probing: limits
+//! are layers.
 //!
 //! # Features
 //!

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 /// What [`ready`](crate::Provider::ready) asks a server for.
 ///
-/// The list of models cannot tell a cold vLLM from a warm one, and some gateways list models but refuse chat, or serve
-/// models that they do not list.
+/// The list of models cannot tell a cold vLLM from a warm one, and some gateways list models but refuse chat,
+/// or serve models that they do not list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Probe {
@@ -19,7 +19,8 @@ pub enum Probe {
     Both,
 }
 
-/// A report of [`wait_until_ready_with`](crate::HttpProvider::wait_until_ready_with): the server is not ready yet.
+/// A report of [`wait_until_ready_with`](crate::HttpProvider::wait_until_ready_with): the server is not ready
+/// yet.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Waiting {

@@ -11,12 +11,13 @@ use tower_service::Service;
 ///
 /// Its calls are independent: any number may run at once, and dropping a future or a stream ends its request.
 ///
-/// It has async functions, so `dyn Provider` does not exist: [`DynProvider`](crate::DynProvider) takes its place, in an
-/// `Arc<dyn Provider>` too.
+/// It has async functions, so `dyn Provider` does not exist: [`DynProvider`](crate::DynProvider) takes its
+/// place, in an `Arc<dyn Provider>` too.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a provider of completions",
     note = "`DynProvider` is a provider of any type, where `dyn Provider` would be wanted",
-    note = "a tower service of completions becomes a provider by `provider.layer(..)` or `Layered::new(service, provider)`"
+    note = "a tower service of completions becomes a provider by `provider.layer(..)` or \
+            `Layered::new(service, provider)`"
 )]
 pub trait Provider: Send + Sync {
     /// The model it is bound to.
@@ -33,12 +34,12 @@ pub trait Provider: Send + Sync {
     ///
     /// # Errors
     ///
-    /// An invalid request, before anything is sent; the error that the server answers with; what is wrong with its
-    /// answer.
+    /// An invalid request, before anything is sent; the error that the server answers with; what is wrong
+    /// with its answer.
     fn complete(&self, request: &CompletionRequest) -> impl Future<Output = Result<Response, Error>> + Send;
 
-    /// One completion as it is received. Resolves at the first event, so that a refusal, or an error as the first event
-    /// of a success, is an error of this call.
+    /// One completion as it is received. Resolves at the first event, so that a refusal, or an error as the
+    /// first event of a success, is an error of this call.
     ///
     /// # Errors
     ///
@@ -50,8 +51,8 @@ pub trait Provider: Send + Sync {
 
     /// This provider with a layer, or a stack of them, around its completions.
     ///
-    /// Every tower layer fits whose service takes a [`CompletionRequest`] and answers with a [`Completion`]: those of
-    /// `oa-middleware`, tower's own, and yours.
+    /// Every tower layer fits whose service takes a [`CompletionRequest`] and answers with a [`Completion`]:
+    /// those of `oa-middleware`, tower's own, and yours.
     ///
     /// ```
     /// use oa_provider::{Error, OpenAiProvider, Provider};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 impl<M: Mapping, T: Transport> HttpProvider<M, T> {
-    /// [`ready`](Provider::ready), and then a completion of one token at temperature 0, so that the server has loaded
-    /// and compiled whatever its first answer needs.
+    /// [`ready`](Provider::ready), and then a completion of one token at temperature 0, so that the server
+    /// has loaded and compiled whatever its first answer needs.
     ///
     /// # Errors
     ///
@@ -17,8 +17,8 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
         self.probe_chat().await
     }
 
-    /// Probes until the server is ready, through refused connections, loading models and rate limits; fails at once on
-    /// permanent errors.
+    /// Probes until the server is ready, through refused connections, loading models and rate limits; fails
+    /// at once on permanent errors.
     ///
     /// # Errors
     ///

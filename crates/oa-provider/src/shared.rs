@@ -12,16 +12,17 @@ use tower_service::Service;
 
 /// A clone of one service, for services that are not `Clone`, such as tower's rate limit, or not `Sync`.
 ///
-/// A call waits for its turn, then for the service's readiness, then makes the call and lets the next one in: calls run
-/// at the same time, only the waiting for readiness is one after the other, in the order in which they came. It needs no
-/// task, and a call that is dropped leaves the queue.
+/// A call waits for its turn, then for the service's readiness, then makes the call and lets the next one in:
+/// calls run at the same time, only the waiting for readiness is one after the other, in the order in which
+/// they came. It needs no task, and a call that is dropped leaves the queue.
 ///
 /// ```
 /// use oa_provider::{HyperTransport, OpenAiProvider, Shared};
 /// use std::time::Duration;
 /// use tower::ServiceBuilder;
 ///
-/// let transport = ServiceBuilder::new().rate_limit(5, Duration::from_secs(1)).service(HyperTransport::new());
+/// let transport =
+///     ServiceBuilder::new().rate_limit(5, Duration::from_secs(1)).service(HyperTransport::new());
 /// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model")
 ///     .transport(Shared::new(transport))
 ///     .build()?;

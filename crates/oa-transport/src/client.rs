@@ -208,8 +208,8 @@ fn prepare(request: &mut Request<FullBody>, host: &Host) {
     if !request.headers().contains_key(HOST) {
         request.headers_mut().insert(HOST, host.header().clone());
     }
-    // Without this header a gateway may compress as it likes (RFC 9110, 12.5.3). A layer that decompresses sets its
-    // own.
+    // Without this header a gateway may compress as it likes (RFC 9110, 12.5.3). A layer that decompresses
+    // sets its own.
     request.headers_mut().entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
     if let Some(proxy) = host.forward_proxy() {
         if let Some(value) = proxy.authorization() {

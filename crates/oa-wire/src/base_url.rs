@@ -96,8 +96,8 @@ impl BaseUrl {
     ///
     /// # Errors
     ///
-    /// [`InvalidRequest`](Category::InvalidRequest) for one that cannot be used. The message quotes it and, where there is
-    /// one, the correction ([`CorrectedBaseUrl`]).
+    /// [`InvalidRequest`](Category::InvalidRequest) for one that cannot be used. The message quotes it and,
+    /// where there is one, the correction ([`CorrectedBaseUrl`]).
     pub fn parse(given: &str) -> Result<Self, Error> {
         if let Some(chat_url) = given.trim().strip_prefix(EXACT) {
             return Self::exact(chat_url, None);

@@ -1,7 +1,7 @@
 //! The OpenAI-compatible chat protocol as values: no I/O, no clock, no runtime, no randomness.
 //!
-//! Bytes in, values out. A program that has its own way to make HTTP calls, blocking or not, in a browser or on
-//! another runtime, uses this crate alone:
+//! Bytes in, values out. A program that has its own way to make HTTP calls, blocking or not, in a browser or
+//! on another runtime, uses this crate alone:
 //!
 //! ```
 //! use oa_wire::openai::{ChatCall, Endpoint};
@@ -18,15 +18,16 @@
 //!
 //! // Send it as you like, then hand over what comes back, in any split.
 //! let mut answer = call.on_response(http::StatusCode::OK, &http::HeaderMap::new(), None);
-//! answer.push(bytes::Bytes::from_static(br#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop"}]}"#));
+//! let body = br#"{"choices":[{"message":{"content":"Hi!"},"finish_reason":"stop"}]}"#;
+//! answer.push(bytes::Bytes::from_static(body));
 //! let response = answer.finish()?;
 //! assert_eq!(response.text(), "Hi!");
 //! # Ok::<(), oa_wire::Error>(())
 //! ```
 //!
 //! The neutral records come first: [`Message`], [`Tool`], [`JsonSchema`], [`RuntimeConfig`],
-//! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into bytes
-//! and back. [`sse`] is the event-stream decoder, usable by itself.
+//! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into
+//! bytes and back. [`sse`] is the event-stream decoder, usable by itself.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -51,8 +51,8 @@ pub trait Exchange: Send {
     /// The request, ready to be sent.
     fn http_request(&self) -> Request<Bytes>;
 
-    /// A decoder for the response with this status and these headers. `received_at` is when the response was received,
-    /// for a `Retry-After` that is a date; without it the response's own `Date` is used.
+    /// A decoder for the response with this status and these headers. `received_at` is when the response was
+    /// received, for a `Retry-After` that is a date; without it the response's own `Date` is used.
     fn on_response(
         self,
         status: StatusCode,

@@ -14,7 +14,8 @@ use std::time::SystemTime;
 /// The longest list of models that is read, in bytes.
 const MAX_BODY: usize = 16 << 20;
 
-/// Reads the response to a list of models: [`push`](Self::push) the body in any split, then [`finish`](Self::finish).
+/// Reads the response to a list of models: [`push`](Self::push) the body in any split, then
+/// [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct ModelsDecoder {
     head: ResponseHead,
@@ -35,7 +36,8 @@ impl ModelsDecoder {
     }
 
     /// Says through which forward proxy the response came, with the variable that names it
-    /// (`http://proxy:3128 (HTTP_PROXY)`): an answer that is no API's may be the proxy's own, and then its error names it.
+    /// (`http://proxy:3128 (HTTP_PROXY)`): an answer that is no API's may be the proxy's own, and then its
+    /// error names it.
     #[must_use]
     pub fn with_proxy(mut self, proxy: Option<String>) -> Self {
         self.head = self.head.with_proxy(proxy);
@@ -58,8 +60,8 @@ impl ModelsDecoder {
     ///
     /// # Errors
     ///
-    /// The error that the server answered with, or [`InvalidResponse`](crate::Category::InvalidResponse) for a body that
-    /// is no list of models or longer than 16 MiB.
+    /// The error that the server answered with, or [`InvalidResponse`](crate::Category::InvalidResponse) for
+    /// a body that is no list of models or longer than 16 MiB.
     pub fn finish(self) -> Result<ModelList, Error> {
         if ResponseHead::is_error(self.head.status(), &self.headers) {
             return Err(self.head.read_error(ErrorContext::Http, &self.headers, &self.body));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 /// One request for a completion, independent of server and transport.
 ///
-/// Cloning costs a few reference counts, and copies of the config's stop sequences and extras where it has any, so that
-/// a layer can keep a copy for a retry.
+/// Cloning costs a few reference counts, and copies of the config's stop sequences and extras where it has
+/// any, so that a layer can keep a copy for a retry.
 ///
 /// ```
 /// use oa_wire::{CompletionRequest, Message, RuntimeConfig};
@@ -32,8 +32,8 @@ pub struct CompletionRequest {
     pub response_schema: Option<JsonSchema>,
     /// How that schema is put to the server; `None` leaves it to the profile.
     pub schema_mode: Option<SchemaMode>,
-    /// Whether invalid tool calls are returned, each with its error, instead of failing the call; `None` leaves it to the
-    /// profile.
+    /// Whether invalid tool calls are returned, each with its error, instead of failing the call; `None`
+    /// leaves it to the profile.
     pub surface_invalid_tool_calls: Option<bool>,
     /// Whether the server streams the answer.
     pub stream: bool,
@@ -106,8 +106,8 @@ impl<M: Into<Messages>> From<M> for CompletionRequest {
     }
 }
 
-/// The messages of a request: what [`CompletionRequest::new`] takes. Made from one message, a text as the user's, an
-/// array, a `Vec` or a slice.
+/// The messages of a request: what [`CompletionRequest::new`] takes. Made from one message, a text as the
+/// user's, an array, a `Vec` or a slice.
 #[derive(Clone, Debug)]
 pub struct Messages(Vec<Message>);
 

@@ -40,8 +40,8 @@ impl ResponseHead {
         self
     }
 
-    /// True for a response whose body is not an answer: its status says so, or it has a content coding that nobody asked
-    /// for.
+    /// True for a response whose body is not an answer: its status says so, or it has a content coding that
+    /// nobody asked for.
     pub(crate) fn is_error(status: StatusCode, headers: &HeaderMap) -> bool {
         !status.is_success() || content_coding(headers).is_some()
     }

@@ -1,4 +1,5 @@
-//! A server as the calls of a mapping see it: its URIs, the headers of its requests, and the secrets among them.
+//! A server as the calls of a mapping see it: its URIs, the headers of its requests, and the secrets among
+//! them.
 
 use crate::{Error, base_url::BaseUrl, error_body::redact_error};
 use bytes::Bytes;
@@ -108,8 +109,8 @@ impl Server {
         request
     }
 
-    /// Removes the values of sensitive headers from the message, the server's details and the body of an error: a server
-    /// may echo them anywhere.
+    /// Removes the values of sensitive headers from the message, the server's details and the body of an
+    /// error: a server may echo them anywhere.
     pub(crate) fn redact(&self, error: Error) -> Error {
         let error = self.secrets().fold(error, |error, secret| redact_error(error, Some(secret)));
         // What looks like a key is one, whoever's it is.

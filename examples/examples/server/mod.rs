@@ -1,4 +1,4 @@
-//! Which server do these programs talk to? The one that the environment names, or else a simulator.
+//! The server that these programs talk to: the one that the environment names, or else a simulator.
 //!
 //! A program of your own needs nothing of this file: it says `OpenAiProvider::from_env()?`, or names its
 //! server with `OpenAiProvider::builder("http://localhost:8000", "my-model").build()?`.

@@ -46,6 +46,8 @@ fn a_folder_of_modules_stands_beside_its_file() {
         .iter()
         .filter(|path| path.file_name() == Some("mod.rs".as_ref()))
         .map(|path| short(path))
+        // Cargo would take a file beside the programs for one of them.
+        .filter(|path| path != "examples/examples/server/mod.rs")
         .collect();
     assert!(broken.is_empty(), "`foo.rs` beside `foo/`, no mod.rs:\n{}", join(broken));
 }

@@ -1,4 +1,4 @@
-//! Does one completion travel to the server and back whole?
+//! One completion travels to the server and back whole.
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::{Answer, Piece, Sim, scripts};

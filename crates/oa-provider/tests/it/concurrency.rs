@@ -1,4 +1,4 @@
-//! Do calls go out at once, without a queue between them?
+//! Calls go out at once, without a queue between them.
 
 use oa_provider::{DynProvider, Provider};
 use oa_sim::{Answer, Gate, Sim};

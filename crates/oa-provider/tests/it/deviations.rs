@@ -1,4 +1,4 @@
-//! Does every named deviation of a server's stream give what it should, over a socket, however it is cut?
+//! Every named deviation of a server's stream gives what it should, over a socket, however it is cut.
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::scripts::{self, Expected, ExpectedCall, ExpectedUsage, Script};

@@ -1,4 +1,4 @@
-//! What becomes of a call over a kept connection that the server has just given up?
+//! Calls over a kept connection that the server has just closed.
 
 use oa_provider::Provider;
 use oa_sim::{Answer, Sim};

@@ -1,4 +1,4 @@
-//! What does an error after the first event keep of what came before it?
+//! What an error after the first event keeps of what came before it.
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::{Answer, Gate, Piece, Sim};

@@ -1,4 +1,4 @@
-//! Does `ready` succeed exactly when the next completion is expected to work?
+//! `ready` succeeds exactly when the next completion is expected to work.
 
 use oa_provider::{OpenAiProvider, Probe, Provider};
 use oa_sim::{Answer, Sim};

@@ -1,4 +1,4 @@
-//! Does a key, a prompt or an output show anywhere but where it belongs?
+//! A key, a prompt or an output shows nowhere but where it belongs.
 
 use std::error::Error as _;
 use std::fmt::{self, Debug, Write as _};

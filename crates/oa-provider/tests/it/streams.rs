@@ -1,4 +1,4 @@
-//! Do deltas come as they are sent, and what becomes of the connection after them?
+//! Deltas come as they are sent; what becomes of the connection after them.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

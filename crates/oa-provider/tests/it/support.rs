@@ -1,4 +1,4 @@
-//! What do the tests share? Providers, requests, the bytes of streams, and a transport that plays a script.
+//! What the tests share: providers, requests, the bytes of streams, and a transport that plays a script.
 
 use std::collections::VecDeque;
 use std::future::Future;

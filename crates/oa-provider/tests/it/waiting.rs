@@ -1,4 +1,4 @@
-//! What does `wait_until_ready` wait through, what does it tell, and when does it stop?
+//! What `wait_until_ready` waits through, what it reports, and when it stops.
 //!
 //! Time stands still in these tests but for the timers: the transport is a double, so that no socket's bytes
 //! can come later than a timer that was meant to lose.

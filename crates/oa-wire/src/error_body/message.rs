@@ -90,16 +90,14 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
     if verdict.wrong_target == Some(Why::Login) {
         return Some(Cow::Borrowed(
             "a login page stands before the server: sign in through what guards it, or send its token as a \
-             header (for \
-             Cloudflare Access: `CF-Access-Client-Id` and `CF-Access-Client-Secret`)",
+             header (for Cloudflare Access: `CF-Access-Client-Id` and `CF-Access-Client-Secret`)",
         ));
     }
     let first = origin.challenges.first();
     match (first, &origin.server) {
         (Some(challenge), _) if challenge.scheme.eq_ignore_ascii_case("basic") => Some(Cow::Borrowed(
             "a reverse proxy before the server wants a user and a password of its own: send them as the \
-             header \
-             `Authorization: Basic ...`, with `user:password` in base64",
+             header `Authorization: Basic ...`, with `user:password` in base64",
         )),
         (Some(challenge), _) => challenge
             .header

@@ -88,8 +88,7 @@ mod tests {
             // IIS
             (
                 "<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\"><html><head>\n<title>IIS 10.0 \
-                 Detailed \
-                 Error - 404.0 - Not Found</title>\n<style>b{}</style></head></html>",
+                 Detailed Error - 404.0 - Not Found</title>\n<style>b{}</style></head></html>",
                 "IIS 10.0 Detailed Error - 404.0 - Not Found",
             ),
             ("<TITLE lang=en>\n A &amp; B </TITLE>", "A & B"),

@@ -36,8 +36,7 @@ pub(super) fn advice(url: &str, status: StatusCode, origin: &Origin, why: Why) -
         Why::Gateway => {
             return format!(
                 "; called {url}: a gateway such as Traefik or an ingress answers so while it has no route to \
-                 a server, \
-                 or the server behind it is not up yet; or the path of the base URL is wrong"
+                 a server, or the server behind it is not up yet; or the path of the base URL is wrong"
             );
         }
         Why::Login | Why::Path => {}
@@ -128,14 +127,12 @@ fn cause(url: &str, is_405: bool) -> String {
     let is_list = lower.ends_with("/v1/models") && versions == 1;
     if is_list && prefix.is_empty() {
         "the server has no list of models (then only the chat probe can tell whether it is ready), another \
-         service \
-         answers there, or the base URL leaves out the prefix of a gateway"
+         service answers there, or the base URL leaves out the prefix of a gateway"
             .to_owned()
     } else if is_list {
         format!(
             "the server has no list of models (then only the chat probe can tell whether it is ready), or \
-             the prefix \
-             `{prefix}` of the base URL is wrong for it"
+             the prefix `{prefix}` of the base URL is wrong for it"
         )
     } else if versions > 1 {
         "the path has `/v1` twice, so the base URL must end before it".to_owned()

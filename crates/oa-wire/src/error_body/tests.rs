@@ -239,8 +239,7 @@ fn a_wrong_url_is_named_with_its_likely_cause() {
     assert_eq!(
         error.message(),
         "Not Found; called https://h/gw/v1/models, likely cause: the server has no list of models (then only \
-         the \
-         chat probe can tell whether it is ready), or the prefix `/gw` of the base URL is wrong for it"
+         the chat probe can tell whether it is ready), or the prefix `/gw` of the base URL is wrong for it"
     );
     let nowhere = classify(&ErrorResponse::new(Http, StatusCode::NOT_FOUND, &headers, body, ""));
     assert_eq!((nowhere.message(), nowhere.url()), ("Not Found", None));

@@ -195,16 +195,14 @@ mod tests {
                  should be a valid number', 'input': 'canary'}\n\n  File \"/srv/app.py\", line 376, in \
                  create\n    POST \
                  /v1/chat/completions [{'type': 'float_parsing', 'loc': ('body', 'temperature'), 'msg': \
-                 'Input should \
-                 be a valid number', 'input': 'canary'}]",
+                 'Input should be a valid number', 'input': 'canary'}]",
                 "1 validation error: body.temperature: Input should be a valid number",
                 true,
             ),
             // vLLM 0.13: a context that is no literal.
             (
                 "1 validation error:\n  {'type': 'value_error', 'loc': ('body',), 'msg': 'Value error, no \
-                 tools', \
-                 'input': {'messages': 'canary'}, 'ctx': {'error': ValueError('canary')}}",
+                 tools', 'input': {'messages': 'canary'}, 'ctx': {'error': ValueError('canary')}}",
                 "1 validation error: body: Value error, no tools",
                 true,
             ),
@@ -221,8 +219,7 @@ mod tests {
             // llama-stack 0.7.3
             (
                 "{'errors': [{'loc': ['body', 'temperature'], 'msg': 'Input should be less than or equal to \
-                 2', \
-                 'type': 'less_than_equal'}]}",
+                 2', 'type': 'less_than_equal'}]}",
                 "body.temperature: Input should be less than or equal to 2",
                 true,
             ),
@@ -239,11 +236,9 @@ mod tests {
             (
                 "Invalid request: 2 validation errors for Request\nprompt\n  Field required [type=missing, \
                  input_value={'messages': [{'content':...': None, 'stream': True}, input_type=dict]\n    For \
-                 further\nn\n  \
-                 Too low [type=x, input_value='canary', input_type=str]",
+                 further\nn\n  Too low [type=x, input_value='canary', input_type=str]",
                 "Invalid request: 2 validation errors for Request prompt Field required [type=missing, \
-                 input_value=…]; n Too \
-                 low [type=x, input_value=…]",
+                 input_value=…]; n Too low [type=x, input_value=…]",
                 true,
             ),
             // The server's own answer did not validate.

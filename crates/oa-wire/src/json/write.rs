@@ -1,6 +1,6 @@
 //! Writes JSON the same way whatever order its maps were built in, and compares values by what they mean.
 
-use super::{Kind, Malformed, Reader, special};
+use super::{Kind, Malformed, Reader, special::special};
 use serde_json::{Map, Number, Value};
 
 /// Writes a text with its quotes.

@@ -49,7 +49,8 @@ impl ChatCall {
         })
     }
 
-    /// The request's body. Equal requests have equal bodies, byte for byte, so that it can be the key of a cache.
+    /// The request's body. Equal requests have equal bodies, byte for byte, so that it can be the key of a
+    /// cache.
     pub fn body(&self) -> &Bytes {
         &self.body
     }
@@ -59,8 +60,8 @@ impl ChatCall {
         self.endpoint.server().chat_request(self.body.clone(), self.stream)
     }
 
-    /// A decoder for the response with this status and these headers. `received_at` is when the response was received,
-    /// for a `Retry-After` that is a date; without it the response's own `Date` is used.
+    /// A decoder for the response with this status and these headers. `received_at` is when the response was
+    /// received, for a `Retry-After` that is a date; without it the response's own `Date` is used.
     pub fn on_response(
         self,
         status: StatusCode,
@@ -78,18 +79,20 @@ impl ChatCall {
 /// # How to drive it
 ///
 /// 1. [`push`](Self::push) each piece of the body, in any split, whatever the status.
-/// 2. After each piece, call [`poll_event`](Self::poll_event) until it returns `None`: more bytes are needed, or nothing
-///    follows. A body that is no stream has its events at its end.
+/// 2. After each piece, call [`poll_event`](Self::poll_event) until it returns `None`: more bytes are needed,
+///    or nothing follows. A body that is no stream has its events at its end.
 /// 3. When the body ends, or [`is_done`](Self::is_done) says that no more of it is needed, call
-///    [`finish`](Self::finish) for the response. It is right at any time: events that were not polled are passed over,
-///    and after [`Event::Done`] or an error was handed out it gives that response or error again. Whoever wants the
-///    remaining events first calls [`end`](Self::end) and polls them; the last is `Done` or an error.
-/// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was received.
+///    [`finish`](Self::finish) for the response. It is right at any time: events that were not polled are
+///    passed over, and after [`Event::Done`] or an error was handed out it gives that response or error
+///    again. Whoever wants the remaining events first calls [`end`](Self::end) and polls them; the last is
+///    `Done` or an error.
+/// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was
+///   received.
 ///
 /// After `Done`, an error or `abort`, `poll_event` returns `None` and what is pushed is ignored.
 ///
-/// [`on_response`](ChatCall::on_response) reads the headers `content-type`, `content-length`, and of an error its delays
-/// (`retry-after` and its kin), `x-should-retry` and the server's id of the request.
+/// [`on_response`](ChatCall::on_response) reads the headers `content-type`, `content-length`, and of an error
+/// its delays (`retry-after` and its kin), `x-should-retry` and the server's id of the request.
 ///
 /// ```
 /// use oa_wire::{Event, openai::ResponseDecoder};
@@ -116,8 +119,8 @@ impl ChatCall {
 pub struct ResponseDecoder(BodyDecoder<ChatFormat>);
 
 impl ResponseDecoder {
-    /// A decoder for a recorded response: with the default limits, without tools or a schema to check it against, and
-    /// without a key to redact.
+    /// A decoder for a recorded response: with the default limits, without tools or a schema to check it
+    /// against, and without a key to redact.
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let head = ResponseHead::new(None, status, headers, None);
         let expected = Expected { keep_invalid_tool_calls: true, ..Expected::default() };
@@ -310,7 +313,8 @@ impl AnswerStream for ChatStream {
 mod tests {
     use super::*;
 
-    const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\
+    const STREAM: &str = "data: \
+                          {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\
         data: [DONE]\n\n";
 
     fn decoder() -> ResponseDecoder {

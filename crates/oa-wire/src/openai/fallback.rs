@@ -6,8 +6,7 @@ use crate::JsonSchema;
 pub(super) fn directive(schema: &JsonSchema) -> String {
     format!(
         "Respond with one JSON object that satisfies this JSON Schema, and with nothing else: no \
-         explanation, no \
-         code fence.\n{}",
+         explanation, no code fence.\n{}",
         schema.as_json()
     )
 }

@@ -94,7 +94,10 @@ fn a_snapshot_repeats_no_tool_call() {
 fn a_member_that_stands_twice_has_its_last_value() {
     let twice = r#"{"choices":[{"index":0,"message":{"content":"a","content":"b"},"finish_reason":"stop"}]}"#;
     assert_eq!(finish(unary(), [twice.into()]).unwrap().text(), "b");
-    let twice = "data: {\"choices\":[{\"delta\":{\"content\":\"a\",\"content\":\"b\"},\"finish_reason\":\"stop\"}]}\n\n";
+    let twice = concat!(
+        r#"data: {"choices":[{"delta":{"content":"a","content":"b"},"finish_reason":"stop"}]}"#,
+        "\n\n"
+    );
     assert_eq!(streamed(twice.into()).unwrap().text(), "b");
 }
 

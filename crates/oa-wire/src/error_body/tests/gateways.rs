@@ -57,8 +57,7 @@ fn an_answer_that_is_no_api_error_says_who_gave_it() {
             &[("server", "envoy")],
             "upstream connect error or disconnect/reset before headers. reset reason: connection failure",
             "upstream connect error or disconnect/reset before headers. reset reason: connection failure \
-             (answered by \
-             envoy)",
+             (answered by envoy)",
             Down,
         ),
         (
@@ -274,7 +273,6 @@ fn the_proxy_that_a_request_went_through_is_shown() {
     assert_eq!(
         error.to_string(),
         "provider_authentication: ERROR: Access Denied (a page from squid/5.7 (ERR_ACCESS_DENIED)) (HTTP \
-         403, through \
-         the proxy http://127.0.0.1:3128, from HTTP_PROXY)"
+         403, through the proxy http://127.0.0.1:3128, from HTTP_PROXY)"
     );
 }

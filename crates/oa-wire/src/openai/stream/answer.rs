@@ -2,7 +2,7 @@
 
 use super::{
     numbering::Numbering,
-    raw::{Assembled, RawLog, Scope},
+    raw::{Assembled, FUNCTION_CALL, REASONING, REASONING_CONTENT, REASONING_PARTS, RawLog, Scope},
     template::TextField,
 };
 use crate::{
@@ -16,17 +16,8 @@ use crate::{
 };
 use std::{collections::VecDeque, ops::Range};
 
-/// The names under which reasoning comes, as bits.
-pub(super) const REASONING: u8 = 1;
-pub(super) const REASONING_CONTENT: u8 = 2;
-/// In parts of the content.
-pub(super) const REASONING_PARTS: u8 = 4;
-
 /// The most tool calls of one answer. No model makes as many, and finding one among them takes time.
 const MAX_CALLS: usize = 10_000;
-
-/// The number of the old `function_call` in the log.
-pub(super) const FUNCTION_CALL: usize = usize::MAX;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answer {

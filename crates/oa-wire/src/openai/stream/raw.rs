@@ -7,10 +7,7 @@
 
 mod join;
 
-use super::{
-    super::tool_calls::RawCall,
-    answer::{FUNCTION_CALL, REASONING},
-};
+use super::super::tool_calls::RawCall;
 use crate::{
     json::{Reader, push_text},
     response::RawParts,
@@ -21,6 +18,15 @@ use std::ops::Range;
 /// More members of different names than this are not kept: no server has them, and finding one among them
 /// takes time.
 const MAX_NAMES: usize = 1024;
+
+/// The names under which reasoning comes, as bits.
+pub(super) const REASONING: u8 = 1;
+pub(super) const REASONING_CONTENT: u8 = 2;
+/// In parts of the content.
+pub(super) const REASONING_PARTS: u8 = 4;
+
+/// The number of the old `function_call` in the log.
+pub(super) const FUNCTION_CALL: usize = usize::MAX;
 
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,3 +1,5 @@
+//! The assembling of tool calls.
+
 use super::*;
 use crate::Tool;
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The `raw` of a stream.
+
 use super::*;
 use serde_json::{Value, json};
 
