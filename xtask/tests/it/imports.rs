@@ -21,13 +21,6 @@ const PAIRS: &[(&str, &str, &str)] = &[
         "crates/oa-provider/src/provider_service.rs",
         "what `service` makes, and its trait",
     ),
-    ("crates/oa-tools/src/span.rs", "crates/oa-tools/src/tool_set.rs", "a run of a tool, and its span"),
-    (
-        "crates/oa-tools/src/strict.rs",
-        "crates/oa-tools/src/strict/cache.rs",
-        "a schema, and where it is kept",
-    ),
-    ("crates/oa-tools/src/strict.rs", "crates/oa-tools/src/strict/convert.rs", "a schema, and what makes it"),
     (
         "crates/oa-transport/src/builder.rs",
         "crates/oa-transport/src/client.rs",
@@ -37,16 +30,6 @@ const PAIRS: &[(&str, &str, &str)] = &[
         "crates/oa-transport/src/connect/stream.rs",
         "crates/oa-transport/src/tls/peek.rs",
         "a stream and its TLS",
-    ),
-    (
-        "crates/oa-wire/src/request.rs",
-        "crates/oa-wire/src/schema_mode.rs",
-        "a request and how its schema is sent",
-    ),
-    (
-        "crates/oa-wire/src/schema.rs",
-        "crates/oa-wire/src/schema/of_type.rs",
-        "a schema and the types it is made of",
     ),
 ];
 
