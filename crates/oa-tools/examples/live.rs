@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         SchemaMode::Prompt,
     ];
     let named: Vec<String> = arguments.collect();
-    let modes: Vec<_> = all
+    let ways: Vec<_> = all
         .into_iter()
         .filter(|mode| named.is_empty() || named.iter().any(|name| name == mode.as_str()))
         .collect();
@@ -84,9 +84,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Ok(key) = std::env::var("OA_API_KEY") {
         builder = builder.api_key(key);
     }
-    let ok = modes.iter().map(|&mode| (mode, 0, 0)).collect();
+    let ok = ways.iter().map(|&mode| (mode, 0, 0)).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut live = Live { runtime, provider: builder.build()?, modes, ok };
+    let mut live = Live { runtime, provider: builder.build()?, modes: ways, ok };
     each(&mut live);
     for (mode, ok, of) in live.ok {
         println!("{mode}: {ok} of {of}");

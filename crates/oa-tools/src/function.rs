@@ -120,6 +120,8 @@ impl<E: std::error::Error> From<E> for ToolError {
     }
 }
 
+/// Reads the arguments and begins the function.
+type Start = dyn Fn(&ToolArguments) -> Result<Running, ToolError> + Send + Sync;
 type Running = Pin<Box<dyn Future<Output = Result<String, ToolError>> + Send>>;
 
 /// A tool that is an asynchronous function of one argument. Cloning costs a few reference counts.
@@ -148,7 +150,7 @@ type Running = Pin<Box<dyn Future<Output = Result<String, ToolError>> + Send>>;
 pub struct FunctionTool {
     definition: Tool,
     time_limit: Option<Duration>,
-    function: Arc<dyn Fn(&ToolArguments) -> Result<Running, ToolError> + Send + Sync>,
+    function: Arc<Start>,
 }
 
 impl FunctionTool {

@@ -65,7 +65,7 @@ types! {
 
     pub(crate) struct Wide { a: i128, b: usize, c: isize, d: std::num::NonZeroU8 }
 
-    pub(crate) struct Letter { letter: char, flag: bool, unit: () }
+    pub(crate) struct Letter { char: char, flag: bool, unit: () }
 
     pub(crate) struct Newtype(Place);
 
@@ -291,7 +291,7 @@ pub(crate) fn each(visit: &mut impl Visit) {
         "integers": Integers { a: -1, b: 2, c: -3, d: 4, e: -5, f: 4_000_000_000, g: -7, h: 8 };
         "floats": Floats { a: 0.5, b: -2.25 };
         "wide": Wide { a: -1, b: 2, c: -3, d: std::num::NonZeroU8::MIN };
-        "letter": Letter { letter: 'x', flag: true, unit: () };
+        "letter": Letter { char: 'x', flag: true, unit: () };
         "newtype": Newtype(place());
         "meters": Meters(1.5);
         "pair": Pair("a".into(), 1);
