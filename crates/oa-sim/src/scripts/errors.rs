@@ -80,9 +80,8 @@ catalogue! {
     /// `event: error` whose data is the error without a wrapper.
     error_event_bare: hello_broken(texts([
         format!(
-            "event: error\n{}", event(concat!(
-                r#"{"message":"Too many requests","type":"rate_limit_error","code":429}"#,
-            )),
+            "event: error\n{}",
+            event(r#"{"message":"Too many requests","type":"rate_limit_error","code":429}"#),
         ),
     ])) => Expected::broken("provider_rate_limit", "Too many requests");
     /// llama.cpp before 2025: a line `error: {...}` instead of `data:`.
