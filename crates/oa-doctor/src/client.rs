@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri, header};
 use http_body::Body;
-use oa_transport::{HyperTransport, Proxy, TransportError, TransportErrorKind};
+use oa_provider::from_transport_error;
+use oa_transport::{HyperTransport, Proxy, TransportError};
 use oa_wire::{
-    Category, CompletionRequest, Error, ErrorKind, Event, ModelList, Profile, Response,
+    CompletionRequest, Error, Event, ModelList, Profile, Response,
     openai::{ChatCall, Endpoint, ModelsCall},
 };
 use std::{
@@ -87,7 +88,7 @@ impl Client {
 
     /// The list of models.
     pub(crate) async fn models(&self) -> Result<ModelList, Error> {
-        self.get("/v1/models").await.map_err(from_transport)?.models()
+        self.get("/v1/models").await.map_err(from_transport_error)?.models()
     }
 
     /// A completion, streamed if the request says so.
@@ -98,7 +99,7 @@ impl Client {
     ) -> Result<Answer, Error> {
         let call = ChatCall::new(&self.endpoint, profile, request)?;
         let sent = Instant::now();
-        let response = self.send(call.http_request()).await.map_err(from_transport)?;
+        let response = self.send(call.http_request()).await.map_err(from_transport_error)?;
         let (head, body) = response.into_parts();
         let mut timing = Timing { head: sent.elapsed(), ..Timing::default() };
         let mut decoder = call.on_response(head.status, &head.headers, SystemTime::now());
@@ -116,7 +117,7 @@ impl Client {
                     frame_before = Some(now);
                     decoder.push(bytes);
                 }
-                Some(Err(error)) => return Err(decoder.abort(from_transport(error))),
+                Some(Err(error)) => return Err(decoder.abort(from_transport_error(error))),
                 None => {
                     if !request.stream {
                         let response = decoder.finish()?;
@@ -232,22 +233,4 @@ fn with_proxy(error: Error, proxy: Option<&Proxy>) -> Error {
         }),
         None => error,
     }
-}
-
-/// A connection's failure as an error of a call: the transport's line, and its hint.
-pub(crate) fn from_transport(error: TransportError) -> Error {
-    let kind = match error.kind() {
-        TransportErrorKind::TimedOut => Some(ErrorKind::Timeout),
-        TransportErrorKind::CutOff => Some(ErrorKind::CutOff),
-        TransportErrorKind::TooLarge => Some(ErrorKind::TooLarge),
-        _ => None,
-    };
-    let mut failure = Error::new(Category::Unavailable, error.to_string());
-    if let Some(kind) = kind {
-        failure = failure.with_kind(kind);
-    }
-    if let Some(hint) = error.hint() {
-        failure = failure.with_hint(hint);
-    }
-    failure.with_source(error)
 }

@@ -1,7 +1,7 @@
 //! The load state of the model, by each server's own signal.
 
 use crate::{
-    client::{Client, Page, from_transport},
+    client::{Client, Page},
     environment::Target,
     finding::Finding,
     hints::{Call, Hints},
@@ -102,7 +102,7 @@ fn sick(hints: &Hints<'_>, path: &str, page: &Page) -> Finding {
 }
 
 fn unreachable(hints: &Hints<'_>, error: TransportError) -> Finding {
-    hints.finding(&from_transport(error), Call::Models)
+    hints.finding(&oa_provider::from_transport_error(error), Call::Models)
 }
 
 /// The states are in a list of LM Studio's own.

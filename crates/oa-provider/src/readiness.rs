@@ -48,7 +48,8 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
             let elapsed = start.elapsed();
             let step = Duration::from_millis(250).saturating_mul(1 << attempts.min(4)) / 2;
             let wait = error.retry_after().map_or(step, |after| after.delay.max(step));
-            if !error.is_transient() || elapsed + wait >= limit {
+            let is_permanent = !error.is_transient() || error.should_retry() == Some(false);
+            if is_permanent || elapsed + wait >= limit {
                 return Err(error.with_elapsed(elapsed));
             }
             waiting(&Waiting { attempts, elapsed, next: wait, error });
@@ -59,6 +60,8 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
 }
 
 fn still_waiting(limit: Duration) -> Error {
-    let text = format!("the server did not answer the readiness probe before the wait of {limit:?} was over");
+    let seconds = limit.as_secs_f64();
+    let text =
+        format!("the server did not answer the readiness probe before the wait of {seconds:.1} s was over");
     Error::new(Category::Unavailable, text).with_kind(ErrorKind::Timeout)
 }
