@@ -29,7 +29,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .rate_limit(50, SECOND) // tower's. It has one owner; without it, the stack can be cloned
         .concurrency_limit(16) // tower's. Of streams, it counts those that have not begun
         // Whole calls.
-        .layer(ObserveLayer::on_end(|call| println!("({:?} after {:?})", call.category(), call.duration)))
+        .layer(ObserveLayer::on_end(|call| match call.category() {
+            None => println!("(answered)"),
+            Some(category) => println!("({category} after {:.1} s)", call.duration.as_secs_f64()),
+        }))
         .layer(DeadlineLayer::new(120 * SECOND)) // over all attempts and the waits between
         .layer(RetryLayer::new(RetryPolicy::new().max_attempts(4).backoff(backoff)))
         .layer(CollectLayer::new()) // for calls that want the response of a stream alone
