@@ -59,6 +59,8 @@ pub trait Provider: Send + Sync {
     /// use std::time::Duration;
     /// use tower::ServiceBuilder;
     ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    /// # let _entered = runtime.enter();
     /// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model").build()?;
     /// let limited = provider.layer(
     ///     ServiceBuilder::new().timeout(Duration::from_secs(60)).rate_limit(5, Duration::from_secs(1)),

@@ -21,6 +21,8 @@ use tower_service::Service;
 /// use std::time::Duration;
 /// use tower::ServiceBuilder;
 ///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+/// # let _entered = runtime.enter();
 /// let transport =
 ///     ServiceBuilder::new().rate_limit(5, Duration::from_secs(1)).service(HyperTransport::new());
 /// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model")

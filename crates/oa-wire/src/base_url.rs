@@ -61,7 +61,8 @@ impl CorrectedBaseUrl {
             }
             format!("{scheme}://{}{}", read_authority(authority, &mut flaws), read_path(path, &mut flaws))
         };
-        parse_strictly(&url).is_ok().then_some(Self { url, flaws })
+        // A slash in front may have hidden a user and password.
+        (!holds_user_info(&url) && parse_strictly(&url).is_ok()).then_some(Self { url, flaws })
     }
 }
 
