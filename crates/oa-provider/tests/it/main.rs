@@ -11,6 +11,7 @@ mod construction;
 mod deviations;
 mod foreign;
 mod keep_alive;
+mod layers;
 mod partial;
 mod readiness;
 mod secrets;
