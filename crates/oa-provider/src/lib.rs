@@ -33,6 +33,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod block_on;
 mod body;
 mod dyn_provider;
 mod environment;
@@ -51,6 +52,7 @@ mod readiness;
 mod shared;
 mod source;
 
+pub use block_on::block_on;
 pub use dyn_provider::DynProvider;
 pub use environment::Environment;
 pub use error::from_transport_error;

@@ -10,6 +10,7 @@ mod concurrency;
 mod construction;
 mod deviations;
 mod foreign;
+mod front_door;
 mod keep_alive;
 mod layers;
 mod partial;
