@@ -39,7 +39,8 @@ async fn the_first_program_of_the_readme_runs_with_one_dependency() {
     let mut run = Command::new(cargo);
     run.args(["run", "--quiet", "--offline"])
         .current_dir(&project)
-        .env("CARGO_TARGET_DIR", build_folder(target)).env("CARGO_PROFILE_DEV_DEBUG", "0");
+        .env("CARGO_TARGET_DIR", build_folder(target))
+        .env("CARGO_PROFILE_DEV_DEBUG", "0");
     for (name, _) in std::env::vars_os() {
         // Those that cargo sets for this test are not for another package.
         if name.to_string_lossy().starts_with("CARGO_PKG_")
