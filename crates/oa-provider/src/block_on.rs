@@ -4,7 +4,8 @@ use oa_wire::{Category, Error};
 use std::future::Future;
 use tokio::runtime::{Builder, Handle};
 
-/// Runs calls to their end on a runtime of their own, on this thread: for a program that has no async code otherwise.
+/// Runs calls to their end on a runtime of their own, on this thread: for a program that has no async code
+/// otherwise.
 ///
 /// ```no_run
 /// use oa_provider::{Error, OpenAiProvider, Provider};
@@ -22,8 +23,8 @@ use tokio::runtime::{Builder, Handle};
 ///
 /// # Errors
 ///
-/// Those of the future, and [`InvalidRequest`](Category::InvalidRequest) within a tokio runtime: there the future is to
-/// be awaited.
+/// Those of the future, and [`InvalidRequest`](Category::InvalidRequest) within a tokio runtime: there the
+/// future is to be awaited.
 pub fn block_on<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     if Handle::try_current().is_ok() {
         return Err(Error::invalid_request(

@@ -59,7 +59,8 @@ pub trait Provider: Send + Sync {
     /// use std::time::Duration;
     /// use tower::ServiceBuilder;
     ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    /// # let runtime = runtime.expect("a runtime");
     /// # let _entered = runtime.enter();
     /// let provider = OpenAiProvider::builder("http://localhost:8000", "my-model").build()?;
     /// let limited = provider.layer(

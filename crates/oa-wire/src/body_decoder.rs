@@ -107,7 +107,7 @@ impl<F: AnswerFormat> BodyDecoder<F> {
         Self { expected, limits, head, state, outcome: None }
     }
 
-    /// Says through which forward proxy the response came.
+    /// Sets the forward proxy that the response came through.
     pub(crate) fn with_proxy(mut self, proxy: Option<String>) -> Self {
         self.head = self.head.with_proxy(proxy);
         self

@@ -220,7 +220,7 @@ fn shown(id: &str) -> String {
     one_line(id, ID_SHOWN)
 }
 
-/// How far an id is from the model asked for: first those of which one contains the other, then by edits.
+/// How far an id is from the name of the model: first those of which one contains the other, then by edits.
 fn distance(model: &str, id: &str) -> (bool, usize) {
     const READ: usize = 128;
     let letters = |text: &str| text.to_lowercase().chars().take(READ).collect::<Vec<char>>();

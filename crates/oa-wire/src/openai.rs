@@ -7,6 +7,7 @@ mod endpoint;
 mod fallback;
 mod mapping;
 mod models;
+mod request_body;
 mod stream;
 mod tool_calls;
 

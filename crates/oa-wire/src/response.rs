@@ -248,7 +248,7 @@ enum Repr {
     Parts(Arc<dyn RawParts>),
 }
 
-/// A body that is rendered to JSON when it is asked for.
+/// A body that is rendered to JSON when it is read.
 pub(crate) trait RawParts: Send + Sync {
     fn render(&self) -> Vec<u8>;
 }

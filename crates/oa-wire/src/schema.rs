@@ -1,4 +1,4 @@
-//! A JSON Schema that is known to be sound: its root is an object, and it is compiled once.
+//! A JSON Schema that is known to be valid: its root is an object, and it is compiled once.
 
 #[cfg(feature = "schemars")]
 mod type_cache;

@@ -50,7 +50,7 @@ impl Tool {
         Ok(Self { name, description: None, parameters, strict: false })
     }
 
-    /// Says what the tool does, for the model to read.
+    /// Sets what the tool does, for the model to read.
     pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = Some(description.into());
         self
@@ -69,7 +69,7 @@ impl Tool {
         &self.name
     }
 
-    /// What the tool does, if said.
+    /// What the tool does, if set.
     pub fn description(&self) -> Option<&str> {
         self.description.as_deref()
     }

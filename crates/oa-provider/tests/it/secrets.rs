@@ -13,7 +13,7 @@ use tracing::span;
 
 use crate::support::*;
 
-/// Not in the form of any service's keys, so that only knowing it can strike it out.
+/// Not in the form of any service's keys, so that only whoever knows it can redact it.
 const KEY: &str = "canary.key.4f1c9a7e";
 const PROMPT: &str = "canary prompt 8d02bb";
 const OUTPUT: &str = "canary output 77e1c0";

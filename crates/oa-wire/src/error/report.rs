@@ -77,7 +77,7 @@ pub struct AttemptReport<'a> {
     pub index: u32,
     /// Its category.
     pub category: Option<&'static str>,
-    /// What it said.
+    /// Its message.
     pub message: &'a str,
     /// Why the layer went on, or stopped.
     pub reason: &'a str,

@@ -1,6 +1,9 @@
-//! Request to bytes: written straight to the body, the same bytes for equal inputs.
+//! A request as bytes: written straight to the body, the same bytes for equal requests.
 
-use super::fallback;
+use super::{
+    fallback,
+    request_body::{Member, RequestBody},
+};
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
     Profile, RuntimeConfig, SchemaMode, Tool, ToolChoice, UserBlock, UserContent,
@@ -8,69 +11,40 @@ use crate::{
     json::{equal, push_sorted, push_text},
 };
 use serde_json::Value;
-use std::ops::Range;
 
 /// Writes the body of a request that was validated.
 pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
-    let mut body = Body::with_capacity(capacity(profile, request));
-    body.member("model", |out| push_text(out, profile.model()));
+    let mut body = RequestBody::with_capacity(capacity(profile, request));
+    body.member(const { Member::named("model") }, |out| push_text(out, profile.model()));
     let schema = request.response_schema.as_ref();
     let mode = schema_mode(profile, request);
-    let asked_by = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
-    body.member("messages", |out| push_messages(out, request.messages(), asked_by(SchemaMode::Prompt)));
-    let forced = asked_by(SchemaMode::ForcedTool);
+    let under = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
+    body.member(const { Member::named("messages") }, |out| {
+        push_messages(out, request.messages(), under(SchemaMode::Prompt))
+    });
+    let forced = under(SchemaMode::ForcedTool);
     push_tools(&mut body, request, forced)?;
-    if let Some(schema) = asked_by(SchemaMode::ResponseFormat) {
-        body.member("response_format", |out| push_response_format(out, schema));
+    if let Some(schema) = under(SchemaMode::ResponseFormat) {
+        body.member(const { Member::named("response_format") }, |out| push_response_format(out, schema));
     }
-    if let Some(schema) = asked_by(SchemaMode::StructuredOutputs) {
-        body.member("structured_outputs", |out| push_structured_outputs(out, schema));
+    if let Some(schema) = under(SchemaMode::StructuredOutputs) {
+        body.member(const { Member::named("structured_outputs") }, |out| {
+            push_structured_outputs(out, schema)
+        });
     }
-    if let Some(schema) = asked_by(SchemaMode::JsonSchema) {
-        body.member("json_schema", |out| out.extend_from_slice(schema.as_json().as_bytes()));
+    if let Some(schema) = under(SchemaMode::JsonSchema) {
+        body.member(const { Member::named("json_schema") }, |out| {
+            out.extend_from_slice(schema.as_json().as_bytes())
+        });
     }
     if request.stream {
-        body.member("stream", |out| out.extend_from_slice(b"true"));
-        body.member("stream_options", |out| out.extend_from_slice(br#"{"include_usage":true}"#));
+        body.member(const { Member::named("stream") }, |out| out.extend_from_slice(b"true"));
+        body.member(const { Member::named("stream_options") }, |out| {
+            out.extend_from_slice(br#"{"include_usage":true}"#)
+        });
     }
     push_config(&mut body, &request.config)?;
-    body.out.push(b'}');
-    Ok(body.out)
-}
-
-/// The body as it is written, and where in it the members lie that the mapping produces.
-struct Body {
-    out: Vec<u8>,
-    members: [(&'static str, Range<usize>); 16],
-    count: usize,
-}
-
-impl Body {
-    fn with_capacity(capacity: usize) -> Self {
-        Self { out: Vec::with_capacity(capacity), members: std::array::from_fn(|_| ("", 0..0)), count: 0 }
-    }
-
-    #[inline]
-    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
-        self.key(name);
-        let from = self.out.len();
-        value(&mut self.out);
-        self.members[self.count] = (name, from..self.out.len());
-        self.count += 1;
-    }
-
-    #[inline]
-    fn key(&mut self, name: &str) {
-        self.out.push(if self.out.is_empty() { b'{' } else { b',' });
-        push_text(&mut self.out, name);
-        self.out.push(b':');
-    }
-
-    /// The value that the mapping produced for this field.
-    fn produced(&self, name: &str) -> Option<Value> {
-        let (_, range) = self.members[..self.count].iter().find(|(known, _)| *known == name)?;
-        serde_json::from_slice(&self.out[range.clone()]).ok()
-    }
+    Ok(body.finish())
 }
 
 fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
@@ -236,7 +210,7 @@ fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
 
 /// Writes the tools and the choice among them; with a schema, a tool for the answer, which must be called.
 fn push_tools(
-    body: &mut Body,
+    body: &mut RequestBody,
     request: &CompletionRequest,
     forced: Option<&JsonSchema>,
 ) -> Result<(), Error> {
@@ -254,10 +228,12 @@ fn push_tools(
     };
     let tools = request.tools.as_slice();
     match &forced {
-        Some(forced) => body.member("tools", |out| {
+        Some(forced) => body.member(const { Member::named("tools") }, |out| {
             push_iter(out, tools.iter().chain([forced]), push_tool);
         }),
-        None if !tools.is_empty() => body.member("tools", |out| push_list(out, tools, push_tool)),
+        None if !tools.is_empty() => {
+            body.member(const { Member::named("tools") }, |out| push_list(out, tools, push_tool))
+        }
         None => {}
     }
     let forced = forced.map(|forced| match tools {
@@ -265,7 +241,7 @@ fn push_tools(
         _ => ToolChoice::Required,
     });
     if let Some(choice) = forced.as_ref().or(request.tool_choice.as_ref()) {
-        body.member("tool_choice", |out| push_tool_choice(out, choice));
+        body.member(const { Member::named("tool_choice") }, |out| push_tool_choice(out, choice));
     }
     Ok(())
 }
@@ -311,26 +287,32 @@ fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
     out.extend_from_slice(b"}}");
 }
 
-fn push_config(body: &mut Body, config: &RuntimeConfig) -> Result<(), Error> {
-    let float = |body: &mut Body, name, number: Option<f64>| {
+fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Error> {
+    let float = |body: &mut RequestBody, member: Member, number: Option<f64>| {
         if let Some(number) = number {
             // Display of a serde_json value: the shortest text that reads back, with a point or an exponent.
-            body.member(name, |out| out.extend_from_slice(Value::from(number).to_string().as_bytes()));
+            body.member(member, |out| out.extend_from_slice(Value::from(number).to_string().as_bytes()));
         }
     };
-    float(body, "temperature", config.temperature);
+    float(body, const { Member::named("temperature") }, config.temperature);
     if let Some(number) = config.max_tokens {
-        body.member("max_tokens", |out| out.extend_from_slice(number.to_string().as_bytes()));
+        body.member(const { Member::named("max_tokens") }, |out| {
+            out.extend_from_slice(number.to_string().as_bytes())
+        });
     }
-    float(body, "top_p", config.top_p);
+    float(body, const { Member::named("top_p") }, config.top_p);
     if let Some(number) = config.seed {
-        body.member("seed", |out| out.extend_from_slice(number.to_string().as_bytes()));
+        body.member(const { Member::named("seed") }, |out| {
+            out.extend_from_slice(number.to_string().as_bytes())
+        });
     }
-    float(body, "frequency_penalty", config.frequency_penalty);
-    float(body, "presence_penalty", config.presence_penalty);
+    float(body, const { Member::named("frequency_penalty") }, config.frequency_penalty);
+    float(body, const { Member::named("presence_penalty") }, config.presence_penalty);
     if let Some(declared) = &config.stop_sequences {
         let stop = merged_stop(declared, config.extras.get("stop"));
-        body.member("stop", |out| push_list(out, &stop, |out, text| push_text(out, text)));
+        body.member(const { Member::named("stop") }, |out| {
+            push_list(out, &stop, |out, text| push_text(out, text))
+        });
     }
     if config.extras.is_empty() {
         return Ok(());
@@ -338,10 +320,10 @@ fn push_config(body: &mut Body, config: &RuntimeConfig) -> Result<(), Error> {
     let mut extras: Vec<_> = config.extras.iter().collect();
     extras.sort_unstable_by(|a, b| a.0.cmp(b.0));
     for (name, value) in extras {
-        match (name.as_str(), body.produced(name)) {
+        match (name.as_str(), body.written(name)) {
             ("stop", Some(_)) => {}
             ("stream", None) if value == &Value::Bool(false) => {}
-            (_, Some(produced)) if equal(&produced, value) => {}
+            (_, Some(written)) if equal(&written, value) => {}
             (_, Some(_)) => return Err(collision(name, "differs from what the request itself says")),
             ("model" | "messages" | "tools" | "tool_choice" | "stream", None) => {
                 return Err(collision(name, "is a field of the request itself"));
