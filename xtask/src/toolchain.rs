@@ -29,7 +29,7 @@ impl Toolchain {
                 return Ok(Ok(Self { rustc, libraries: None, target: target(version) }));
             }
         }
-        from_debian(version, source)
+        Ok(from_debian(version, source))
     }
 
     /// A call of cargo that builds with this compiler, in a target folder of its own.
@@ -72,13 +72,13 @@ fn from_rustup(version: &str) -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(found.stdout).ok()?.trim()))
 }
 
-fn from_debian(version: Option<&str>, source: bool) -> Outcome<Result<Toolchain, String>> {
+fn from_debian(version: Option<&str>, source: bool) -> Result<Toolchain, String> {
     if !["apt-get", "apt-cache", "dpkg"].into_iter().all(is_there) {
-        return Ok(Err("neither rustup nor Debian's packages have this compiler here".to_owned()));
+        return Err("neither rustup nor Debian's packages have this compiler here".to_owned());
     }
     let Some(full) = newest(version) else {
         let wanted = version.unwrap_or("at all");
-        return Ok(Err(format!("Debian's lists have no rustc-web {wanted}; `apt-get update` brings them")));
+        return Err(format!("Debian's lists have no rustc-web {wanted}; `apt-get update` brings them"));
     };
     let short: String = full.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
     let folder = target(&format!("debian-{short}"));
@@ -94,11 +94,11 @@ fn from_debian(version: Option<&str>, source: bool) -> Outcome<Result<Toolchain,
         packages.extend(llvm(&standard, &full));
         packages.extend(source.then(|| format!("rust-web-src={full}")));
         if let Err(why) = unpack(&packages, &folder, &unpacked) {
-            return Ok(Err(format!("Debian's packages could not be had: {why}")));
+            return Err(format!("Debian's packages could not be had: {why}"));
         }
     }
     let libraries = unpacked.join(format!("usr/lib/{}-linux-gnu", env::consts::ARCH));
-    Ok(Ok(Toolchain { rustc: unpacked.join("usr/bin/rustc"), libraries: Some(libraries), target: folder }))
+    Ok(Toolchain { rustc: unpacked.join("usr/bin/rustc"), libraries: Some(libraries), target: folder })
 }
 
 /// The full version of the newest package of that version: `1.85.0+dfsg3-1~deb12u3`.

@@ -45,6 +45,10 @@ impl ModelsDecoder {
     }
 
     /// Adds a piece of the body.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "decoders have the same verbs, and some keep the piece"
+    )]
     pub fn push(&mut self, bytes: Bytes) {
         let left = MAX_BODY - self.body.len();
         self.is_too_long |= bytes.len() > left;

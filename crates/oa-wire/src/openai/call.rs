@@ -87,7 +87,7 @@ impl ChatCall {
 ///    again. Whoever wants the remaining events first calls [`end`](Self::end) and polls them; the last is
 ///    `Done` or an error.
 /// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was
-///   received.
+///    received.
 ///
 /// After `Done`, an error or `abort`, `poll_event` returns `None` and what is pushed is ignored.
 ///

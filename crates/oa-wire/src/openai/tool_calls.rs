@@ -6,7 +6,7 @@
 //! 1. by `index`: to the latest call of that index;
 //! 2. without one, by `id`: to the call of that id;
 //! 3. without either, by `name`: to the open call (the last one touched), if that has the same name or none
-//!   yet;
+//!    yet;
 //! 4. with none of them: to the open call.
 //!
 //! It begins a call of its own instead
@@ -50,6 +50,7 @@ use std::borrow::Cow;
 
 /// One fragment, as a chunk has it. Empty texts count as absent.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Fragment<'a> {
     pub(super) index: Index,
     pub(super) id: Cow<'a, str>,
@@ -77,6 +78,7 @@ pub(super) struct Assembler {
 }
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 struct Call {
     index: Index,
     id: String,
@@ -298,10 +300,8 @@ impl Assembler {
         }
         let place = self.placed;
         self.placed += 1;
-        let name = match self.calls[at].name.is_empty() {
-            true => self.calls[of].name.clone(),
-            false => self.calls[at].name.clone(),
-        };
+        let named = if self.calls[at].name.is_empty() { of } else { at };
+        let name = self.calls[named].name.clone();
         let call = &mut self.calls[at];
         call.name.clone_from(&name);
         call.place = Some(place);

@@ -147,7 +147,7 @@ fn gives_something(reader: &mut Reader<'_>, key: &str) -> Result<bool, Malformed
         Kind::Null => reader.skip()?,
         Kind::Text => {
             let text = reader.text()?.unwrap_or_default();
-            gives = !matches!(&*text.trim_ascii(), "" | "[]" | "{}" | "null") && key != "type";
+            gives = !matches!(text.trim_ascii(), "" | "[]" | "{}" | "null") && key != "type";
         }
         Kind::Number | Kind::Bool => gives = reader.raw()? != "false" && key != "index",
         Kind::Array => {

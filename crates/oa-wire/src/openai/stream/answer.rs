@@ -20,6 +20,7 @@ use std::{collections::VecDeque, ops::Range};
 const MAX_CALLS: usize = 10_000;
 
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Answer {
     pub(super) parts: AnswerParts,
     content: Joined,

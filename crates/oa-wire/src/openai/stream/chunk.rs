@@ -16,6 +16,7 @@ use std::collections::VecDeque;
 
 /// What a chunk was.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
 pub(super) struct Chunk {
     pub(super) has_choices: bool,
     pub(super) has_usage: bool,
@@ -97,6 +98,7 @@ pub(super) fn read_chunk(
     Ok(chunk)
 }
 
+#[expect(clippy::too_many_lines, reason = "one table of the members of a choice")]
 fn read_choice(
     reader: &mut Reader<'_>,
     at: i64,

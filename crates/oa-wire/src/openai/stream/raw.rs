@@ -383,9 +383,10 @@ impl Assembled {
         }
         if call.has_arguments {
             let key = if call.is_custom { "input" } else { "arguments" };
-            match call.is_value {
-                true => out.raw(key, &call.arguments),
-                false => out.text(key, &call.arguments),
+            if call.is_value {
+                out.raw(key, &call.arguments);
+            } else {
+                out.text(key, &call.arguments);
             }
         }
     }

@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_object_is_complete_at_its_last_brace_in_any_pieces() {
-        for text in [r#"{}"#, r#" {"a":{"b":["}",{"c":"\\\"}"}]}} "#, r#"{"\\":1}"#] {
+        for text in ["{}", r#" {"a":{"b":["}",{"c":"\\\"}"}]}} "#, r#"{"\\":1}"#] {
             assert_eq!(ends(&[text]), (true, false), "{text}");
             let end = text.rfind('}').unwrap();
             for at in (0..=end).filter(|&at| text.is_char_boundary(at)) {
