@@ -23,13 +23,13 @@ pub(crate) struct Toolchain {
 impl Toolchain {
     /// The compiler of this version (`1.85`), or none with the reason. With `source` the standard library's
     /// source is there too. No version: the newest that there is.
-    pub(crate) fn find(version: Option<&str>, source: bool) -> Outcome<Result<Self, String>> {
+    pub(crate) fn find(version: Option<&str>, source: bool) -> Result<Self, String> {
         if let (Some(version), false) = (version, source) {
             if let Some(rustc) = from_rustup(version) {
-                return Ok(Ok(Self { rustc, libraries: None, target: target(version) }));
+                return Ok(Self { rustc, libraries: None, target: target(version) });
             }
         }
-        Ok(from_debian(version, source))
+        from_debian(version, source)
     }
 
     /// A call of cargo that builds with this compiler, in a target folder of its own.

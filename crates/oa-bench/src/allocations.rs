@@ -32,7 +32,7 @@ fn a_small_call_allocates_little() {
     let sim = Sim::builder().script([Answer::completion("Paris.").forever()]).start_blocking().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let provider = OpenAiProvider::builder(&sim.base_url(), "oa-sim").build().unwrap();
+        let provider = OpenAiProvider::builder(sim.base_url(), "oa-sim").build().unwrap();
         let request = request();
         for _ in 0..5 {
             provider.complete(&request).await.unwrap();
@@ -59,7 +59,7 @@ fn an_event_allocates_next_to_nothing() {
     let sim = Sim::builder().script(script).start_blocking().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let provider = OpenAiProvider::builder(&sim.base_url(), "oa-sim").build().unwrap();
+        let provider = OpenAiProvider::builder(sim.base_url(), "oa-sim").build().unwrap();
         let request = request();
         let read = async || {
             let mut stream = provider.stream(&request).await.unwrap();

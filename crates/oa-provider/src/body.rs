@@ -14,10 +14,11 @@ where
 {
     loop {
         match poll_fn(|cx| body.as_mut().poll_frame(cx)).await? {
-            Ok(frame) => match frame.into_data() {
-                Ok(bytes) => return Some(Ok(bytes)),
-                Err(_) => continue,
-            },
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
             Err(error) => return Some(Err(from_transport_error(error))),
         }
     }

@@ -127,12 +127,11 @@ where
         if let State::Open = this.state {
             let polled = this.poll_read(cx);
             match &polled {
-                Poll::Pending => {}
                 Poll::Ready(Some(Ok(Event::Done(_)))) => {
                     this.state = State::Ended;
                     this.finish_body(cx);
                 }
-                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
                 Poll::Ready(_) => {
                     this.state = State::Ended;
                     this.body = None;

@@ -71,7 +71,8 @@ pub extern "C" fn oa_request() {
 pub extern "C" fn oa_response() {
     answer(|exchange, input| {
         let head: Value = serde_json::from_slice(&input).unwrap_or_default();
-        let status = head["status"].as_u64().and_then(|status| StatusCode::from_u16(status as u16).ok());
+        let status =
+            head["status"].as_u64().and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
         let mut headers = HeaderMap::new();
         for pair in head["headers"].as_array().into_iter().flatten() {
             let name = pair[0].as_str().and_then(|name| name.parse::<HeaderName>().ok());

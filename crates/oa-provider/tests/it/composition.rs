@@ -70,7 +70,7 @@ impl<S: Service<CompletionRequest>> Service<CompletionRequest> for Seeded<S> {
     }
 }
 
-fn seeded(inner: OpenAiProvider) -> (impl Provider, Arc<AtomicUsize>) {
+fn seeded(inner: &OpenAiProvider) -> (impl Provider, Arc<AtomicUsize>) {
     let passed = Arc::<AtomicUsize>::default();
     let layer = layer_fn({
         let passed = Arc::clone(&passed);
@@ -82,7 +82,7 @@ fn seeded(inner: OpenAiProvider) -> (impl Provider, Arc<AtomicUsize>) {
 #[tokio::test]
 async fn a_stack_is_a_provider_and_its_completions_pass_its_layers() {
     let sim = Sim::start().await.unwrap();
-    let (provider, passed) = seeded(provider(&sim));
+    let (provider, passed) = seeded(&provider(&sim));
     let request = hello();
     assert_eq!(provider.model(), "oa-sim");
     provider.complete(&request).await.unwrap();
@@ -97,7 +97,7 @@ async fn a_stack_is_a_provider_and_its_completions_pass_its_layers() {
 #[tokio::test]
 async fn a_probe_does_not_pass_the_layers() {
     let sim = Sim::start().await.unwrap();
-    let (provider, passed) = seeded(provider(&sim));
+    let (provider, passed) = seeded(&provider(&sim));
     provider.ready().await.unwrap();
     assert_eq!(passed.load(Ordering::Relaxed), 0);
 }
@@ -105,7 +105,7 @@ async fn a_probe_does_not_pass_the_layers() {
 #[tokio::test]
 async fn complete_reads_a_stream_to_its_end() {
     let sim = Sim::start().await.unwrap();
-    let response = seeded(provider(&sim)).0.complete(&hello().with_stream(true)).await.unwrap();
+    let response = seeded(&provider(&sim)).0.complete(&hello().with_stream(true)).await.unwrap();
     assert_eq!(response.text(), "You said: Hello there");
     assert_eq!(sim.last_request().unwrap().json()["stream"], true);
 }

@@ -110,7 +110,7 @@ async fn the_errors_of_towers_layers_name_them() {
     let stuck = layer_fn(|_| service_fn(|_: CompletionRequest| pending::<Result<Completion, Error>>()));
     let inner = Double::default().provider();
 
-    let late = inner.layer(ServiceBuilder::new().timeout(Duration::from_secs(5)).layer(stuck.clone()));
+    let late = inner.layer(ServiceBuilder::new().timeout(Duration::from_secs(5)).layer(stuck));
     let error = late.complete(&hello()).await.unwrap_err();
     assert!(error.is_timeout() && error.is_transient(), "{error}");
     assert!(error.message().contains("timeout layer"), "{error}");
@@ -194,9 +194,9 @@ async fn carry(sim: &Sim, transport: impl Transport) {
 
 #[tokio::test]
 async fn each_of_towers_layers_fits_around_the_transport() {
+    type Request = http::Request<Bytes>;
     let sim = Sim::start().await.unwrap();
     let (layers, http) = (ServiceBuilder::new, HyperTransport::new);
-    type Request = http::Request<Bytes>;
     carry(&sim, layers().timeout(FAR).service(http())).await;
     carry(&sim, layers().buffer(4).service(http())).await;
     carry(&sim, layers().load_shed().service(http())).await;

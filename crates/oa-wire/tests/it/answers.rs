@@ -198,9 +198,10 @@ fn a_tool_calls_that_gives_no_call_is_an_error_and_an_empty_one_is_none() {
         json!([{"x": {"y": 1}}]),
     ] {
         let message = json!({"content": "a", "tool_calls": value});
-        for error in
-            [body(&message, "stop").unwrap_err(), chunks(&deltas(&[message.clone()], "stop")).unwrap_err()]
-        {
+        for error in [
+            body(&message, "stop").unwrap_err(),
+            chunks(&deltas(std::slice::from_ref(&message), "stop")).unwrap_err(),
+        ] {
             assert_eq!(error.category(), Category::InvalidResponse, "{value}");
             assert!(error.message().contains("tool_calls"), "{error}");
             assert_eq!(error.partial().unwrap().text(), "a", "{value}");
@@ -263,7 +264,7 @@ fn a_call_of_a_custom_tool_is_named() {
     let message = json!({"tool_calls": [call]});
     for error in [
         body(&message, "tool_calls").unwrap_err(),
-        chunks(&deltas(&[message.clone()], "tool_calls")).unwrap_err(),
+        chunks(&deltas(std::slice::from_ref(&message), "tool_calls")).unwrap_err(),
     ] {
         assert!(error.message().contains("custom tool `sql`"), "{error}");
         let call = &error.partial().unwrap().message.tool_calls[0];
@@ -338,7 +339,7 @@ fn words_that_are_no_event_are_quoted() {
 #[test]
 fn a_complete_answer_survives_what_comes_after_it() {
     let all = deltas(&[json!({"content": "Hi"})], "stop");
-    let events: String = all.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+    let events = all.iter().map(|chunk| format!("data: {chunk}\n\n")).collect::<Vec<_>>().concat();
     for end in
         ["data: DONE\n\n", "data: {\"message\":\"ok\",\"code\":0}\n\n", "data: {\"choices\":[{\"del", "bye\n"]
     {
@@ -368,12 +369,12 @@ fn a_refusal_is_readable_and_of_a_kind_of_its_own() {
     let part = json!({"content": [{"type": "refusal", "refusal": "I can't help."}]});
     for message in [&message, &part] {
         let whole = body(message, "stop").unwrap();
-        let streamed = chunks(&deltas(&[message.clone()], "stop")).unwrap();
+        let streamed = chunks(&deltas(std::slice::from_ref(message), "stop")).unwrap();
         for response in [whole, streamed] {
             assert_eq!(response.refusal.as_deref(), Some("I can't help."));
             assert_eq!(response.text(), "");
         }
-        let sent = sent(&deltas(&[message.clone()], "stop"));
+        let sent = sent(&deltas(std::slice::from_ref(message), "stop"));
         let decoder = with_schema(true).on_response(StatusCode::OK, &typed("text/event-stream"), None);
         let error = finish(decoder, [sent]).unwrap_err();
         assert_eq!(
