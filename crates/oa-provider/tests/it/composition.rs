@@ -70,7 +70,7 @@ impl<S: Service<CompletionRequest>> Service<CompletionRequest> for Seeded<S> {
     }
 }
 
-fn seeded(inner: &OpenAiProvider) -> (impl Provider, Arc<AtomicUsize>) {
+fn seeded(inner: &OpenAiProvider) -> (impl Provider + use<>, Arc<AtomicUsize>) {
     let passed = Arc::<AtomicUsize>::default();
     let layer = layer_fn({
         let passed = Arc::clone(&passed);
