@@ -24,7 +24,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! To cut the bytes elsewhere, take [`Answer::split_every`] or [`Answer::split_at`]: no cut may change the
+//! To cut the bytes elsewhere, take [`split_every`](crate::Answer::split_every) or [`split_at`](crate::Answer::split_at): no cut may change the
 //! result.
 
 /// Makes one documented function for each script, and the list of them all.

@@ -12,7 +12,7 @@ pub struct ServerErrorDetails {
     pub r#type: Option<String>,
     /// `param`: the request field that the error is about.
     pub param: Option<String>,
-    /// The message of the error that a router wraps, where it does; [`Error::message`] shows it too.
+    /// The message of the error that a router wraps, where it does; [`Error::message`](crate::Error::message) shows it too.
     pub upstream_message: Option<String>,
     /// The code of the error that a router wraps.
     pub upstream_code: Option<String>,
@@ -33,7 +33,7 @@ pub enum ErrorKind {
     /// A limit of ours on the size of a response was reached.
     TooLarge,
     /// The model refused, where output of a schema was asked for. The refusal is in the
-    /// [`partial`](Error::partial) response. Asking again does not help.
+    /// [`partial`](crate::Error::partial) response. Asking again does not help.
     Refusal,
     /// The limit on tokens ended the answer in the middle of a structured output or of tool arguments. The
     /// same request again ends in the same way: raise `max_tokens`.
