@@ -24,8 +24,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! To cut the bytes elsewhere, take [`split_every`](crate::Answer::split_every) or [`split_at`](crate::Answer::split_at): no cut may change the
-//! result.
+//! To cut the bytes elsewhere, take [`split_every`](crate::Answer::split_every) or
+//! [`split_at`](crate::Answer::split_at): no cut may change the result.
 
 /// Makes one documented function for each script, and the list of them all.
 macro_rules! catalogue {

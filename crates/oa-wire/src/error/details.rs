@@ -12,7 +12,8 @@ pub struct ServerErrorDetails {
     pub r#type: Option<String>,
     /// `param`: the request field that the error is about.
     pub param: Option<String>,
-    /// The message of the error that a router wraps, where it does; [`Error::message`](crate::Error::message) shows it too.
+    /// The message of the error that a router wraps, where it does;
+    /// [`Error::message`](crate::Error::message) shows it too.
     pub upstream_message: Option<String>,
     /// The code of the error that a router wraps.
     pub upstream_code: Option<String>,
