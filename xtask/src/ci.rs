@@ -88,12 +88,13 @@ fn steps() -> Vec<Step> {
     }));
     steps.push(judge("answers", "OA_JUDGES_DIR", |folder| judges::answers(&folder)));
     steps.push(judge("corpus", "OA_JUDGES_DIR", |folder| {
-        let corpora: Vec<PathBuf> =
-            ["OA_CORPUS_DIR"].iter().filter_map(env::var_os).map(PathBuf::from).collect();
-        if corpora.is_empty() {
+        let Some(corpus) = env::var_os("OA_CORPUS_DIR") else {
             return Ok(Verdict::Skipped("OA_CORPUS_DIR is not set".to_owned()));
+        };
+        if env::var_os("OA_JUDGES").is_none_or(|judges| judges != "all") {
+            return Ok(Verdict::Skipped("OA_JUDGES is not `all`".to_owned()));
         }
-        judges::corpus(&folder, &corpora)
+        judges::corpus(&folder, &[corpus.into()])
     }));
     steps.push(judge("operations", "OA_JUDGES_DIR", |folder| judges::operations(&folder)));
     steps

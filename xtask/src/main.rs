@@ -25,6 +25,7 @@ cargo xtask TASK
         OA_CONFORMANCE_DIR  a folder with conformance.py
         OA_JUDGES_DIR       a folder with answers/, corpus/ and operations/
         OA_CORPUS_DIR       recorded exchanges, for the tests that read them and a judge
+        OA_JUDGES           `all` runs the judge of recorded exchanges too
 
   checks [NAME ...]
       Installs what is missing, and runs: spelling, unused dependencies, deny (licenses,
