@@ -20,7 +20,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     let mode = schema_mode(profile, request);
     let under = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
     body.member(const { Member::named("messages") }, |out| {
-        push_messages(out, request.messages(), under(SchemaMode::Prompt))
+        push_messages(out, request.messages(), under(SchemaMode::Prompt));
     });
     let forced = under(SchemaMode::ForcedTool);
     push_tools(&mut body, request, forced)?;
@@ -29,18 +29,18 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     }
     if let Some(schema) = under(SchemaMode::StructuredOutputs) {
         body.member(const { Member::named("structured_outputs") }, |out| {
-            push_structured_outputs(out, schema)
+            push_structured_outputs(out, schema);
         });
     }
     if let Some(schema) = under(SchemaMode::JsonSchema) {
         body.member(const { Member::named("json_schema") }, |out| {
-            out.extend_from_slice(schema.as_json().as_bytes())
+            out.extend_from_slice(schema.as_json().as_bytes());
         });
     }
     if request.stream {
         body.member(const { Member::named("stream") }, |out| out.extend_from_slice(b"true"));
         body.member(const { Member::named("stream_options") }, |out| {
-            out.extend_from_slice(br#"{"include_usage":true}"#)
+            out.extend_from_slice(br#"{"include_usage":true}"#);
         });
     }
     push_config(&mut body, &request.config)?;
@@ -232,7 +232,7 @@ fn push_tools(
             push_iter(out, tools.iter().chain([forced]), push_tool);
         }),
         None if !tools.is_empty() => {
-            body.member(const { Member::named("tools") }, |out| push_list(out, tools, push_tool))
+            body.member(const { Member::named("tools") }, |out| push_list(out, tools, push_tool));
         }
         None => {}
     }
@@ -297,13 +297,13 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
     float(body, const { Member::named("temperature") }, config.temperature);
     if let Some(number) = config.max_tokens {
         body.member(const { Member::named("max_tokens") }, |out| {
-            out.extend_from_slice(number.to_string().as_bytes())
+            out.extend_from_slice(number.to_string().as_bytes());
         });
     }
     float(body, const { Member::named("top_p") }, config.top_p);
     if let Some(number) = config.seed {
         body.member(const { Member::named("seed") }, |out| {
-            out.extend_from_slice(number.to_string().as_bytes())
+            out.extend_from_slice(number.to_string().as_bytes());
         });
     }
     float(body, const { Member::named("frequency_penalty") }, config.frequency_penalty);
@@ -311,7 +311,7 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
     if let Some(declared) = &config.stop_sequences {
         let stop = merged_stop(declared, config.extras.get("stop"));
         body.member(const { Member::named("stop") }, |out| {
-            push_list(out, &stop, |out, text| push_text(out, text))
+            push_list(out, &stop, |out, text| push_text(out, text));
         });
     }
     if config.extras.is_empty() {
