@@ -5,7 +5,6 @@ use crate::{
     checks::CHECKS,
     judges,
     outcome::{Outcome, Verdict},
-    release,
 };
 use std::{
     env,
@@ -73,7 +72,6 @@ fn steps() -> Vec<Step> {
         plain("clippy -p oa-wire -p oa-transport -p oa-provider --no-default-features -- -D warnings"),
         step("cargo doc --workspace --all-features --no-deps, no warnings", documentation),
         step("no syntax newer than the minimum Rust version", syntax),
-        step("cargo package --workspace --no-verify", release::package),
         step("cargo oa chat 'Say hello'", first_command),
     ];
     steps.extend(

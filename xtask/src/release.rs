@@ -37,8 +37,3 @@ pub(crate) fn check(args: &[String]) -> Outcome {
     println!("{tag} agrees with the manifests and the changelog");
     cargo::run(&mut cargo(&["publish", "--workspace", "--dry-run"]))
 }
-
-/// Every package is put together as it would be published. What it compiles to is left to `release-check`.
-pub(crate) fn package() -> Outcome {
-    cargo::run(&mut cargo(&["package", "--workspace", "--allow-dirty", "--no-verify"]))
-}
