@@ -1,4 +1,4 @@
-//! The loop of an agent, step by step: ask, run the tools, ask again.
+//! The loop of an agent, step by step: complete, run the tools, complete with their results.
 
 use crate::{ToolResult, ToolSet};
 use oa_provider::Provider;
@@ -10,7 +10,7 @@ use std::fmt;
 /// How often the model is asked, unless another number is set.
 const MAX_ROUNDS: u32 = 8;
 
-/// A conversation in which the model calls tools: asks, runs what the model calls, and asks again with the
+/// A conversation in which the model calls tools: asks, runs what the model calls, and goes on with the
 /// results, until it answers. Each step is returned to the caller, and nothing happens between the calls of
 /// [`next`](Self::next).
 ///

@@ -131,7 +131,7 @@ impl AnswerParts {
     }
 }
 
-/// An error whose cause is the limit on tokens, where that ended the answer: to ask again with the same limit
+/// An error whose cause is the limit on tokens, where that ended the answer: to retry with the same limit
 /// would not help.
 fn cut_off(error: impl FnOnce(String) -> Error, problem: String, finish: FinishReason) -> Error {
     if finish != FinishReason::Length {

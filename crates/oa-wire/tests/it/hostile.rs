@@ -290,7 +290,7 @@ fn broken_characters_are_replaced_and_the_rest_arrives() {
     let mut event = [&event[..], b"\n\n"].concat();
     let at = event.iter().position(|&byte| byte == b'?').unwrap();
     event[at] = 0xff;
-    // The first of them is remembered, the next ones are held against it.
+    // The first of them is remembered, the next ones are compared with it.
     let twice = [&event[..], &event, &event].concat();
     assert_eq!(drain(stream(), [twice.into()]).unwrap().text(), "a\u{fffd}b".repeat(3));
 }
