@@ -145,6 +145,12 @@ pub(crate) fn with_sender(error: Error, headers: &HeaderMap) -> Error {
     error.with_origin(origin)
 }
 
+/// The start of a body, for a message: one line.
+pub(crate) fn body_start(text: &str) -> String {
+    const MOST: usize = 200;
+    excerpt(text, MOST)
+}
+
 /// True when this JSON text is an error and not an answer: it has an `error` member that is not null, false
 /// or empty, or it is an older vLLM's or SGLang's flat `{"object":"error",...}`.
 ///

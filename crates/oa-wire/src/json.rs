@@ -13,8 +13,8 @@ mod write;
 use serde_json::Value;
 
 pub(crate) use joined::Joined;
-pub(crate) use read::{Index, Kind, Malformed, Piece, Reader, scan_text, unescape};
-pub(crate) use write::{equal, push_schema_in_order, push_sorted, push_text};
+pub(crate) use read::{Index, Kind, Malformed, Piece, Reader, owned, reads_meaningful, scan_text, unescape};
+pub(crate) use write::{equal, push_list, push_schema_in_order, push_sorted, push_text};
 
 /// True for a member that carries a value: not null, false, or empty.
 pub(crate) fn is_meaningful(value: &Value) -> bool {

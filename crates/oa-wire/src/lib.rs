@@ -31,9 +31,11 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod answer_checks;
 mod api_key;
 mod base_url;
 mod body_decoder;
+mod chunk_template;
 mod completion;
 mod config;
 mod error;
@@ -49,9 +51,11 @@ mod models_decoder;
 pub mod openai;
 mod profile;
 mod request;
+mod request_body;
 mod response;
 mod response_head;
 mod schema;
+mod schema_directive;
 mod schema_mode;
 mod server;
 pub mod sse;

@@ -4,7 +4,6 @@ mod call;
 mod decode;
 mod encode;
 mod endpoint;
-mod fallback;
 mod mapping;
 mod models;
 mod request_body;

@@ -425,6 +425,34 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Reads a value: true when it is more than null, false, 0, and empty texts, lists and objects of these.
+pub(crate) fn reads_meaningful(reader: &mut Reader<'_>) -> Read<bool> {
+    let mut found = false;
+    match reader.kind()? {
+        Kind::Null => reader.skip()?,
+        Kind::Bool | Kind::Number => found = !matches!(reader.raw()?, "false" | "0"),
+        Kind::Text => found = reader.text()?.is_some_and(|text| !text.trim_ascii().is_empty()),
+        Kind::Array => {
+            reader.array(|reader, _| {
+                found |= reads_meaningful(reader)?;
+                Ok(())
+            })?;
+        }
+        Kind::Object => {
+            reader.object(|reader, _| {
+                found |= reads_meaningful(reader)?;
+                Ok(())
+            })?;
+        }
+    }
+    Ok(found)
+}
+
+/// A text of the server's, where it is one and not empty.
+pub(crate) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).map(Cow::into_owned)
+}
+
 /// The end of the JSON text whose opening quote stands before `from`: the offset of its closing quote, and
 /// whether it has escapes. The bytes between need not be UTF-8.
 #[inline]

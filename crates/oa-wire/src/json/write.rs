@@ -32,6 +32,22 @@ pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// Writes a list, each element as `push` writes it.
+pub(crate) fn push_list<'a, T: 'a>(
+    out: &mut Vec<u8>,
+    list: impl IntoIterator<Item = &'a T>,
+    mut push: impl FnMut(&mut Vec<u8>, &T),
+) {
+    out.push(b'[');
+    for (at, element) in list.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        push(out, element);
+    }
+    out.push(b']');
+}
+
 /// Writes a value, the keys of every object in order.
 pub(crate) fn push_sorted(out: &mut Vec<u8>, value: &Value) {
     match value {

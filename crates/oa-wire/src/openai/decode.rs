@@ -5,15 +5,18 @@ mod usage;
 
 use super::tool_calls::{RawCall, distinct};
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, Error, ErrorKind, FinishReason, JsonSchema, RawBody,
-    Response, SchemaMode, StructuredOutputFailure, ToolArguments, ToolCall, Tools, Usage,
-    error_body::excerpt,
+    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, Response, SchemaMode,
+    ToolArguments, ToolCall, Tools, Usage,
+    answer_checks::{LocalIds, checked, checked_arguments, first_problem},
     expected::Expected,
     json::{Index, Kind, Malformed, Reader},
 };
-use serde_json::Value;
-use std::{borrow::Cow, collections::HashSet};
+use std::collections::HashSet;
 
+pub(super) use crate::{
+    error_body::body_start,
+    json::{owned, reads_meaningful as is_meaningful},
+};
 pub(super) use message::{CallFields, Content, MessageFields, PartKind, read_message, read_parts};
 pub(super) use usage::read_usage;
 
@@ -50,47 +53,13 @@ impl AnswerParts {
         if is_forced && response.finish_reason == FinishReason::ToolCalls {
             response.finish_reason = FinishReason::Stop;
         }
-        if response.finish_reason != FinishReason::Error && !expected.keep_invalid_tool_calls {
-            let unread = unread.filter(|_| response.message.tool_calls.is_empty());
-            let problem = unread
+        checked(response, expected, |response| {
+            let calls = &response.message.tool_calls;
+            let unread = unread.filter(|_| calls.is_empty());
+            unread
                 .map(|start| format!("choices[0].message.tool_calls: it holds no call: `{start}`"))
-                .or_else(|| first_problem(&response.message.tool_calls));
-            if let Some(problem) = problem {
-                return Err(
-                    cut_off(Error::invalid_response, problem, response.finish_reason).with_partial(response)
-                );
-            }
-        }
-        let Some(schema) = &expected.schema else { return Ok(response) };
-        if !response.message.tool_calls.is_empty() {
-            return Ok(response);
-        }
-        let result = match &response.refusal {
-            Some(refusal) => Err(format!("at the root: the model refused: `{}`", excerpt(refusal, EXCERPT))),
-            None => parse(&response.message, schema),
-        };
-        match result {
-            Ok(value) => {
-                response.parsed = Some(value);
-                Ok(response)
-            }
-            Err(problem) => {
-                let failure = |problem: String| {
-                    Error::structured_output(StructuredOutputFailure {
-                        response_schema: schema.clone(),
-                        output_content: response.message.text().into_owned(),
-                        error_message: problem,
-                        finish_reason: response.finish_reason,
-                        usage: response.usage,
-                    })
-                };
-                let error = match &response.refusal {
-                    Some(_) => failure(problem).with_kind(ErrorKind::Refusal),
-                    None => cut_off(failure, problem, response.finish_reason),
-                };
-                Err(error.with_partial(response))
-            }
-        }
+                .or_else(|| first_problem("choices[0].message.tool_calls", calls))
+        })
     }
 
     /// Takes the arguments of the tool that stands for the answer as the text, where the model called no
@@ -131,36 +100,19 @@ impl AnswerParts {
     }
 }
 
-/// An error whose cause is the limit on tokens, where that ended the answer: to retry with the same limit
-/// would not help.
-fn cut_off(error: impl FnOnce(String) -> Error, problem: String, finish: FinishReason) -> Error {
-    if finish != FinishReason::Length {
-        return error(problem);
-    }
-    error(format!("{problem}; the limit on tokens ended the answer (finish_reason `length`)"))
-        .with_kind(ErrorKind::TokenLimit)
-}
-
 fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
     let calls = distinct(calls);
     let lacks_id = |call: &RawCall| call.id.is_empty() || call.is_id_taken;
     let missing = calls.iter().any(lacks_id);
     let taken: HashSet<String> = calls.iter().filter(|_| missing).map(|call| call.id.clone()).collect();
-    let mut local = 0;
-    let mut local_id = || loop {
-        let id = format!("call_local_{local}");
-        local += 1;
-        if !taken.contains(&id) {
-            return id;
-        }
-    };
+    let mut local_ids = LocalIds::new(taken);
     calls
         .into_iter()
         .map(|call| {
             let id_is_local = lacks_id(&call);
             let arguments = arguments(&call, &expected.tools);
             ToolCall {
-                id: if id_is_local { local_id() } else { call.id },
+                id: if id_is_local { local_ids.make() } else { call.id },
                 name: call.name,
                 arguments,
                 signature: None,
@@ -182,31 +134,7 @@ fn arguments(call: &RawCall, tools: &Tools) -> ToolArguments {
             arguments = ToolArguments::parse(object);
         }
     }
-    let Some(tool) = tools.get(name) else {
-        return arguments.with_error(format!("the tool `{name}` was not offered"));
-    };
-    let violation = arguments.as_value().and_then(|object| tool.parameters().validate(object).err());
-    match violation {
-        Some(violation) => arguments.with_error(format!("they break the schema of `{name}` {violation}")),
-        None => arguments,
-    }
-}
-
-fn first_problem(calls: &[ToolCall]) -> Option<String> {
-    calls.iter().enumerate().find_map(|(at, call)| {
-        let problem = call.arguments.error()?;
-        Some(format!("choices[0].message.tool_calls[{at}] (`{}`): {problem}", call.name))
-    })
-}
-
-fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, String> {
-    let text = message.text();
-    if text.is_empty() {
-        return Err("at the root: the text is empty".to_owned());
-    }
-    let value = serde_json::from_str(&text).map_err(|error| format!("at the root: not JSON: {error}"))?;
-    schema.validate(&value).map_err(|violation| violation.to_string())?;
-    Ok(value)
+    checked_arguments(arguments, name, tools)
 }
 
 /// What a JSON body of a success is.
@@ -339,7 +267,7 @@ impl AnswerParts {
         if let Some(piece) = fields.refusal.filter(|piece| !piece.text.is_empty()) {
             self.refusal = piece.text.into_owned();
         }
-        self.unread_calls = fields.unread_calls.map(|raw| excerpt(raw, EXCERPT));
+        self.unread_calls = fields.unread_calls.map(body_start);
         let calls = fields.calls.into_iter().map(CallFields::into_raw_call);
         self.calls = calls.filter(|call| !call.says_nothing()).collect();
         if self.calls.is_empty() {
@@ -379,40 +307,4 @@ pub(super) fn choice_index(index: Index, at: i64) -> Option<i64> {
 pub(super) fn error_body(reader: &mut Reader<'_>) -> Result<Option<String>, Malformed> {
     let raw = reader.raw()?;
     Ok(is_meaningful(&mut Reader::new(raw))?.then(|| format!("{{\"error\":{raw}}}")))
-}
-
-/// Reads a value: true when it is more than null, false, 0, and empty texts, lists and objects of these.
-pub(super) fn is_meaningful(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
-    let mut found = false;
-    match reader.kind()? {
-        Kind::Null => reader.skip()?,
-        Kind::Bool | Kind::Number => found = !matches!(reader.raw()?, "false" | "0"),
-        Kind::Text => found = reader.text()?.is_some_and(|text| !text.trim_ascii().is_empty()),
-        Kind::Array => {
-            reader.array(|reader, _| {
-                found |= is_meaningful(reader)?;
-                Ok(())
-            })?;
-        }
-        Kind::Object => {
-            reader.object(|reader, _| {
-                found |= is_meaningful(reader)?;
-                Ok(())
-            })?;
-        }
-    }
-    Ok(found)
-}
-
-/// A text of the server's, where it is one and not empty.
-pub(super) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).map(Cow::into_owned)
-}
-
-/// The most characters of a body that a message shows.
-const EXCERPT: usize = 200;
-
-/// The start of a body, for a message: one line.
-pub(super) fn body_start(text: &str) -> String {
-    excerpt(text, EXCERPT)
 }

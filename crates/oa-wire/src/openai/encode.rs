@@ -1,14 +1,13 @@
 //! A request as bytes: written straight to the body, the same bytes for equal requests.
 
-use super::{
-    fallback,
-    request_body::{Member, RequestBody},
-};
+use super::request_body::{Member, RequestBody};
 use crate::{
     AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
     Profile, RuntimeConfig, SchemaMode, Tool, ToolChoice, UserBlock, UserContent,
     expected::schema_mode,
-    json::{equal, push_sorted, push_text},
+    json::{push_list, push_sorted, push_text},
+    request_body::merged_texts,
+    schema_directive::directive,
 };
 use serde_json::Value;
 
@@ -83,30 +82,11 @@ fn block_length(block: &UserBlock) -> usize {
     }
 }
 
-fn push_list<T>(out: &mut Vec<u8>, list: &[T], push: impl FnMut(&mut Vec<u8>, &T)) {
-    push_iter(out, list, push);
-}
-
-fn push_iter<'a, T: 'a>(
-    out: &mut Vec<u8>,
-    list: impl IntoIterator<Item = &'a T>,
-    mut push: impl FnMut(&mut Vec<u8>, &T),
-) {
-    out.push(b'[');
-    for (at, element) in list.into_iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        push(out, element);
-    }
-    out.push(b']');
-}
-
 /// Writes the messages; with a schema, its directive is added to the system message, or put first as one. The
 /// caller's messages stay as they are.
 fn push_messages(out: &mut Vec<u8>, messages: &[Message], directed: Option<&JsonSchema>) {
     let Some(schema) = directed else { return push_list(out, messages, push_message) };
-    let directive = fallback::directive(schema);
+    let directive = directive(schema);
     let (system, rest) = match messages {
         [Message::System { content }, rest @ ..] => (format!("{content}\n\n{directive}"), rest),
         _ => (directive, messages),
@@ -229,7 +209,7 @@ fn push_tools(
     let tools = request.tools.as_slice();
     match &forced {
         Some(forced) => body.member(const { Member::named("tools") }, |out| {
-            push_iter(out, tools.iter().chain([forced]), push_tool);
+            push_list(out, tools.iter().chain([forced]), push_tool);
         }),
         None if !tools.is_empty() => {
             body.member(const { Member::named("tools") }, |out| push_list(out, tools, push_tool));
@@ -288,28 +268,19 @@ fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
 }
 
 fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Error> {
-    let float = |body: &mut RequestBody, member: Member, number: Option<f64>| {
-        if let Some(number) = number {
-            // Display of a serde_json value: the shortest text that reads back, with a point or an exponent.
-            body.member(member, |out| out.extend_from_slice(Value::from(number).to_string().as_bytes()));
-        }
-    };
-    float(body, const { Member::named("temperature") }, config.temperature);
-    if let Some(number) = config.max_tokens {
-        body.member(const { Member::named("max_tokens") }, |out| {
-            out.extend_from_slice(number.to_string().as_bytes());
-        });
-    }
-    float(body, const { Member::named("top_p") }, config.top_p);
-    if let Some(number) = config.seed {
-        body.member(const { Member::named("seed") }, |out| {
-            out.extend_from_slice(number.to_string().as_bytes());
-        });
-    }
-    float(body, const { Member::named("frequency_penalty") }, config.frequency_penalty);
-    float(body, const { Member::named("presence_penalty") }, config.presence_penalty);
+    body.float(const { Member::named("temperature") }, config.temperature);
+    body.integer(const { Member::named("max_tokens") }, config.max_tokens);
+    body.float(const { Member::named("top_p") }, config.top_p);
+    body.integer(const { Member::named("seed") }, config.seed);
+    body.float(const { Member::named("frequency_penalty") }, config.frequency_penalty);
+    body.float(const { Member::named("presence_penalty") }, config.presence_penalty);
     if let Some(declared) = &config.stop_sequences {
-        let stop = merged_stop(declared, config.extras.get("stop"));
+        // A text alone stands for a list of one.
+        let listed = config.extras.get("stop").map(|extra| match extra {
+            Value::String(_) => Value::Array(vec![extra.clone()]),
+            extra => extra.clone(),
+        });
+        let stop = merged_texts(declared, listed.as_ref());
         body.member(const { Member::named("stop") }, |out| {
             push_list(out, &stop, |out, text| push_text(out, text));
         });
@@ -317,51 +288,13 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
     if config.extras.is_empty() {
         return Ok(());
     }
-    let mut extras: Vec<_> = config.extras.iter().collect();
-    extras.sort_unstable_by(|a, b| a.0.cmp(b.0));
-    for (name, value) in extras {
-        match (name.as_str(), body.written(name)) {
-            ("stop", Some(_)) => {}
-            ("stream", None) if value == &Value::Bool(false) => {}
-            (_, Some(written)) if equal(&written, value) => {}
-            (_, Some(_)) => return Err(collision(name, "differs from what the request itself says")),
-            ("model" | "messages" | "tools" | "tool_choice" | "stream", None) => {
-                return Err(collision(name, "is a field of the request itself"));
-            }
-            (_, None) => {
-                body.key(name);
-                push_sorted(&mut body.out, value);
-            }
-        }
-    }
-    Ok(())
-}
-
-fn collision(name: &str, why: &str) -> Error {
-    Error::invalid_request(format!("config.extras.{name}: {why}; set it there"))
-}
-
-/// The declared stop sequences first, then the extra's; duplicates dropped. A malformed extra counts as
-/// absent.
-fn merged_stop<'a>(declared: &'a [String], extra: Option<&'a Value>) -> Vec<&'a str> {
-    let extra: Option<Vec<&str>> = match extra {
-        Some(Value::String(text)) => Some(vec![text]),
-        Some(Value::Array(list)) => list.iter().map(Value::as_str).collect(),
-        _ => None,
-    };
-    let mut stop: Vec<&str> = Vec::new();
-    for text in declared.iter().map(String::as_str).chain(extra.unwrap_or_default()) {
-        if !stop.contains(&text) {
-            stop.push(text);
-        }
-    }
-    stop
+    body.push_extras(&config.extras, &["stop"], &["model", "messages", "tools", "tool_choice", "stream"])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ToolCall, Tools, validate::validate};
+    use crate::{ToolCall, Tools, json::equal, validate::validate};
     use serde_json::{Map, json};
 
     fn body(profile: &Profile, request: &CompletionRequest) -> Result<Value, Error> {

@@ -4,27 +4,26 @@ mod answer;
 mod chunk;
 mod numbering;
 mod raw;
-mod template;
 
 use super::decode::{AnswerParts, body_start, read_body};
 use crate::{
     Category, Error, ErrorKind, Event, RawBody, Response, TextDelta, ToolCall,
+    chunk_template::ChunkTemplate,
     expected::Expected,
     json::{Kind, Malformed, Reader},
     sse,
 };
-use answer::{Answer, ChunkContent};
+use answer::{Answer, ChunkContent, TextField};
 use bytes::Bytes;
 use chunk::{Chunk, is_bare_error, only_index, read_chunk};
 use numbering::Next;
 use std::{borrow::Cow, collections::VecDeque, sync::Arc, task::Poll};
-use template::ChunkTemplate;
 
 /// Reads the event stream of one answer.
 #[derive(Debug)]
 pub(super) struct ChatStream {
     sse: sse::Decoder,
-    template: ChunkTemplate,
+    template: ChunkTemplate<TextField>,
     answer: Answer,
     /// Events of a chunk that gave more than one.
     queue: VecDeque<Event>,
@@ -247,7 +246,7 @@ impl ChatStream {
 /// Reads one event of the stream; some when it is the last.
 fn read_event(
     answer: &mut Answer,
-    template: &mut ChunkTemplate,
+    template: &mut ChunkTemplate<TextField>,
     queue: &mut VecDeque<Event>,
     event: &sse::Event<'_>,
 ) -> Option<Phase> {
@@ -301,7 +300,7 @@ fn read_event(
             // Where bytes had to be replaced, the text does not stand in the data where it stands in its
             // text.
             if matches!(text, Cow::Borrowed(_)) {
-                template.record(field, event.data(), range);
+                template.record(field, b"data: ", event.data(), range);
             }
         }
         if is_last {

@@ -3,18 +3,30 @@
 use super::{
     numbering::Numbering,
     raw::{Assembled, FUNCTION_CALL, REASONING, REASONING_CONTENT, REASONING_PARTS, RawLog, Scope},
-    template::TextField,
 };
 use crate::{
     Event, TextDelta, ToolCallDelta, Tools,
     expected::Expected,
-    json::{Joined, Malformed, Piece},
+    json::{Index, Joined, Malformed, Piece},
     openai::{
         decode::{AnswerParts, CallFields, Content, MessageFields, PartKind, body_start, read_parts},
         tool_calls::{Assembler, Fragment},
     },
 };
 use std::{collections::VecDeque, ops::Range};
+
+/// Which text of a chunk differs from one to the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TextField {
+    Content,
+    /// The reasoning, under these of its names.
+    Reasoning(u8),
+    /// The arguments of a tool call, in a fragment that says nothing else but its index.
+    Arguments {
+        index: Index,
+        is_nested: bool,
+    },
+}
 
 /// The most tool calls of one answer. No model makes as many, and finding one among them takes time.
 const MAX_CALLS: usize = 10_000;
@@ -281,7 +293,7 @@ impl Answer {
         queue: &mut VecDeque<Event>,
     ) -> Result<(), Malformed> {
         let mut fragment = call.fragment.clone();
-        fragment.index = crate::json::Index::Absent;
+        fragment.index = Index::Absent;
         let delta = self.function_call.push(fragment, &self.tools);
         if self.calls.is_empty() {
             queue.extend(delta.map(call_delta));
@@ -343,7 +355,7 @@ impl Answer {
                 if self.calls.knows(&call.fragment) {
                     continue;
                 }
-                call.fragment.index = crate::json::Index::Absent;
+                call.fragment.index = Index::Absent;
                 call.fragment.follows = true;
             }
             self.take_call(call, queue, content)?;

@@ -3,7 +3,7 @@
 use crate::JsonSchema;
 
 /// What the model is told when the server cannot constrain it.
-pub(super) fn directive(schema: &JsonSchema) -> String {
+pub(crate) fn directive(schema: &JsonSchema) -> String {
     format!(
         "Respond with one JSON object that satisfies this JSON Schema, and with nothing else: no \
          explanation, no code fence.\n{}",
