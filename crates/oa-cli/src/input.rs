@@ -1,4 +1,4 @@
-//! What goes into a request: the prompt, standard input, schema files, images.
+//! The parts of a request: the prompt, standard input, schema files, images.
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use oa_wire::{Error, Image, JsonSchema};

@@ -1,4 +1,4 @@
-//! How a command runs: on one thread, until it is done or Ctrl-C.
+//! Runs a command on one thread, until it is done or Ctrl-C.
 
 use crate::failure::Failure;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! Where output goes: answers to standard output, reasoning and notes to standard error, and what a terminal
+//! The output: answers to standard output, reasoning and notes to standard error, and what a terminal
 //! gets.
 
 use std::{

@@ -1,39 +1,12 @@
 //! The library's values as the protocol's.
 
-use oa_wire::{AssistantContent, Error, Response, ToolCall, Usage};
+use oa_wire::{Error, Response};
 use serde_json::{Value, json};
 
 pub(crate) fn response(response: &Response) -> Value {
-    let message = &response.message;
-    let content = match &message.content {
-        AssistantContent::Text(text) => json!(text),
-        AssistantContent::Blocks(blocks) => json!(blocks),
-    };
-    json!({
-        "message": {
-            "role": "assistant",
-            "content": content,
-            "tool_calls": message.tool_calls.iter().map(tool_call).collect::<Vec<_>>(),
-        },
-        "finish_reason": response.finish_reason,
-        "usage": usage(&response.usage),
-        "raw": response.raw.json().unwrap_or_default(),
-        "parsed": response.parsed,
-    })
-}
-
-fn tool_call(call: &ToolCall) -> Value {
-    json!({"id": call.id, "name": call.name, "arguments": call.arguments.as_object()})
-}
-
-fn usage(usage: &Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.total_tokens,
-        "cached_tokens": usage.cached_tokens,
-        "cache_creation_tokens": usage.cache_creation_tokens,
-    })
+    let mut out = json!(response);
+    out["raw"] = response.raw.json().unwrap_or_default();
+    out
 }
 
 pub(crate) fn error(error: &Error) -> Value {
@@ -49,7 +22,7 @@ pub(crate) fn error(error: &Error) -> Value {
         out["error_message"] = json!(failure.error_message);
         out["response_schema"] = failure.response_schema.as_value().clone();
         out["finish_reason"] = json!(failure.finish_reason);
-        out["usage"] = usage(&failure.usage);
+        out["usage"] = json!(failure.usage);
     }
     out
 }

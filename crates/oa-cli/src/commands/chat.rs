@@ -7,7 +7,7 @@ use crate::{
     explain,
     failure::Failure,
     input, process,
-    record::{self, EventRecord, ResponseRecord, ToolCallRecord},
+    record::{self, ErrorEvent},
     screen::{self, Screen},
     server::{ModelArgs, ServerArgs},
     spinner::Spinner,
@@ -210,9 +210,7 @@ impl Args {
         while let Some(event) = stream.next().await {
             let event = event.map_err(|error| explain::of_timeout(error, self.server.timeout))?;
             if self.output.json_events {
-                if let Some(record) = EventRecord::of(&event) {
-                    screen.line(&json(&record)?)?;
-                }
+                screen.line(&json(&event)?)?;
             } else if self.prints_text() {
                 match &event {
                     Event::Content(text) => screen.content(text)?,
@@ -236,7 +234,7 @@ impl Args {
             return screen.bytes(&response.raw.to_bytes());
         }
         if self.output.json {
-            return screen.line(&serde_json::to_string_pretty(&ResponseRecord::of(response))?);
+            return screen.line(&serde_json::to_string_pretty(response)?);
         }
         if !(request.stream && self.prints_text()) {
             screen.reasoning(response.message.reasoning().unwrap_or_default())?;
@@ -256,7 +254,7 @@ impl Args {
     /// Shows what came before the call failed.
     fn show_failed(&self, error: &Error, screen: &mut Screen) -> io::Result<()> {
         if self.output.json_events {
-            return screen.line(&json(&EventRecord::of_error(error))?);
+            return screen.line(&json(&ErrorEvent::of(error))?);
         }
         let Some(partial) = error.partial() else { return screen.end_lines() };
         if let Some(failure) = error.structured() {
@@ -289,7 +287,7 @@ impl Sampling {
 }
 
 fn show_tool_calls(response: &Response, screen: &mut Screen) -> io::Result<()> {
-    response.message.tool_calls.iter().try_for_each(|call| screen.line(&json(&ToolCallRecord::of(call))?))
+    response.message.tool_calls.iter().try_for_each(|call| screen.line(&json(call)?))
 }
 
 /// What the reader of a text cannot see from it.

@@ -74,8 +74,12 @@ fn json_is_the_whole_response() {
     let sim = answering(completion(&message, "stop").header("x-request-id", "req-1"));
     let ran = run(&mut oa_at(&sim, ["chat", "hi", "--json"]));
     let want = json!({
-        "id": "chatcmpl-1", "model": "the-model", "content": "42", "reasoning": "6 x 7", "tool_calls": [],
-        "finish_reason": "stop", "server_finish_reason": "stop", "parsed": null, "request_id": "req-1",
+        "id": "chatcmpl-1", "model": "the-model", "finish_reason": "stop", "server_finish_reason": "stop",
+        "request_id": "req-1",
+        "message": {
+            "role": "assistant",
+            "content": [{"type": "thinking", "text": "6 x 7"}, {"type": "text", "text": "42"}],
+        },
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
     });
     assert_eq!((ran.code, ran.json(), ran.stderr.as_str()), (0, want, ""));

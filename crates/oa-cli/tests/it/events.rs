@@ -23,7 +23,10 @@ fn one_object_an_event_and_the_response_last() {
     };
     assert_eq!((text("reasoning").as_str(), text("content").as_str()), ("let me see", "You said: a b"));
     let done = &lines.last().unwrap()["response"];
-    assert_eq!((&done["content"], &done["finish_reason"]), (&json!("You said: a b"), &json!("stop")));
+    assert_eq!(
+        (&done["message"]["content"][1]["text"], &done["finish_reason"]),
+        (&json!("You said: a b"), &json!("stop"))
+    );
     assert_eq!(done["usage"], lines.iter().find(|line| line["type"] == "usage").unwrap()["usage"]);
 }
 
@@ -50,7 +53,7 @@ fn tool_calls_come_in_pieces_and_whole() {
         (&call["id"], &call["name"], &call["arguments"]),
         (&json!("a"), &json!("f"), &json!({"x": 1}))
     );
-    assert_eq!(&lines[3]["response"]["tool_calls"][0], call);
+    assert_eq!(&lines[3]["response"]["message"]["tool_calls"][0], call);
 }
 
 #[test]
@@ -61,7 +64,7 @@ fn an_invalid_answer_is_kept_in_the_error() {
     ]));
     let ran = run(&mut oa_at(&sim, ["chat", "hi", "--json-events"]));
     assert_eq!((ran.code, types(&ran)), (15, ["tool_call_delta", "error"].map(Value::from).to_vec()));
-    assert_eq!(ran.json_lines().pop().unwrap()["partial"]["tool_calls"][0]["name"], "f");
+    assert_eq!(ran.json_lines().pop().unwrap()["partial"]["message"]["tool_calls"][0]["name"], "f");
 }
 
 #[test]
@@ -72,7 +75,7 @@ fn an_error_is_the_last_event_and_keeps_what_came() {
     assert_eq!(types(&ran), ["content", "error"]);
     let last = ran.json_lines().pop().unwrap();
     assert_eq!(last["error"]["category"], "provider_unavailable");
-    assert_eq!(last["partial"]["content"], "half");
+    assert_eq!(last["partial"]["message"]["content"], "half");
     assert!(ran.stderr.starts_with("oa: provider_unavailable: "), "{ran:?}");
 }
 

@@ -1,4 +1,4 @@
-//! How the command stops: at Ctrl-C, and when nobody reads on.
+//! The end of the command: at Ctrl-C, and when nobody reads its output.
 
 use crate::support::{answering, chunk, oa_at};
 use oa_sim::{Answer, Gate, Piece};
@@ -46,10 +46,13 @@ fn an_interrupt_ends_a_wait_for_an_answer() {
 fn a_reader_that_goes_away_stops_the_generation_quietly() {
     for form in ["--stream", "--json-events"] {
         let gate = Gate::new();
+        // More than a pipe holds: a process that another test starts has the reading end too, until it
+        // runs its program.
+        let second = "x".repeat(200_000);
         let pieces = [
             Piece::from(chunk("first ")),
             Piece::Wait(gate.clone()),
-            Piece::from(chunk("second")),
+            Piece::from(chunk(&second)),
             Piece::Stall,
         ];
         let sim = answering(Answer::stream(pieces));

@@ -1,4 +1,4 @@
-//! What the tests share: running the command, and answers of a server.
+//! Helpers of the tests: running the command, and answers of a server.
 
 use oa_sim::{Answer, Sim};
 use serde_json::{Value, json};
