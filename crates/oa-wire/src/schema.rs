@@ -111,9 +111,7 @@ impl JsonSchema {
     #[cfg(feature = "schemars")]
     pub fn of<T: schemars::JsonSchema + 'static>() -> Result<Self, Error> {
         static SCHEMAS: type_cache::TypeCache<JsonSchema> = type_cache::TypeCache::new();
-        SCHEMAS.get_or_make::<T, _>(|| {
-            Self::from_text_in_order(&schemars::schema_for!(T).to_value().to_string())
-        })
+        SCHEMAS.get_or_make::<T, _>(|| schemars::schema_for!(T).try_into())
     }
 
     /// This schema with a function that checks values in place of its own validator, such as whether one is a
@@ -213,6 +211,16 @@ impl TryFrom<Value> for JsonSchema {
 
     fn try_from(value: Value) -> Result<Self, Error> {
         Self::new(value)
+    }
+}
+
+#[cfg(feature = "schemars")]
+impl TryFrom<schemars::Schema> for JsonSchema {
+    type Error = Error;
+
+    /// The order of the properties is kept.
+    fn try_from(schema: schemars::Schema) -> Result<Self, Error> {
+        Self::from_text_in_order(&schema.to_value().to_string())
     }
 }
 

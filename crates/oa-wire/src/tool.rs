@@ -1,4 +1,4 @@
-//! What the model may call: tools, the set of them, and the choice among them.
+//! Tools that the model may call, the set of them, and the choice among them.
 
 use crate::{Category, Error, JsonSchema};
 use std::{collections::HashSet, sync::Arc};
@@ -20,7 +20,7 @@ use std::{collections::HashSet, sync::Arc};
 /// assert_eq!(weather.name(), "get_weather");
 /// # Ok::<(), oa_wire::Error>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tool {
     name: Arc<str>,
     description: Option<Arc<str>>,
@@ -29,7 +29,8 @@ pub struct Tool {
 }
 
 impl Tool {
-    /// A tool with this name and the JSON Schema of its arguments.
+    /// A tool with this name and the JSON Schema of its arguments: a [`Value`](serde_json::Value), a
+    /// [`JsonSchema`], or with the feature `schemars` a `schemars::Schema`.
     ///
     /// # Errors
     ///
@@ -51,6 +52,7 @@ impl Tool {
     }
 
     /// Sets what the tool does, for the model to read.
+    #[must_use]
     pub fn with_description(mut self, description: impl Into<Arc<str>>) -> Self {
         self.description = Some(description.into());
         self
@@ -59,6 +61,7 @@ impl Tool {
     /// Sets whether the server is asked to decode the arguments strictly (`"strict": true`), which some
     /// servers do for a schema that [`is_strict`](JsonSchema::is_strict) and others refuse or ignore. Off by
     /// default: the member is left out.
+    #[must_use]
     pub fn with_strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
@@ -86,7 +89,7 @@ impl Tool {
 }
 
 /// The tools of a call, their names unique. Cloning costs a reference count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tools(Option<Arc<[Tool]>>);
 
 impl Tools {

@@ -1,4 +1,4 @@
-//! What does not compile, and what the compiler says.
+//! Programs that must not compile, and the messages of the compiler.
 
 #[test]
 fn mistakes_are_refused_by_the_compiler() {

@@ -44,10 +44,14 @@ impl Visit for Golden {
             self.refused.push(name.to_owned());
         }
         // A place is one of the source.
-        let source = schemars::schema_for!(T).to_value();
+        let source = schemars::schema_for!(T);
+        // The front door takes the schema itself.
+        if let Ok(schema) = oa_wire::JsonSchema::of::<T>() {
+            assert_eq!(oa_wire::Tool::new("f", source.clone()).unwrap().parameters(), &schema, "{name}");
+        }
         for change in strict.changes() {
             let found = source.pointer(change.pointer()).is_some();
-            assert!(found, "{name}: there is no {} in {source}", change.pointer());
+            assert!(found, "{name}: there is no {} in {source:?}", change.pointer());
         }
         self.seen.push(name.to_owned());
     }
