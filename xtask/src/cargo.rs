@@ -1,4 +1,4 @@
-//! How cargo and other programs are called, and where cargo puts what it builds.
+//! Calls of cargo and other programs, and the folder where cargo puts what it builds.
 
 use crate::outcome::Outcome;
 use serde_json::Value;

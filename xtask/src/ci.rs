@@ -1,4 +1,4 @@
-//! What a change must pass: one list of steps, in order; the first that fails ends the run.
+//! The checks that a change must pass: one list of steps, in order; the first that fails ends the run.
 
 use crate::{
     cargo::{self, cargo, source_roots},

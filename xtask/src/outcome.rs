@@ -1,4 +1,4 @@
-//! How a task or a step ends.
+//! The outcome of a task or a step.
 
 /// A task's outcome; the text says what failed and needs no prefix.
 pub(crate) type Outcome<T = ()> = Result<T, String>;

@@ -1,4 +1,4 @@
-//! Whether a tag may be published: it agrees with the version, the manifests and the changelog.
+//! The check of a release tag against the version, the manifests and the changelog.
 
 use crate::{
     cargo::{self, cargo, output, root},

@@ -1,4 +1,4 @@
-//! Where no subscriber listens, tracing does nothing: in a process of its own, since other tests have
+//! Tracing does nothing without a subscriber: in a process of its own, since other tests have
 //! subscribers.
 
 use oa_middleware::TraceLayer;

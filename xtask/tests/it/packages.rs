@@ -1,4 +1,4 @@
-//! What is published: complete manifests, and no index that lags behind its folder.
+//! The published packages: complete manifests, and no index that lags behind its folder.
 
 use crate::{
     arrows::{list, packages, text},

@@ -1,4 +1,4 @@
-//! How files are written: what `CONTRIBUTING.md` asks for and a machine can see.
+//! The style of files: what `CONTRIBUTING.md` asks for and a machine can see.
 
 use crate::imports::{join, root, short};
 use std::{collections::BTreeSet, fs, path::PathBuf};
@@ -7,6 +7,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 const FOLDERS: &[&str] = &["crates", "examples", "fuzz", "xtask"];
 const MOST_LINES: usize = 600;
 const MOST_COLUMNS: usize = 110;
+/// Words that begin a question, and a first line that does not state what the file is.
+const ASKING: &[&str] = &["How", "What", "When", "Where", "Whether", "Which", "Who", "Why"];
 
 #[test]
 fn the_first_line_states_what_the_file_is() {
@@ -15,7 +17,8 @@ fn the_first_line_states_what_the_file_is() {
         let Some(sentence) = first.strip_prefix("//! ") else {
             return vec![format!("begins with {first:?}")];
         };
-        let is_question = sentence.contains("? ") || sentence.ends_with('?');
+        let first = sentence.split(' ').next().unwrap_or_default();
+        let is_question = sentence.contains("? ") || sentence.ends_with('?') || ASKING.contains(&first);
         if is_question { vec![format!("asks {sentence:?}")] } else { Vec::new() }
     });
     assert!(broken.is_empty(), "\n{}", join(broken));

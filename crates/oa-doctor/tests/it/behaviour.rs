@@ -1,4 +1,4 @@
-//! What an examination never does, and how it tells of itself.
+//! Things an examination never does, and its log lines.
 
 use crate::support::{doctor, doctor_in};
 use oa_doctor::Progress;

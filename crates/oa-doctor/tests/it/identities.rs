@@ -1,4 +1,4 @@
-//! What each server says of itself and of its load, as its pages have it.
+//! The servers that are recognized, and their load, by their pages.
 
 use crate::support::{doctor, list, page, serving, step};
 use oa_sim::{Answer, Sim};

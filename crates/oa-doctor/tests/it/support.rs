@@ -1,4 +1,4 @@
-//! What the tests share: a doctor without an environment, texts without times, answers of servers.
+//! Helpers of the tests: a doctor without an environment, texts without times, answers of servers.
 
 use oa_doctor::{Doctor, Report};
 use oa_sim::{Answer, Sim};

@@ -17,14 +17,14 @@ async fn providers_of_different_types_fit_into_one_list() {
     let stream = || Step::stream(Frames::whole([text("dou"), text("ble"), finish("stop")]));
     let double = Double::new([Step::models(), Step::json(200, &completion("double")), stream()]);
     let providers = [DynProvider::new(provider(&sim)), DynProvider::new(double.provider())];
-    for (provider, (model, said)) in
+    for (provider, (model, text)) in
         providers.iter().zip([("oa-sim", "You said: Hello there"), ("m", "double")])
     {
         assert_eq!(provider.model(), model);
         provider.ready().await.unwrap();
-        assert_eq!(provider.complete(&hello()).await.unwrap().text(), said);
+        assert_eq!(provider.complete(&hello()).await.unwrap().text(), text);
         let stream = provider.stream(&hello()).await.unwrap();
-        assert_eq!(stream.into_response().await.unwrap().text(), said);
+        assert_eq!(stream.into_response().await.unwrap().text(), text);
     }
 }
 
@@ -126,7 +126,7 @@ async fn a_response_to_a_streams_request_becomes_a_stream() {
 
 #[tokio::test]
 async fn pointers_to_providers_are_providers() {
-    async fn said(provider: impl Provider) -> String {
+    async fn answer(provider: impl Provider) -> String {
         assert_eq!(provider.model(), "oa-sim");
         provider.ready().await.unwrap();
         let stream = provider.stream(&hello()).await.unwrap();
@@ -136,10 +136,10 @@ async fn pointers_to_providers_are_providers() {
     let sim = Sim::start().await.unwrap();
     let provider = provider(&sim);
     let all = [
-        said(&provider).await,
-        said(Arc::new(provider.clone())).await,
-        said(Box::new(provider.clone())).await,
-        said(&DynProvider::new(Arc::new(provider))).await,
+        answer(&provider).await,
+        answer(Arc::new(provider.clone())).await,
+        answer(Box::new(provider.clone())).await,
+        answer(&DynProvider::new(Arc::new(provider))).await,
     ];
     assert_eq!(all, ["You said: Hello there"; 4]);
 }

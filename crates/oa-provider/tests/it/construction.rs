@@ -1,4 +1,4 @@
-//! What builders refuse, with which message; clients and the providers that they make.
+//! Refusals of builders and their messages; clients and the providers that they make.
 
 use oa_provider::{Client, OpenAiProvider, Profile, Provider};
 use oa_wire::Category;

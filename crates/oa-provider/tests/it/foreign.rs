@@ -22,8 +22,8 @@ fn over<T: Transport>(transport: T) -> OpenAiProvider<T> {
 async fn a_function_is_a_transport() {
     let provider = over(service_fn(|request: http::Request<Bytes>| async move {
         let asked: serde_json::Value = serde_json::from_slice(request.body())?;
-        let said = format!("{} {}", request.uri(), asked["messages"][0]["content"]);
-        let body = Frames::whole([completion(&said).to_string()]);
+        let text = format!("{} {}", request.uri(), asked["messages"][0]["content"]);
+        let body = Frames::whole([completion(&text).to_string()]);
         Ok::<_, serde_json::Error>(http::Response::new(body))
     }));
     let response = provider.complete(&hello()).await.unwrap();

@@ -1,4 +1,4 @@
-//! What an error after the first event keeps of what came before it.
+//! Errors after the first event keep what was received before them.
 
 use oa_provider::{OpenAiProvider, Provider};
 use oa_sim::{Answer, Gate, Piece, Sim};

@@ -1,4 +1,4 @@
-//! What the tests share: providers, requests, the bytes of streams, and a transport that plays a script.
+//! Helpers of the tests: providers, requests, the bytes of streams, and a transport that plays a script.
 
 use std::collections::VecDeque;
 use std::future::Future;

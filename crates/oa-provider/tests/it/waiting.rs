@@ -1,4 +1,4 @@
-//! What `wait_until_ready` waits through, what it reports, and when it stops.
+//! `wait_until_ready`: transient failures, reports, and the end of the wait.
 //!
 //! Time stands still in these tests but for the timers: the transport is a double, so that no socket's bytes
 //! can come later than a timer that was meant to lose.

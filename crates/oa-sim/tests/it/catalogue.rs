@@ -254,8 +254,8 @@ fn each_script_says_what_a_client_gets() {
 fn each_error_mentions_what_the_server_said() {
     for script in scripts::all() {
         let Some(error) = script.expected.error else { continue };
-        let said = String::from_utf8_lossy(&script.answer.body_bytes()).into_owned();
-        assert!(said.contains(error.mentions), "{}", script.name);
+        let text = String::from_utf8_lossy(&script.answer.body_bytes()).into_owned();
+        assert!(text.contains(error.mentions), "{}", script.name);
         assert!(error.category.starts_with("provider_"), "{}", script.name);
     }
 }

@@ -181,8 +181,8 @@ async fn what_cannot_be_made_is_said() {
         (r##"{"anyOf":[{"$ref":"#"},{"$ref":"#"},{"$ref":"#"}]}"##, "without end"),
     ];
     for (schema, problem) in cases {
-        let said = made(&mut client, schema).await.unwrap_err();
-        assert!(said.contains(problem), "{schema}: {said}");
+        let error = made(&mut client, schema).await.unwrap_err();
+        assert!(error.contains(problem), "{schema}: {error}");
     }
 }
 

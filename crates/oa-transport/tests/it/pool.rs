@@ -1,4 +1,4 @@
-//! How many connections are opened, when they are used again, and when they are closed.
+//! The connections of the pool: how many are opened, when they are reused, and when they are closed.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;

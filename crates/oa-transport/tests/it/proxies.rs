@@ -1,4 +1,4 @@
-//! What goes through a proxy, how, and what is said when it does not work.
+//! Requests through proxies, requests around them, and the errors when that does not work.
 
 use oa_transport::{HyperTransport, Proxies, Proxy, Stage, TransportErrorKind};
 use tokio::sync::mpsc;

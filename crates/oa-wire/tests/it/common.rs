@@ -1,4 +1,4 @@
-//! What the tests share: decoding in any split, and what an answer says, in a form that compares.
+//! Helpers of the tests: decoding in any split, and answers in a form that compares.
 #![allow(dead_code, clippy::unwrap_used)] // Each test uses a part of it; it is compiled into tests alone.
 
 pub(crate) mod exchange;

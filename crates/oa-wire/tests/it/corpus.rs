@@ -49,20 +49,20 @@ fn judge(exchange: &Exchange) -> Result<(), String> {
         }
         if !exchange.is_stream {
             return match reading::atomic(&exchange.body) {
-                Some(said) => answered(exchange, &request, &said, &got),
+                Some(reading) => answered(exchange, &request, &reading, &got),
                 None => want_error(&got, None),
             };
         }
-        let said = reading::joined(&String::from_utf8_lossy(&exchange.body));
-        if said.error.is_some() {
+        let reading = reading::joined(&String::from_utf8_lossy(&exchange.body));
+        if reading.error.is_some() {
             want_error(&got, None)?;
-            return kept(&said, &got);
+            return kept(&reading, &got);
         }
-        if !(said.done || said.finish.is_some()) {
+        if !(reading.done || reading.finish.is_some()) {
             want_error(&got, Some(Category::Unavailable))?;
-            return kept(&said, &got);
+            return kept(&reading, &got);
         }
-        answered(exchange, &request, &said, &got)
+        answered(exchange, &request, &reading, &got)
     });
     judged.map_err(|why| match &got {
         Ok(response) => format!("{}: {why}; got {}", exchange.name, common::render(response)),
@@ -110,11 +110,11 @@ fn refused(exchange: &Exchange, got: &Result<Response, Error>) -> Result<(), Str
 }
 
 /// What came before an error is kept.
-fn kept(said: &Reading, got: &Result<Response, Error>) -> Result<(), String> {
+fn kept(reading: &Reading, got: &Result<Response, Error>) -> Result<(), String> {
     let Err(error) = got else { return Ok(()) };
-    let nothing = said.text.is_empty() && said.reasoning.is_empty() && said.calls.is_empty();
+    let nothing = reading.text.is_empty() && reading.reasoning.is_empty() && reading.calls.is_empty();
     match error.partial() {
-        Some(partial) => message(said, partial),
+        Some(partial) => message(reading, partial),
         None if nothing => Ok(()),
         None => Err("what came is lost".to_owned()),
     }
@@ -123,78 +123,78 @@ fn kept(said: &Reading, got: &Result<Response, Error>) -> Result<(), String> {
 fn answered(
     exchange: &Exchange,
     request: &CompletionRequest,
-    said: &Reading,
+    reading: &Reading,
     got: &Result<Response, Error>,
 ) -> Result<(), String> {
-    let sound = |call: &Call| {
+    let is_well_formed = |call: &Call| {
         let tool = request.tools.get(&call.name);
         let object = call.object();
         tool.zip(object).is_some_and(|(tool, object)| tool.parameters().validate(&object).is_ok())
     };
-    if said.finish_name() != "error" && !said.calls.iter().all(sound) {
+    if reading.finish_name() != "error" && !reading.calls.iter().all(is_well_formed) {
         want_error(got, Some(Category::InvalidResponse))?;
-        return kept(said, got);
+        return kept(reading, got);
     }
     let mut parsed = None;
-    if let Some(schema) = request.response_schema.as_ref().filter(|_| said.calls.is_empty()) {
-        parsed = serde_json::from_str(&said.text).ok().filter(|value| schema.validate(value).is_ok());
+    if let Some(schema) = request.response_schema.as_ref().filter(|_| reading.calls.is_empty()) {
+        parsed = serde_json::from_str(&reading.text).ok().filter(|value| schema.validate(value).is_ok());
         if parsed.is_none() {
             want_error(got, Some(Category::StructuredOutputInvalid))?;
             let failure = got.as_ref().err().and_then(Error::structured).ok_or("no details")?;
-            same("output_content", &failure.output_content, &said.text)?;
-            same("finish_reason", &failure.finish_reason.as_str(), &said.finish_name())?;
-            return usage(said, &failure.usage);
+            same("output_content", &failure.output_content, &reading.text)?;
+            same("finish_reason", &failure.finish_reason.as_str(), &reading.finish_name())?;
+            return usage(reading, &failure.usage);
         }
     }
     let response = got.as_ref().map_err(|_| "want a response")?;
-    message(said, response)?;
+    message(reading, response)?;
     // Of several choices in a stream, a router was seen to give the reason of one alone.
     if exchange.asked["n"].as_u64().is_none_or(|choices| choices < 2) {
-        same("finish_reason", &response.finish_reason.as_str(), &said.finish_name())?;
-        same("the server's finish reason", &response.server_finish_reason, &said.finish)?;
+        same("finish_reason", &response.finish_reason.as_str(), &reading.finish_name())?;
+        same("the server's finish reason", &response.server_finish_reason, &reading.finish)?;
     }
-    usage(said, &response.usage)?;
-    same("id", &response.id, &said.id)?;
-    same("model", &response.model, &said.model)?;
+    usage(reading, &response.usage)?;
+    same("id", &response.id, &reading.id)?;
+    same("model", &response.model, &reading.model)?;
     same("parsed", &response.parsed, &parsed)?;
     if !exchange.is_stream {
         return same("raw", &response.raw.to_bytes(), &exchange.body);
     }
     let raw = response.raw.json().map_err(|error| error.to_string())?;
-    same("raw usage", &raw["usage"], &said.usage)?;
-    same("raw id", &raw["id"], &json!(said.id))?;
-    same("raw model", &raw["model"], &json!(said.model))?;
-    same("raw finish_reason", &raw["choices"][0]["finish_reason"], &json!(said.finish))?;
+    same("raw usage", &raw["usage"], &reading.usage)?;
+    same("raw id", &raw["id"], &json!(reading.id))?;
+    same("raw model", &raw["model"], &json!(reading.model))?;
+    same("raw finish_reason", &raw["choices"][0]["finish_reason"], &json!(reading.finish))?;
     let content = raw["choices"][0]["message"]["content"].as_str().unwrap_or_default();
-    same("raw content", &content, &said.text.as_str())
+    same("raw content", &content, &reading.text.as_str())
 }
 
 /// Text, reasoning and calls.
-fn message(said: &Reading, response: &Response) -> Result<(), String> {
-    same("text", &*response.text(), &*said.text)?;
-    same("reasoning", &response.message.reasoning().unwrap_or_default(), &said.reasoning.as_str())?;
+fn message(reading: &Reading, response: &Response) -> Result<(), String> {
+    same("text", &*response.text(), &*reading.text)?;
+    same("reasoning", &response.message.reasoning().unwrap_or_default(), &reading.reasoning.as_str())?;
     let calls = &response.message.tool_calls;
     let got: Vec<_> = calls
         .iter()
         .map(|call| (call.name.clone(), call.arguments.as_object().cloned().map(Value::Object)))
         .collect();
-    let want: Vec<_> = said.calls.iter().map(|call| (call.name.clone(), call.object())).collect();
+    let want: Vec<_> = reading.calls.iter().map(|call| (call.name.clone(), call.object())).collect();
     same("calls", &got, &want)?;
-    for (call, said) in calls.iter().zip(&said.calls) {
-        same("a local id", &call.id_is_local, &said.id.is_none())?;
-        same("id of a call", &call.id, said.id.as_ref().unwrap_or(&call.id))?;
+    for (call, reading) in calls.iter().zip(&reading.calls) {
+        same("a local id", &call.id_is_local, &reading.id.is_none())?;
+        same("id of a call", &call.id, reading.id.as_ref().unwrap_or(&call.id))?;
     }
     Ok(())
 }
 
-fn usage(said: &Reading, got: &Usage) -> Result<(), String> {
+fn usage(reading: &Reading, got: &Usage) -> Result<(), String> {
     let got = [got.prompt_tokens, got.completion_tokens, got.total_tokens, got.cached_tokens];
-    same("usage", &got, &counters(said))
+    same("usage", &got, &counters(reading))
 }
 
-fn counters(said: &Reading) -> [Option<u64>; 4] {
+fn counters(reading: &Reading) -> [Option<u64>; 4] {
     ["/prompt_tokens", "/completion_tokens", "/total_tokens", "/prompt_tokens_details/cached_tokens"]
-        .map(|pointer| said.counter(pointer))
+        .map(|pointer| reading.counter(pointer))
 }
 
 fn same<T: ?Sized + PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
@@ -291,12 +291,13 @@ fn a_stream_gives_what_the_atomic_call_gives() {
         let Some(atomic) = exchanges.iter().find(twin).filter(|_| stream.asked["temperature"] == 0) else {
             continue;
         };
-        let said = reading::joined(&String::from_utf8_lossy(&stream.body));
-        let Some(whole) = reading::atomic(&atomic.body).filter(|whole| says_the_same(&said, whole)) else {
+        let reading = reading::joined(&String::from_utf8_lossy(&stream.body));
+        let Some(whole) = reading::atomic(&atomic.body).filter(|whole| reads_the_same(&reading, whole))
+        else {
             continue;
         };
         // Only where it was asked to, a stream counts its tokens.
-        let counted = counters(&said) == counters(&whole);
+        let counted = counters(&reading) == counters(&whole);
         pairs += 1;
         let (streamed, whole) = (outcome(stream, &stream.request()), outcome(atomic, &atomic.request()));
         let names = format!("{} and {}", stream.name, atomic.name);
@@ -325,9 +326,10 @@ fn question(exchange: &Exchange) -> Value {
     asked
 }
 
-fn says_the_same(a: &Reading, b: &Reading) -> bool {
-    let calls =
-        |said: &Reading| said.calls.iter().map(|call| (call.name.clone(), call.object())).collect::<Vec<_>>();
+fn reads_the_same(a: &Reading, b: &Reading) -> bool {
+    let calls = |reading: &Reading| {
+        reading.calls.iter().map(|call| (call.name.clone(), call.object())).collect::<Vec<_>>()
+    };
     (&a.text, &a.reasoning, &a.finish) == (&b.text, &b.reasoning, &b.finish) && calls(a) == calls(b)
 }
 

@@ -81,7 +81,7 @@ fn bodies() -> Vec<Value> {
                "usage": {"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7,
                          "prompt_tokens_details": {"cached_tokens": 2}}})
     };
-    let said = json!({"role": "assistant", "content": "Hello", "reasoning": "hm", "refusal": null,
+    let message = json!({"role": "assistant", "content": "Hello", "reasoning": "hm", "refusal": null,
         "tool_calls": [], "annotations": []});
     let called = json!({"role": "assistant", "content": "wait", "tool_calls": [
         call("a", "get_weather", json!("{\"city\":\"Rome\"}")),
@@ -89,10 +89,10 @@ fn bodies() -> Vec<Value> {
     let parts = json!({"role": "assistant",
         "content": [{"type": "text", "text": "in "}, {"type": "text", "text": "parts"}]});
     vec![
-        body(vec![choice(said.clone(), "stop")]),
+        body(vec![choice(message.clone(), "stop")]),
         body(vec![choice(called, "tool_calls")]),
         body(vec![choice(parts, "stop")]),
-        body(vec![choice(said.clone(), "stop"), {
+        body(vec![choice(message.clone(), "stop"), {
             let mut second = choice(json!({"role": "assistant", "content": "other"}), "stop");
             second["index"] = json!(1);
             second

@@ -148,7 +148,7 @@ fn parts() -> impl Strategy<Value = Parts> {
             thought,
             arguments,
         });
-    let said = (prop::option::of(text()), prop::collection::vec(turn, 0..3), text());
+    let given = (prop::option::of(text()), prop::collection::vec(turn, 0..3), text());
     let tools = prop::collection::btree_map("[a-z]{1,6}", schema(), 0..3)
         .prop_map(|map| map.into_iter().collect::<Vec<_>>());
     let asked = (tools, 0..5u8, prop::option::of(schema()), any::<bool>(), any::<bool>());
@@ -157,7 +157,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let extras = prop::collection::btree_map("x_[a-z\"é]{1,4}", tree(), 0..4)
         .prop_map(|map| map.into_iter().collect::<Vec<_>>());
     let config = (numbers, any::<Option<u64>>(), any::<Option<i64>>(), stop, extras);
-    (said, asked, config).prop_map(
+    (given, asked, config).prop_map(
         |((system, turns, last), (tools, choice, schema, stream, fallback), config)| {
             let (numbers, max_tokens, seed, stop, extras) = config;
             Parts {
@@ -399,16 +399,16 @@ proptest! {
         let profile = Profile::new("m").with_force_prompt_augmentation_fallback(parts.fallback);
         let plain = ChatCall::new(&endpoint(), &profile, &request).unwrap();
         let body: Value = serde_json::from_slice(plain.body()).unwrap();
-        let said = body.get(name).filter(|_| same);
-        request.config.extras.insert(name.to_owned(), said.cloned().unwrap_or_else(|| value.build(false)));
+        let given = body.get(name).filter(|_| same);
+        request.config.extras.insert(name.to_owned(), given.cloned().unwrap_or_else(|| value.build(false)));
         match ChatCall::new(&endpoint(), &profile, &request) {
-            Ok(call) if said.is_some() => prop_assert_eq!(call.body(), plain.body()),
+            Ok(call) if given.is_some() => prop_assert_eq!(call.body(), plain.body()),
             Ok(call) => {
                 let unique = serde_json::from_slice::<Unique>(call.body());
                 prop_assert!(unique.is_ok(), "{}", String::from_utf8_lossy(call.body()));
             }
             Err(error) => {
-                prop_assert!(said.is_none(), "{}", error);
+                prop_assert!(given.is_none(), "{}", error);
                 prop_assert_eq!(error.category(), Category::InvalidRequest);
                 prop_assert!(error.message().contains(&format!("config.extras.{name}")), "{}", error);
             }

@@ -85,7 +85,7 @@ impl Exchange {
         self.method == "GET" && self.path == "/v1/models"
     }
 
-    /// The tools, choice and schema that the request had, as far as they are sound; with a message of no
+    /// The tools, choice and schema that the request had, as far as they are valid; with a message of no
     /// account.
     pub(crate) fn request(&self) -> CompletionRequest {
         let mut request = CompletionRequest::new([Message::user("hi")])

@@ -1,4 +1,4 @@
-//! What received bytes mean, read with `serde_json` and nothing of the crate under test.
+//! A reading of received bytes with `serde_json` and nothing of the crate under test.
 
 use serde_json::Value;
 
@@ -121,11 +121,11 @@ pub(crate) fn events(text: &str) -> Vec<String> {
 
 /// A stream of OpenAI's form, whose fragments of calls have an index.
 pub(crate) fn joined(text: &str) -> Reading {
-    let mut said = Reading::default();
+    let mut reading = Reading::default();
     let mut calls: Vec<(u64, Call)> = Vec::new();
     for data in events(text) {
         if data == "[DONE]" {
-            said.done = true;
+            reading.done = true;
             break;
         }
         let Ok(chunk) = serde_json::from_str::<Value>(&data) else {
@@ -133,27 +133,27 @@ pub(crate) fn joined(text: &str) -> Reading {
             continue;
         };
         if chunk.get("error").is_some_and(|error| !error.is_null()) || chunk["object"] == "error" {
-            said.error = Some(chunk.get("error").unwrap_or(&chunk).clone());
+            reading.error = Some(chunk.get("error").unwrap_or(&chunk).clone());
             break;
         }
-        said.id = said.id.or_else(|| chunk["id"].as_str().map(str::to_owned));
-        said.model = said.model.or_else(|| chunk["model"].as_str().map(str::to_owned));
+        reading.id = reading.id.or_else(|| chunk["id"].as_str().map(str::to_owned));
+        reading.model = reading.model.or_else(|| chunk["model"].as_str().map(str::to_owned));
         if chunk["usage"].is_object() {
-            said.usage = chunk["usage"].clone();
+            reading.usage = chunk["usage"].clone();
         }
         let choices = chunk["choices"].as_array().into_iter().flatten();
         for choice in choices.filter(|choice| choice["index"].as_u64().unwrap_or(0) == 0) {
             let delta = &choice["delta"];
-            said.text += &content(&delta["content"]);
-            said.reasoning += &reasoning(delta);
+            reading.text += &content(&delta["content"]);
+            reading.reasoning += &reasoning(delta);
             for fragment in delta["tool_calls"].as_array().into_iter().flatten() {
                 add(&mut calls, fragment);
             }
-            said.finish = choice["finish_reason"].as_str().map(str::to_owned).or(said.finish);
+            reading.finish = choice["finish_reason"].as_str().map(str::to_owned).or(reading.finish);
         }
     }
-    said.calls = calls.into_iter().map(|(_, call)| call).collect();
-    said
+    reading.calls = calls.into_iter().map(|(_, call)| call).collect();
+    reading
 }
 
 fn add(calls: &mut Vec<(u64, Call)>, fragment: &Value) {
