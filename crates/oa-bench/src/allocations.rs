@@ -1,4 +1,4 @@
-//! What a call and an event may cost in allocations, over a real socket.
+//! The allocations of a call and of an event, counted over a real socket.
 #![allow(clippy::unwrap_used)]
 
 use crate::alloc;

@@ -1,4 +1,4 @@
-//! What to measure, as the rig's command line says it.
+//! The command line of the rig: what to measure.
 
 #[derive(Clone, Debug)]
 pub(crate) struct Args {

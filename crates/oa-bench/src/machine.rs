@@ -1,4 +1,4 @@
-//! What the operating system knows of this process.
+//! Figures of this process from the operating system.
 
 /// Nanoseconds of the monotonic clock, which the server's process shares.
 pub(crate) fn monotonic_ns() -> u64 {

@@ -1,4 +1,4 @@
-//! Where what was received is counted, as a caller of the library would have got it.
+//! A counter of what a caller of the library received.
 
 use crate::machine::monotonic_ns;
 use oa_wire::{Event, Response};

@@ -1,4 +1,4 @@
-//! What came of all the calls.
+//! The sum of the results of all calls.
 
 use crate::sink::Sink;
 

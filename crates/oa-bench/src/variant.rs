@@ -1,4 +1,4 @@
-//! What is put around the provider: nothing, one layer of the default stack, or the whole of it.
+//! The layers around the provider: none, one layer of the default stack, or the whole of it.
 
 use crate::{args::Args, load};
 use oa_middleware::{DeadlineLayer, FirstEventTimeoutLayer, IdleTimeoutLayer, RetryLayer, Stack, TraceLayer};

@@ -1,4 +1,4 @@
-//! What one step found, before it is timed and redacted.
+//! The finding of one step, before it is timed and redacted.
 
 use crate::report::Status;
 use oa_wire::Category;

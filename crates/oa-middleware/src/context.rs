@@ -1,4 +1,4 @@
-//! What the layers of one call tell each other, in the request's extensions.
+//! Values that the layers of one call pass to each other, in the extensions of the request.
 
 use oa_wire::CompletionRequest;
 use std::{

@@ -1,4 +1,4 @@
-//! What a readiness probe asks for, and the report of a wait for readiness.
+//! The readiness probes, and the report of a wait for readiness.
 
 use oa_wire::Error;
 use std::time::Duration;

@@ -155,12 +155,14 @@ impl Answer {
     }
 
     /// Answers only a request with this method and this path (without its query).
+    #[must_use]
     pub fn on(mut self, method: &str, path: &str) -> Self {
         self.route = Some((method.to_owned(), path.to_owned()));
         self
     }
 
     /// Stays in the script after it was used.
+    #[must_use]
     pub fn forever(mut self) -> Self {
         self.forever = true;
         self
@@ -173,6 +175,7 @@ impl Answer {
     ///
     /// If name or value holds a line break, which would make two headers of one; [`raw`](Answer::raw) sends
     /// such heads.
+    #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let broken = |text: &str| text.contains(['\r', '\n']);
         assert!(!broken(name) && !broken(value), "a header with a line break: {name:?}: {value:?}");
@@ -184,36 +187,42 @@ impl Answer {
     }
 
     /// Replaces the status.
+    #[must_use]
     pub fn status(mut self, status: u16) -> Self {
         self.wire.status = status;
         self
     }
 
     /// Waits this long before the first byte of the answer.
+    #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.wire.before.push(Piece::Delay(delay));
         self
     }
 
     /// Waits at this gate before the first byte of the answer.
+    #[must_use]
     pub fn wait(mut self, gate: &Gate) -> Self {
         self.wire.before.push(Piece::Wait(gate.clone()));
         self
     }
 
     /// Waits this long between the head and the body.
+    #[must_use]
     pub fn body_delay(mut self, delay: Duration) -> Self {
         self.wire.body.insert(0, Piece::Delay(delay));
         self
     }
 
     /// Sends the body in HTTP chunks, one for each piece, instead of a `content-length`.
+    #[must_use]
     pub fn chunked(mut self) -> Self {
         self.wire.framing = Framing::Chunked;
         self
     }
 
     /// Sends neither `content-length` nor chunks: the closed connection ends the body, as with HTTP/1.0.
+    #[must_use]
     pub fn until_close(mut self) -> Self {
         self.wire.framing = Framing::UntilClose;
         self
@@ -221,18 +230,21 @@ impl Answer {
 
     /// Announces this `content-length` whatever the body is. After a body that is shorter the connection is
     /// closed; what is longer arrives as the start of the next answer.
+    #[must_use]
     pub fn content_length(mut self, length: u64) -> Self {
         self.wire.framing = Framing::Length(Some(length));
         self
     }
 
     /// Says `connection: close`, and closes the connection after this answer.
+    #[must_use]
     pub fn close(mut self) -> Self {
         self.wire.after = After::Close;
         self
     }
 
     /// Closes the connection after this answer without announcing it, as llama.cpp does after each stream.
+    #[must_use]
     pub fn then_disconnect(mut self) -> Self {
         self.wire.after = After::Disconnect;
         self
@@ -246,6 +258,7 @@ impl Answer {
     /// let answer = Answer::stream(["data: é\n\n", "data: [DONE]\n\n"]).split_every(1);
     /// assert_eq!(answer.body_bytes(), "data: é\n\ndata: [DONE]\n\n".as_bytes());
     /// ```
+    #[must_use]
     pub fn split_every(mut self, size: usize) -> Self {
         let size = size.max(1);
         self.recut(|_, run| run.chunks(size).map(Bytes::copy_from_slice).collect());
@@ -264,6 +277,7 @@ impl Answer {
     ///     # let _ = recut;
     /// }
     /// ```
+    #[must_use]
     pub fn split_at(mut self, positions: &[usize]) -> Self {
         let mut cuts = positions.to_vec();
         cuts.sort_unstable();

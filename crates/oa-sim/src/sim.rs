@@ -253,18 +253,21 @@ impl SimBuilder {
     /// assert_eq!(sim.addr().port(), free);
     /// # Ok(()) }
     /// ```
+    #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self
     }
 
     /// The name of the model, instead of `oa-sim`.
+    #[must_use]
     pub fn model(self, name: impl Into<String>) -> Self {
         self.models([name])
     }
 
     /// Several names under which it serves. The first answers a request that names none. An empty list counts
     /// as the default.
+    #[must_use]
     pub fn models(mut self, names: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let names: Vec<String> = names.into_iter().map(Into::into).collect();
         if !names.is_empty() {
@@ -274,30 +277,35 @@ impl SimBuilder {
     }
 
     /// Adds a `status` of this value (such as `loading`) to every entry of `/v1/models`.
+    #[must_use]
     pub fn model_status(mut self, status: impl Into<String>) -> Self {
         self.model.status = Some(status.into());
         self
     }
 
     /// Requires `Authorization: Bearer KEY` on every path under `/v1`.
+    #[must_use]
     pub fn api_key(mut self, key: impl Into<String>) -> Self {
         self.model.api_key = Some(key.into());
         self
     }
 
     /// What text it makes; default [`Reply::Echo`].
+    #[must_use]
     pub fn reply(mut self, reply: Reply) -> Self {
         self.model.reply = reply;
         self
     }
 
     /// Thinks before it answers: this text comes as reasoning, in the fields that `fields` names.
+    #[must_use]
     pub fn reasoning(mut self, fields: Reasoning, text: impl Into<String>) -> Self {
         self.model.reasoning = Some((fields, text.into()));
         self
     }
 
     /// Refuses images in the words of that server. Default: images are taken, and counted in the echo.
+    #[must_use]
     pub fn refuse_images(mut self, words: ImageRefusal) -> Self {
         self.model.image_refusal = Some(words);
         self
@@ -305,24 +313,28 @@ impl SimBuilder {
 
     /// Waits this long before each token of a stream, and as long as all tokens together before an answer
     /// that is not streamed.
+    #[must_use]
     pub fn token_delay(mut self, delay: Duration) -> Self {
         self.model.token_delay = delay;
         self
     }
 
     /// Refuses a prompt of more than this many tokens, as vLLM does. A token is a word.
+    #[must_use]
     pub fn context_length(mut self, tokens: usize) -> Self {
         self.model.context_length = Some(tokens);
         self
     }
 
     /// Reports this many prompt tokens (at most all of them) as read from the cache.
+    #[must_use]
     pub fn cached_tokens(mut self, tokens: usize) -> Self {
         self.model.cached_tokens = Some(tokens);
         self
     }
 
     /// Sends `usage` in a stream also when it was not asked for.
+    #[must_use]
     pub fn always_usage(mut self) -> Self {
         self.model.always_usage = true;
         self
@@ -330,12 +342,14 @@ impl SimBuilder {
 
     /// Answers the first `requests` requests as llama.cpp does while it loads: 503 `Loading model`. They are
     /// not taken from the script.
+    #[must_use]
     pub fn loading_for(mut self, requests: usize) -> Self {
         self.state.loading = Loading::For(requests);
         self
     }
 
     /// The answers to give, in this order: each request takes the first one that matches it.
+    #[must_use]
     pub fn script(mut self, answers: impl IntoIterator<Item = Answer>) -> Self {
         self.state.scripted = true;
         self.state.script.extend(answers);
@@ -343,6 +357,7 @@ impl SimBuilder {
     }
 
     /// Lets the generative mode answer where the script has nothing (left).
+    #[must_use]
     pub fn then_generate(mut self) -> Self {
         self.state.then_generate = true;
         self
@@ -357,6 +372,7 @@ impl SimBuilder {
     ///     .handler(|request| (request.header("x-tenant") == Some("b")).then(|| Answer::text(403, "no")));
     /// # let _ = builder;
     /// ```
+    #[must_use]
     pub fn handler(mut self, handler: impl Fn(&Recorded) -> Option<Answer> + Send + Sync + 'static) -> Self {
         self.handler = Some(Box::new(handler));
         self
@@ -364,18 +380,21 @@ impl SimBuilder {
 
     /// How many requests [`Sim::requests`] keeps, the last ones; default 10,000. A long-running simulator, as
     /// under a benchmark, had better keep none.
+    #[must_use]
     pub fn keep_requests(mut self, requests: usize) -> Self {
         self.keep = requests;
         self
     }
 
     /// The largest request body in bytes; a larger one is answered by 413. Default 64 MiB.
+    #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.limits.body = bytes;
         self
     }
 
     /// The largest request head in bytes; a larger one is answered by 431. Default 64 KiB.
+    #[must_use]
     pub fn max_head(mut self, bytes: usize) -> Self {
         self.limits.head = bytes;
         self

@@ -1,4 +1,4 @@
-//! What the simulator knows of its clients, and how tests wait for it.
+//! The state of the simulator about its clients, and how tests wait for it.
 
 use crate::{answer::Answer, generate::Model, http::Limits, recorded::Recorded};
 use std::{

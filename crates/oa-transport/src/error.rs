@@ -1,4 +1,4 @@
-//! What failed, where, and why: the one error of this crate.
+//! The one error of this crate: the stage that failed, the place, and the cause.
 
 pub(crate) mod exchange;
 pub(crate) mod io;
@@ -41,7 +41,7 @@ struct Inner {
     replayed: bool,
 }
 
-/// One address that was tried, and what the operating system said.
+/// One address that was tried, and the error of the operating system.
 #[derive(Debug)]
 pub struct ConnectAttempt {
     pub(crate) addr: SocketAddr,
@@ -292,7 +292,7 @@ impl ConnectAttempt {
         self.addr
     }
 
-    /// What the operating system said; of the kind `TimedOut` if the connect timeout came first.
+    /// The error of the operating system; of the kind `TimedOut` if the connect timeout came first.
     pub fn error(&self) -> &std::io::Error {
         &self.error
     }

@@ -216,7 +216,7 @@ impl Drop for Slot {
     }
 }
 
-/// Whether the server has said that it did not begin with a request: then it may be sent again.
+/// Whether the server has told that it did not begin with a request: then it may be sent again.
 pub(crate) enum Unprocessed {
     /// This stream was refused.
     Stream,

@@ -1,4 +1,4 @@
-//! What the chunks of one stream have in common around their text.
+//! The template of a stream's chunks: the bytes around their text, which repeat.
 //!
 //! Nearly all chunks of a stream are the same bytes but for one short text. Such a chunk need not be read
 //! again: comparing what stands before and after the text, and reading the text, costs a fraction of a parse.

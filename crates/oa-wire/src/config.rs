@@ -57,48 +57,56 @@ impl RuntimeConfig {
     }
 
     /// Sets the temperature.
+    #[must_use]
     pub fn with_temperature(mut self, temperature: f64) -> Self {
         self.temperature = Some(temperature);
         self
     }
 
     /// Sets the most tokens to generate.
+    #[must_use]
     pub fn with_max_tokens(mut self, max_tokens: u64) -> Self {
         self.max_tokens = Some(max_tokens);
         self
     }
 
     /// Sets the probability mass of nucleus sampling.
+    #[must_use]
     pub fn with_top_p(mut self, top_p: f64) -> Self {
         self.top_p = Some(top_p);
         self
     }
 
     /// Sets the seed of the sampler.
+    #[must_use]
     pub fn with_seed(mut self, seed: i64) -> Self {
         self.seed = Some(seed);
         self
     }
 
     /// Sets the frequency penalty.
+    #[must_use]
     pub fn with_frequency_penalty(mut self, penalty: f64) -> Self {
         self.frequency_penalty = Some(penalty);
         self
     }
 
     /// Sets the presence penalty.
+    #[must_use]
     pub fn with_presence_penalty(mut self, penalty: f64) -> Self {
         self.presence_penalty = Some(penalty);
         self
     }
 
     /// Sets the texts that end the answer.
+    #[must_use]
     pub fn with_stop_sequences<T: Into<String>>(mut self, stop: impl IntoIterator<Item = T>) -> Self {
         self.stop_sequences = Some(stop.into_iter().map(Into::into).collect());
         self
     }
 
     /// Adds a field that is not declared here.
+    #[must_use]
     pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.extras.insert(name.into(), value.into());
         self
@@ -113,6 +121,7 @@ impl RuntimeConfig {
     /// let retry = base.with_overrides(&RuntimeConfig::new().with_temperature(0.7));
     /// assert_eq!((retry.temperature, retry.max_tokens), (Some(0.7), Some(64)));
     /// ```
+    #[must_use]
     pub fn with_overrides(&self, overrides: &Self) -> Self {
         let mut extras = self.extras.clone();
         extras.extend(overrides.extras.iter().map(|(name, value)| (name.clone(), value.clone())));

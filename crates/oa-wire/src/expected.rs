@@ -1,4 +1,4 @@
-//! What a request expects of its answer.
+//! The answer that a request expects.
 
 use crate::{CompletionRequest, JsonSchema, Profile, SchemaMode, Tools};
 

@@ -1,4 +1,4 @@
-//! How much of a response is read.
+//! Limits on the size of a response.
 
 use crate::sse;
 
@@ -33,12 +33,14 @@ impl Limits {
     }
 
     /// Sets the longest body that is not a stream, in bytes.
+    #[must_use]
     pub const fn with_body(mut self, bytes: usize) -> Self {
         self.body = bytes;
         self
     }
 
     /// Sets the limits of an event stream.
+    #[must_use]
     pub const fn with_stream(mut self, limits: sse::Limits) -> Self {
         self.stream = limits;
         self

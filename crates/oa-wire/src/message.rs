@@ -191,12 +191,14 @@ impl Image {
     }
 
     /// Sets the media type.
+    #[must_use]
     pub fn with_media_type(mut self, media_type: impl Into<String>) -> Self {
         self.media_type = Some(media_type.into());
         self
     }
 
     /// Sets the resolution at which the model sees it.
+    #[must_use]
     pub fn with_detail(mut self, detail: ImageDetail) -> Self {
         self.detail = Some(detail);
         self
@@ -280,6 +282,7 @@ impl AssistantMessage {
     }
 
     /// Sets the tool calls.
+    #[must_use]
     pub fn with_tool_calls(mut self, calls: impl Into<Vec<ToolCall>>) -> Self {
         self.tool_calls = calls.into();
         self

@@ -38,6 +38,7 @@ impl Profile {
 
     /// Sets the server's name in telemetry: `openai` (default), `vllm`, `sglang`, `llamacpp`, `lmstudio`,
     /// `ollama`, `litellm`. It changes nothing else, and nothing is guessed from the URL.
+    #[must_use]
     pub fn with_genai_system(self, system: impl Into<String>) -> Self {
         let system = system.into();
         self.set(|inner| inner.genai_system = system)
@@ -45,6 +46,7 @@ impl Profile {
 
     /// Sets whether structured output is requested by a directive in the messages, for servers that ignore or
     /// refuse `response_format`. Off by default.
+    #[must_use]
     pub fn with_force_prompt_augmentation_fallback(self, on: bool) -> Self {
         self.set(|inner| inner.force_prompt_augmentation_fallback = on)
     }
@@ -52,11 +54,13 @@ impl Profile {
     /// Sets whether invalid tool calls are returned, each with its problem, instead of failing the call:
     /// arguments that are not JSON or violate the tool's schema, and tools that were not offered. Off by
     /// default.
+    #[must_use]
     pub fn with_surface_invalid_tool_calls(self, on: bool) -> Self {
         self.set(|inner| inner.surface_invalid_tool_calls = on)
     }
 
     /// Sets how much of a response is read.
+    #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         self.set(|inner| inner.limits = limits)
     }

@@ -58,42 +58,49 @@ impl CompletionRequest {
     }
 
     /// Sets the tools that the model may call.
+    #[must_use]
     pub fn with_tools(mut self, tools: Tools) -> Self {
         self.tools = tools;
         self
     }
 
     /// Sets whether and what the model must call.
+    #[must_use]
     pub fn with_tool_choice(mut self, choice: ToolChoice) -> Self {
         self.tool_choice = Some(choice);
         self
     }
 
     /// Sets the sampling parameters, limits and extras.
+    #[must_use]
     pub fn with_config(mut self, config: RuntimeConfig) -> Self {
         self.config = config;
         self
     }
 
     /// Sets the schema that the answer's text must satisfy.
+    #[must_use]
     pub fn with_response_schema(mut self, schema: JsonSchema) -> Self {
         self.response_schema = Some(schema);
         self
     }
 
     /// Sets how the schema is put to the server.
+    #[must_use]
     pub fn with_schema_mode(mut self, mode: SchemaMode) -> Self {
         self.schema_mode = Some(mode);
         self
     }
 
     /// Sets whether invalid tool calls are returned, each with its error, instead of failing the call.
+    #[must_use]
     pub fn with_surface_invalid_tool_calls(mut self, on: bool) -> Self {
         self.surface_invalid_tool_calls = Some(on);
         self
     }
 
     /// Sets whether the server streams the answer.
+    #[must_use]
     pub fn with_stream(mut self, stream: bool) -> Self {
         self.stream = stream;
         self

@@ -79,30 +79,35 @@ impl Response {
     }
 
     /// Sets the tokens that it took.
+    #[must_use]
     pub fn with_usage(mut self, usage: Usage) -> Self {
         self.usage = usage;
         self
     }
 
     /// Sets the server's id of the completion.
+    #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
     /// Sets the model that answered.
+    #[must_use]
     pub fn with_model(mut self, model: impl Into<String>) -> Self {
         self.model = Some(model.into());
         self
     }
 
     /// Sets the text as a value.
+    #[must_use]
     pub fn with_parsed(mut self, value: Value) -> Self {
         self.parsed = Some(value);
         self
     }
 
     /// Sets the body as the server sent it.
+    #[must_use]
     pub fn with_raw(mut self, raw: RawBody) -> Self {
         self.raw = raw;
         self
@@ -227,6 +232,7 @@ impl Usage {
     }
 
     /// Sets the tokens of the prompt that came from a cache.
+    #[must_use]
     pub fn with_cached_tokens(mut self, tokens: u64) -> Self {
         self.cached_tokens = Some(tokens);
         self

@@ -1,4 +1,4 @@
-//! How a request's schema is put to the server.
+//! The ways to put a request's schema to the server.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What is refused before anything is sent, whatever the wire mapping. Every message names the place.
+//! The validation of a request, whatever the wire mapping. Every message names the place.
 
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource,

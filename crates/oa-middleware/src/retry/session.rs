@@ -237,7 +237,7 @@ impl Stop {
         match self {
             Self::NotRetryable => "not retried: the same request would fail again".into(),
             Self::QuotaSpent => "not retried: the quota is spent".into(),
-            Self::ServerForbids => "not retried: the server said so (x-should-retry)".into(),
+            Self::ServerForbids => "not retried: the server forbids it (x-should-retry)".into(),
             Self::NoCorrection => "not retried: the reask function gave no text".into(),
             Self::CutOff => "not retried: the output was cut off by the token limit".into(),
             Self::Refused => "not retried: the model refused".into(),

@@ -72,7 +72,7 @@ async fn what_will_not_change_is_not_retried() {
             Error::new(Category::RateLimit, "no money").with_quota_spent(true).with_should_retry(Some(true)),
             "not retried: the quota is spent",
         ),
-        (unavailable().with_should_retry(Some(false)), "not retried: the server said so (x-should-retry)"),
+        (unavailable().with_should_retry(Some(false)), "not retried: the server forbids it (x-should-retry)"),
     ];
     for (error, why) in cases {
         let (answer, calls, took) = run(policy(), [error]).await;

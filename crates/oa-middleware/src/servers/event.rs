@@ -1,4 +1,4 @@
-//! What a set of servers tells about its members.
+//! The events of a set of servers about its members.
 
 use super::breaker::OutReason;
 use std::time::Duration;

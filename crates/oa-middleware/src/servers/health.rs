@@ -1,4 +1,4 @@
-//! What is known of one server. A choice reads it without locks; the ends of calls change it.
+//! The health of one server. A choice reads it without locks; the ends of calls change it.
 
 use super::{
     breaker::{Breaker, BreakerPolicy, Change, Condition, OutReason, Verdict},

@@ -1,4 +1,4 @@
-//! When a second server is called because the first has not begun to answer.
+//! Hedging: a second server is called because the first has not begun to answer.
 
 use std::{fmt, sync::Arc, time::Duration};
 use tower::retry::budget::Budget;

@@ -1,4 +1,4 @@
-//! How long a call may take as a whole.
+//! The time limit of a call as a whole.
 
 use super::{
     limits::{Timeouts, after, limit, timed_out},

@@ -1,4 +1,4 @@
-//! How long an attempt may take to begin.
+//! The time limit until an attempt begins to answer.
 
 use super::limits::{Timeouts, after, limit, timed_out};
 use crate::{CallContext, context::Limits};

@@ -1,4 +1,4 @@
-//! How long a stream may be silent.
+//! The time limit between two events of a stream.
 
 use super::{
     limits::{Timeouts, limit},

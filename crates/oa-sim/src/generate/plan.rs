@@ -1,4 +1,4 @@
-//! What the simulated model says or calls, token by token, and why it ends.
+//! The answer of the simulated model, token by token, and its finish reason.
 
 #[cfg(feature = "generate")]
 use super::schema::value_for;

@@ -1,4 +1,4 @@
-//! How a stream ends, or fails to.
+//! Scripts of streams that end in unusual ways, or fail to end.
 
 use super::{
     parts::{

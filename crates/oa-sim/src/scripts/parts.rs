@@ -1,4 +1,4 @@
-//! What scripts are put together from.
+//! Parts of scripts.
 
 use super::script::{Expected, ExpectedCall, ExpectedError, ExpectedUsage};
 use crate::{answer::Answer, piece::Piece};

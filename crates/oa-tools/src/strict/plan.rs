@@ -1,4 +1,4 @@
-//! How a value in the strict form becomes one of the source schema again.
+//! The way back from a value in the strict form to one of the source schema.
 
 use serde_json::{Map, Value};
 use std::{collections::HashMap, fmt::Write as _};

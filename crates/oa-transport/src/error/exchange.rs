@@ -1,4 +1,4 @@
-//! What the errors of hyper mean for an exchange.
+//! The errors of hyper, as failures of an exchange.
 
 use std::{borrow::Cow, error::Error as StdError, io, sync::Arc};
 

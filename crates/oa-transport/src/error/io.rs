@@ -1,4 +1,4 @@
-//! What an input or output error means, that of TLS included.
+//! The errors of input and output, those of TLS included, as failures of an exchange.
 
 use std::{borrow::Cow, io};
 

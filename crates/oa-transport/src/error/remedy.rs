@@ -1,4 +1,4 @@
-//! What helps against a failure, as a value that each program words in its own way.
+//! The remedy for a failure, as a value that each program words in its own way.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How long connections wait in the pool, and how many.
+//! The limits of the pool: how long connections wait in it, and how many.
 
 use std::time::Duration;
 

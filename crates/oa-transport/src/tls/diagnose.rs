@@ -1,4 +1,4 @@
-//! What an error of rustls means to somebody who wants to reach a server.
+//! The errors of rustls, in terms of the server that could not be reached.
 
 use std::{borrow::Cow, io};
 

@@ -1,4 +1,4 @@
-//! What an error has beside its category and message.
+//! The details of an error beside its category and message.
 
 use std::net::SocketAddr;
 

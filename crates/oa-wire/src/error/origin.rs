@@ -1,4 +1,4 @@
-//! Who gave an answer, as far as its headers tell.
+//! The origin of an answer, as far as its headers tell.
 
 use serde::Serialize;
 

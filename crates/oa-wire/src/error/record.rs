@@ -313,105 +313,124 @@ impl Error {
     }
 
     /// Sets the HTTP status.
+    #[must_use]
     pub fn with_status(self, status: u16) -> Self {
         self.set(|inner| inner.status = Some(status))
     }
 
     /// Sets what the server's error has beside its message.
+    #[must_use]
     pub fn with_server(self, server: ServerErrorDetails) -> Self {
         self.set(|inner| inner.server = server)
     }
 
     /// Sets how long the server asks to wait.
+    #[must_use]
     pub fn with_retry_after(self, retry_after: impl Into<Option<RetryAfter>>) -> Self {
         let retry_after = retry_after.into();
         self.set(|inner| inner.retry_after = retry_after)
     }
 
     /// Sets whether the server asks for a retry.
+    #[must_use]
     pub fn with_should_retry(self, should_retry: impl Into<Option<bool>>) -> Self {
         let should_retry = should_retry.into();
         self.set(|inner| inner.should_retry = should_retry)
     }
 
     /// Sets whether it is a rate limit that waiting does not end.
+    #[must_use]
     pub fn with_quota_spent(self, spent: bool) -> Self {
         self.set(|inner| inner.quota_spent = spent)
     }
 
     /// Sets the finer kind.
+    #[must_use]
     pub fn with_kind(self, kind: ErrorKind) -> Self {
         self.set(|inner| inner.kind = Some(kind))
     }
 
     /// Sets the server's id of the request.
+    #[must_use]
     pub fn with_request_id(self, id: impl Into<Option<String>>) -> Self {
         let id = id.into();
         self.set(|inner| inner.request_id = id)
     }
 
     /// Sets the URL that was called. It must hold no user-info.
+    #[must_use]
     pub fn with_url(self, url: impl Into<String>) -> Self {
         let url = url.into();
         self.set(|inner| inner.url = Some(url))
     }
 
     /// Sets who answered.
+    #[must_use]
     pub fn with_origin(self, origin: Origin) -> Self {
         self.set(|inner| inner.origin = (origin != Origin::default()).then(|| Box::new(origin)))
     }
 
     /// Sets the forward proxy that the request went through, with the variable that names it
     /// (`http://proxy:3128, from HTTP_PROXY`): an answer may be the proxy's own.
+    #[must_use]
     pub fn with_proxy(self, proxy: impl Into<String>) -> Self {
         let proxy = proxy.into();
         self.set(|inner| inner.origin.get_or_insert_default().proxy = Some(proxy))
     }
 
     /// Says that the answer is about the API key.
+    #[must_use]
     pub fn with_key_rejected(self, rejected: bool) -> Self {
         self.set(|inner| inner.key_rejected = rejected)
     }
 
     /// Keeps the start of the response's body.
+    #[must_use]
     pub fn with_body(self, body: &[u8]) -> Self {
         let body = Bytes::copy_from_slice(&body[..body.len().min(BODY_LIMIT)]);
         self.set(|inner| inner.body = Some(body))
     }
 
     /// Sets the cause: the next level of the chain. Its text must not be part of the message.
+    #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         let source = Source::Below(Arc::from(source.into()));
         self.set(|inner| inner.source = source)
     }
 
     /// Sets how the connection failed.
+    #[must_use]
     pub fn with_connection(self, connection: ConnectionFailure) -> Self {
         self.set(|inner| inner.connection = Some(Arc::new(connection)))
     }
 
     /// Sets the likely cause or cure.
+    #[must_use]
     pub fn with_hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
         let hint = hint.into();
         self.set(|inner| inner.hint = Some(hint))
     }
 
     /// Sets how long it took to fail.
+    #[must_use]
     pub fn with_elapsed(self, elapsed: Duration) -> Self {
         self.set(|inner| inner.elapsed = Some(elapsed))
     }
 
     /// Keeps what was received.
+    #[must_use]
     pub fn with_partial(self, partial: Response) -> Self {
         self.set(|inner| inner.partial = Some(Arc::new(partial)))
     }
 
     /// Sets the attempts that a layer made.
+    #[must_use]
     pub fn with_attempts(self, attempts: Vec<Attempt>) -> Self {
         self.set(|inner| inner.attempts = attempts)
     }
 
     /// The same error under another message.
+    #[must_use]
     pub fn with_message(self, message: impl Into<Cow<'static, str>>) -> Self {
         let message = message.into();
         self.set(|inner| inner.message = message)

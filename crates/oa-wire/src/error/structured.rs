@@ -1,4 +1,4 @@
-//! Why a text is not the structured output that the request wants.
+//! The failure of a text to be the structured output that the request wants.
 
 use crate::{FinishReason, JsonSchema, Response, Usage};
 

@@ -347,20 +347,20 @@ impl<'a> Reader<'a> {
         }
         let leading_zero = bytes.get(at) == Some(&b'0');
         let whole = digits(&mut at);
-        let mut sound = whole == 1 || (whole > 1 && !leading_zero);
+        let mut is_valid = whole == 1 || (whole > 1 && !leading_zero);
         if bytes.get(at) == Some(&b'.') {
             at += 1;
-            sound &= digits(&mut at) > 0;
+            is_valid &= digits(&mut at) > 0;
         }
         if matches!(bytes.get(at), Some(b'e' | b'E')) {
             at += 1;
             if matches!(bytes.get(at), Some(b'+' | b'-')) {
                 at += 1;
             }
-            sound &= digits(&mut at) > 0;
+            is_valid &= digits(&mut at) > 0;
         }
         self.at = at;
-        if sound { Ok(()) } else { Err(self.expected("a number")) }
+        if is_valid { Ok(()) } else { Err(self.expected("a number")) }
     }
 
     fn literal(&mut self, word: &str) -> bool {
@@ -531,7 +531,7 @@ enum Escape {
 }
 
 impl Escape {
-    /// The escape that stands at `at`, and its length. An error for a control character, an unsound escape,
+    /// The escape that stands at `at`, and its length. An error for a control character, an invalid escape,
     /// or the end.
     fn at(bytes: &[u8], at: usize) -> Read<(Self, usize)> {
         let char = match (bytes.get(at), bytes.get(at + 1)) {

@@ -1,4 +1,4 @@
-//! Where a JSON text ends: the search for quotes, backslashes and control characters.
+//! The search for quotes, backslashes and control characters in a JSON text.
 
 /// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
 /// backslash or a control character. The length when there is none.

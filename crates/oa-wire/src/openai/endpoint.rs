@@ -67,6 +67,7 @@ impl Endpoint {
     /// Adds a header to every request; one of the same name is replaced. Mark the value sensitive
     /// ([`HeaderValue::set_sensitive`]) where it is a secret: then it is redacted wherever a server echoes
     /// it.
+    #[must_use]
     pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
         Self(self.0.with_header(name, value))
     }

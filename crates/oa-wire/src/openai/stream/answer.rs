@@ -1,4 +1,4 @@
-//! What the chunks of a stream have added up to.
+//! The answer that the chunks of a stream have added up to.
 
 use super::{
     numbering::Numbering,
