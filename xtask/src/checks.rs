@@ -136,12 +136,12 @@ fn semver() -> Outcome<Verdict> {
     cargo::run(&mut cargo(&args)).map(Verdict::from)
 }
 
-/// The compiler of the minimum version takes everything, tests included.
+/// The compiler of the minimum version takes the crates. Their tests may need a newer one: the certificates
+/// that they make use `time`, whose versions for 1.85 have a known vulnerability (RUSTSEC-2026-0009).
 fn minimum() -> Outcome<Verdict> {
     match Toolchain::find(Some("1.85"), false) {
         Ok(toolchain) => {
-            cargo::run(&mut toolchain.cargo(&["check", "--quiet", "--workspace", "--all-targets"]))
-                .map(Verdict::from)
+            cargo::run(&mut toolchain.cargo(&["check", "--quiet", "--workspace"])).map(Verdict::from)
         }
         Err(why) => Ok(Verdict::Skipped(why)),
     }

@@ -71,6 +71,8 @@ fn steps() -> Vec<Step> {
         plain("clippy --workspace --all-targets --all-features -- -D warnings"),
         plain("clippy -p oa-wire -p oa-transport -p oa-provider --no-default-features -- -D warnings"),
         step("cargo doc --workspace --all-features --no-deps, no warnings", documentation),
+        // What the packages compile to is left to `release-check`.
+        plain("publish --workspace --dry-run --no-verify --allow-dirty --quiet"),
         step("no syntax newer than the minimum Rust version", syntax),
         step("cargo oa chat 'Say hello'", first_command),
     ];
