@@ -211,10 +211,9 @@ impl ChatStream {
             return Some(Err(Failure::Error(Error::invalid_response(text))));
         }
         self.answer.finish(&mut self.queue);
-        let has_choice = self.answer.has_choice;
         let (mut parts, raw) = std::mem::take(&mut self.answer).assemble();
-        if !has_choice && raw.log.has_other_choices() {
-            self.take_first(&mut parts, &raw.render_others());
+        if let Some(body) = raw.render_first() {
+            self.take_first(&mut parts, &body);
         }
         match parts.into_response(expected, RawBody::from_parts(Arc::new(raw))) {
             Ok(response) => {

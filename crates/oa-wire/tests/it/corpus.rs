@@ -148,11 +148,8 @@ fn answered(
     }
     let response = got.as_ref().map_err(|_| "want a response")?;
     message(reading, response)?;
-    // Of several choices in a stream, a router was seen to give the reason of one alone.
-    if exchange.asked["n"].as_u64().is_none_or(|choices| choices < 2) {
-        same("finish_reason", &response.finish_reason.as_str(), &reading.finish_name())?;
-        same("the server's finish reason", &response.server_finish_reason, &reading.finish)?;
-    }
+    same("finish_reason", &response.finish_reason.as_str(), &reading.finish_name())?;
+    same("the server's finish reason", &response.server_finish_reason, &reading.finish)?;
     usage(reading, &response.usage)?;
     same("id", &response.id, &reading.id)?;
     same("model", &response.model, &reading.model)?;
@@ -188,13 +185,22 @@ fn message(reading: &Reading, response: &Response) -> Result<(), String> {
 }
 
 fn usage(reading: &Reading, got: &Usage) -> Result<(), String> {
-    let got = [got.prompt_tokens, got.completion_tokens, got.total_tokens, got.cached_tokens];
+    let Usage { prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens, .. } = *got;
+    let got = [prompt_tokens, completion_tokens, total_tokens, cached_tokens, reasoning_tokens];
     same("usage", &got, &counters(reading))
 }
 
-fn counters(reading: &Reading) -> [Option<u64>; 4] {
-    ["/prompt_tokens", "/completion_tokens", "/total_tokens", "/prompt_tokens_details/cached_tokens"]
-        .map(|pointer| reading.counter(pointer))
+fn counters(reading: &Reading) -> [Option<u64>; 5] {
+    [
+        reading.counter("/prompt_tokens"),
+        reading.counter("/completion_tokens"),
+        reading.counter("/total_tokens"),
+        reading.counter("/prompt_tokens_details/cached_tokens"),
+        // SGLang counts it beside the others.
+        reading
+            .counter("/completion_tokens_details/reasoning_tokens")
+            .or_else(|| reading.counter("/reasoning_tokens")),
+    ]
 }
 
 fn same<T: ?Sized + PartialEq + std::fmt::Debug>(what: &str, got: &T, want: &T) -> Result<(), String> {
@@ -296,7 +302,8 @@ fn a_stream_gives_what_the_atomic_call_gives() {
         else {
             continue;
         };
-        // Only where it was asked to, a stream counts its tokens.
+        // Only where it was asked to, a stream counts its tokens; and a router counts those of the reasoning
+        // in streams alone.
         let counted = counters(&reading) == counters(&whole);
         pairs += 1;
         let (streamed, whole) = (outcome(stream, &stream.request()), outcome(atomic, &atomic.request()));
@@ -336,16 +343,13 @@ fn reads_the_same(a: &Reading, b: &Reading) -> bool {
 /// What is the same in two answers of a server to one question. Ids are not: they are made anew.
 fn facts(response: &Response, counted: bool) -> Value {
     let calls = response.message.tool_calls.iter();
-    // A router was seen to count reasoning in streams alone.
-    let mut usage = response.usage;
-    usage.reasoning_tokens = None;
     json!({
         "text": response.text(),
         "reasoning": response.message.reasoning(),
         "calls": calls.map(|call| json!([call.name, call.arguments.as_object()])).collect::<Vec<_>>(),
         "finish": response.finish_reason,
         "server_finish": response.server_finish_reason,
-        "usage": counted.then_some(usage),
+        "usage": counted.then_some(response.usage),
         "parsed": response.parsed,
         "model": response.model,
     })

@@ -1,7 +1,12 @@
 //! The raw of a stream is what was sent: a body, and the same as deltas in any cuts.
 
-use crate::common::{Random, finish, render, seed, stream, unary};
+use crate::common::{Random, finish, render, seed, stream, typed, unary};
 use bytes::Bytes;
+use http::StatusCode;
+use oa_wire::{
+    CompletionRequest, Message, Profile, RuntimeConfig,
+    openai::{ChatCall, Endpoint},
+};
 use serde_json::{Map, Value, json};
 
 const TEXT: &str = "Hel\u{1f600}lo, \"wörld\"\\n \u{2028}and {more}: [1]";
@@ -196,5 +201,76 @@ fn a_stream_has_the_raw_and_the_record_of_the_same_body() {
             text[..text.find(" {\"").unwrap_or(text.len())].to_owned()
         };
         assert_eq!(record(&streamed), record(&whole), "{}", shown());
+    }
+}
+
+/// A stream of several choices, each a list of texts, interleaved in any order: the choice of this index, its
+/// text, and its finish reason where it ends.
+fn interleaved(random: &mut Random, indexes: &[i64], ends: &[bool]) -> (Vec<Value>, Vec<Value>) {
+    let (mut left, mut choices) = (Vec::new(), Vec::new());
+    for (&index, &has_end) in indexes.iter().zip(ends) {
+        let text = text(random);
+        let mut own: Vec<Value> = pieces(random, &text)
+            .into_iter()
+            .map(|piece| json!({"index": index, "delta": {"content": piece}}))
+            .collect();
+        own.insert(0, json!({"index": index, "delta": {"role": "assistant"}}));
+        let mut choice = json!({"index": index, "message": {"role": "assistant", "content": text}});
+        if has_end {
+            let finish = format!("reason_{index}");
+            own.push(json!({"index": index, "delta": {}, "finish_reason": finish}));
+            choice["finish_reason"] = json!(finish);
+        }
+        left.push(own.into_iter());
+        choices.push(choice);
+    }
+    let mut chunks = Vec::new();
+    while !left.is_empty() {
+        let at = random.below(left.len());
+        match left[at].next() {
+            Some(choice) => chunks.push(json!({ "choices": [choice] })),
+            None => drop(left.remove(at)),
+        }
+    }
+    choices.sort_by_key(|choice| choice["index"].as_i64());
+    (chunks, choices)
+}
+
+#[test]
+fn the_raw_of_several_choices_holds_each_as_it_was_sent() {
+    let many = CompletionRequest::new([Message::user("hi")])
+        .with_stream(true)
+        .with_config(RuntimeConfig::new().with_extra("n", 2));
+    let endpoint = Endpoint::new("http://h", None).unwrap();
+    let many = ChatCall::new(&endpoint, &Profile::new("m"), &many).unwrap();
+    let seed = seed();
+    for number in 0..400 {
+        let mut random = Random(seed.wrapping_add(number));
+        let indexes: &[i64] = [&[0, 1][..], &[1, 0, 2], &[1, 2]][random.below(3)];
+        let ends: Vec<bool> = indexes.iter().map(|_| random.below(3) > 0).collect();
+        let (chunks, choices) = interleaved(&mut random, indexes, &ends);
+        let events: Vec<String> = chunks.iter().map(|chunk| format!("data: {chunk}\n\n")).collect();
+        let sent = Bytes::from(events.concat() + "data: [DONE]\n\n");
+        let shown = || format!("OA_SEED={} {}", seed.wrapping_add(number), events.concat());
+        let decoder = many.clone().on_response(StatusCode::OK, &typed("text/event-stream"), None);
+        let response = finish(decoder, [sent.clone()]).unwrap_or_else(|error| panic!("{error}: {}", shown()));
+        let raw = response.raw.json().unwrap();
+        // The answer has index 0; where none has, it is the first that came, and the first of `raw`.
+        let first = if indexes.contains(&0) { json!(0) } else { chunks[0]["choices"][0]["index"].clone() };
+        let answer = choices.iter().find(|choice| choice["index"] == first).unwrap();
+        assert_eq!(&raw["choices"][0], answer, "{}", shown());
+        let mut all = raw["choices"].as_array().unwrap().clone();
+        all.sort_by_key(|choice| choice["index"].as_i64());
+        assert_eq!(all, choices, "{}", shown());
+        assert_eq!(response.text(), answer["message"]["content"].as_str().unwrap(), "{}", shown());
+        assert_eq!(json!(response.server_finish_reason), answer["finish_reason"], "{}", shown());
+        // Where several were not asked for, the answer may be another, but nothing is lost or mixed.
+        if let Ok(response) = finish(stream(), [sent]) {
+            let raw = response.raw.json().unwrap();
+            let mut all = raw["choices"].as_array().unwrap().clone();
+            all.sort_by_key(|choice| choice["index"].as_i64());
+            let is_one = all.len() == 1;
+            assert!(is_one || all == choices, "{} and {raw}", shown());
+        }
     }
 }

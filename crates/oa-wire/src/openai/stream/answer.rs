@@ -404,6 +404,7 @@ impl Answer {
             refusal: self.refusal.as_str().to_owned(),
             calls: calls.clone(),
             function_call: function_call.first().cloned(),
+            has_answer: self.has_choice,
         };
         parts.content = self.content.into_string();
         parts.reasoning = self.reasoning.text.into_string();

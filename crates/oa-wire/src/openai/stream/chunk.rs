@@ -3,7 +3,7 @@
 use super::{
     answer::{Answer, ChunkContent},
     numbering::Numbering,
-    raw::Scope,
+    raw::{Owner, Scope},
 };
 use crate::{
     Event,
@@ -120,8 +120,8 @@ fn read_choice(
         // An index that cannot be read tells nothing of a choice that comes alone.
         None => at == 0 && !answer.many_choices && is_alone(reader)?,
     };
-    let number = if is_ours { 0 } else { index.unwrap_or(-1) };
-    let (choice, delta) = (Scope::Choice(number), Scope::Delta(number));
+    let owner = if is_ours { Owner::Answer } else { index.map_or(Owner::Unknown, Owner::Other) };
+    let (choice, delta) = (Scope::Choice(owner), Scope::Delta(owner));
     let mut fields = MessageFields::default();
     let (mut has_delta, mut message) = (false, None);
     let is_object = reader.object(|reader, key| {

@@ -28,12 +28,22 @@ pub(super) const REASONING_PARTS: u8 = 4;
 /// The number of the old `function_call` in the log.
 pub(super) const FUNCTION_CALL: usize = usize::MAX;
 
+/// Whose a choice is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    Answer,
+    /// The choice of this index, which is not the answer's.
+    Other(i64),
+    /// A choice whose index cannot be read.
+    Unknown,
+}
+
 /// Where a member stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
     Root,
-    Choice(i64),
-    Delta(i64),
+    Choice(Owner),
+    Delta(Owner),
     /// A tool call of the answer, or its function.
     Call {
         number: usize,
@@ -129,11 +139,6 @@ impl RawLog {
         self.index.get_or_insert(index);
     }
 
-    /// True when there is a choice that is not the answer's.
-    pub(super) fn has_other_choices(&self) -> bool {
-        self.choices().len() > 1
-    }
-
     fn find(&self, scope: Scope, key: &str) -> Option<usize> {
         self.names.iter().position(|name| name.scope == scope && self.bytes[name.key.clone()] == *key)
     }
@@ -179,19 +184,17 @@ impl RawLog {
         })
     }
 
-    fn choices(&self) -> Vec<i64> {
-        let mut indexes: Vec<i64> = self
-            .names
-            .iter()
-            .filter_map(|name| match name.scope {
-                Scope::Root | Scope::Call { .. } => None,
-                Scope::Choice(index) | Scope::Delta(index) => Some(index),
-            })
-            .chain([0])
-            .collect();
-        indexes.sort_unstable();
-        indexes.dedup();
-        indexes
+    /// The choices that are not the answer's, in the order in which they came.
+    fn others(&self) -> Vec<Owner> {
+        let mut others = Vec::new();
+        for name in &self.names {
+            if let Scope::Choice(owner) | Scope::Delta(owner) = name.scope {
+                if owner != Owner::Answer && !others.contains(&owner) {
+                    others.push(owner);
+                }
+            }
+        }
+        others
     }
 }
 
@@ -210,21 +213,34 @@ pub(super) struct Assembled {
     pub(super) refusal: String,
     pub(super) calls: Vec<RawCall>,
     pub(super) function_call: Option<RawCall>,
+    /// A choice of the answer came, not only others.
+    pub(super) has_answer: bool,
 }
 
 impl RawParts for Assembled {
     fn render(&self) -> Vec<u8> {
-        self.rendered(true)
+        let mut choices = self.log.others();
+        if self.has_answer || choices.is_empty() {
+            choices.push(Owner::Answer);
+        }
+        // Where none has the index 0, the answer is the first, here too.
+        let answer = if self.has_answer { Some(Owner::Answer) } else { choices.first().copied() };
+        choices.sort_by_key(|&owner| {
+            let index = self.index(owner).unwrap_or(i64::MAX);
+            (index != 0, Some(owner) != answer, index)
+        });
+        self.rendered(&choices)
     }
 }
 
 impl Assembled {
-    /// The body without the answer's choice, where other choices came in its place.
-    pub(super) fn render_others(&self) -> Vec<u8> {
-        self.rendered(false)
+    /// The body with no choice but the first that came, where none of the answer came.
+    pub(super) fn render_first(&self) -> Option<Vec<u8>> {
+        let first = self.log.others().first().copied().filter(|_| !self.has_answer)?;
+        Some(self.rendered(&[first]))
     }
 
-    fn rendered(&self, with_answer: bool) -> Vec<u8> {
+    fn rendered(&self, choices: &[Owner]) -> Vec<u8> {
         let mut out = Object::new(self.log.bytes.len() + 2 * self.content.len() + 128);
         for name in self.log.names.iter().filter(|name| name.scope == Scope::Root) {
             let key = &self.log.bytes[name.key.clone()];
@@ -236,34 +252,41 @@ impl Assembled {
         }
         out.key("choices");
         out.bytes.push(b'[');
-        let choices = self.log.choices().into_iter().filter(|&index| with_answer || index != 0);
-        for (at, index) in choices.enumerate() {
+        for (at, &owner) in choices.iter().enumerate() {
             if at > 0 {
                 out.bytes.push(b',');
             }
-            let choice = self.choice(index);
+            let choice = self.choice(owner);
             out.bytes.extend_from_slice(&choice);
         }
         out.bytes.push(b']');
         out.end()
     }
 
-    fn choice(&self, index: i64) -> Vec<u8> {
+    /// The index of a choice, as far as it was sent.
+    fn index(&self, owner: Owner) -> Option<i64> {
+        match owner {
+            Owner::Answer => self.log.index,
+            Owner::Other(index) => Some(index),
+            Owner::Unknown => None,
+        }
+    }
+
+    fn choice(&self, owner: Owner) -> Vec<u8> {
         let mut out = Object::new(256);
-        let sent = if index == 0 { self.log.index } else { Some(index) };
-        if let Some(index) = sent {
+        if let Some(index) = self.index(owner) {
             out.raw("index", &index.to_string());
         }
         out.key("message");
-        let message = self.message(index);
+        let message = self.message(owner);
         out.bytes.extend_from_slice(&message);
-        for (key, values) in self.log.members(Scope::Choice(index)) {
+        for (key, values) in self.log.members(Scope::Choice(owner)) {
             out.joined(key, &values);
         }
         out.end()
     }
 
-    fn message(&self, index: i64) -> Vec<u8> {
+    fn message(&self, owner: Owner) -> Vec<u8> {
         let mut out = Object::new(self.content.len() + 128);
         let names = ["reasoning", "reasoning_content"];
         let is_own = |key: &str| match key {
@@ -275,12 +298,12 @@ impl Assembled {
             "function_call" => self.function_call.is_some(),
             _ => false,
         };
-        for (key, values) in self.log.members(Scope::Delta(index)) {
-            if index != 0 || !is_own(key) {
+        for (key, values) in self.log.members(Scope::Delta(owner)) {
+            if owner != Owner::Answer || !is_own(key) {
                 out.joined(key, &values);
             }
         }
-        if index != 0 {
+        if owner != Owner::Answer {
             return out.end();
         }
         if self.log.has_content {

@@ -85,8 +85,8 @@ impl Exchange {
         self.method == "GET" && self.path == "/v1/models"
     }
 
-    /// The tools, choice and schema that the request had, as far as they are valid; with a message of no
-    /// account.
+    /// The tools, choice, schema and number of choices that the request had, as far as they are valid; with a
+    /// message of no account.
     pub(crate) fn request(&self) -> CompletionRequest {
         let mut request = CompletionRequest::new([Message::user("hi")])
             .with_stream(self.is_stream || self.asked["stream"] == true);
@@ -111,6 +111,9 @@ impl Exchange {
         request.tool_choice = choice;
         let schema = self.asked.pointer("/response_format/json_schema/schema").cloned();
         request.response_schema = schema.and_then(|schema| JsonSchema::new(schema).ok());
+        if let Some(choices) = self.asked["n"].as_u64() {
+            request.config = request.config.with_extra("n", choices);
+        }
         request
     }
 

@@ -23,6 +23,7 @@ fn assembled(log: RawLog, content: &str) -> Assembled {
         refusal: String::new(),
         calls: Vec::new(),
         function_call: None,
+        has_answer: true,
     }
 }
 
@@ -39,16 +40,16 @@ fn the_chunks_add_up_to_the_body() {
         log.note(Scope::Root, "object", "\"chat.completion.chunk\"");
         log.note(Scope::Root, "usage", usage);
     }
-    log.note(Scope::Delta(0), "role", "\"assistant\"");
-    log.note(Scope::Delta(0), "name", "\"n\"");
-    log.note(Scope::Delta(0), "name", "\"n\"");
+    log.note(Scope::Delta(Owner::Answer), "role", "\"assistant\"");
+    log.note(Scope::Delta(Owner::Answer), "name", "\"n\"");
+    log.note(Scope::Delta(Owner::Answer), "name", "\"n\"");
     for token in ["{\"content\":[{\"token\":\"a\"}]}", "null", "{\"content\":[{\"token\":\"b\"}]}"] {
-        log.note(Scope::Choice(0), "logprobs", token);
+        log.note(Scope::Choice(Owner::Answer), "logprobs", token);
     }
-    log.note(Scope::Choice(0), "finish_reason", "null");
-    log.note(Scope::Choice(0), "finish_reason", "\"stop\"");
-    log.note(Scope::Delta(1), "content", "\"x\"");
-    log.note(Scope::Delta(1), "content", "\"x\"");
+    log.note(Scope::Choice(Owner::Answer), "finish_reason", "null");
+    log.note(Scope::Choice(Owner::Answer), "finish_reason", "\"stop\"");
+    log.note(Scope::Delta(Owner::Other(1)), "content", "\"x\"");
+    log.note(Scope::Delta(Owner::Other(1)), "content", "\"x\"");
     let text = String::from_utf8(assembled(log, "ab").render()).unwrap();
     assert!(text.contains(r#""usage":{"total_tokens":1e999}"#), "{text}");
     let value = Reader::new(&text).value().unwrap();
@@ -68,7 +69,7 @@ fn a_member_that_changes_every_time_does_not_grow() {
     let mut log = EMPTY;
     for at in 100_000..100_500 {
         log.note(Scope::Root, "created", &at.to_string());
-        log.note(Scope::Choice(0), "at", &at.to_string());
+        log.note(Scope::Choice(Owner::Answer), "at", &at.to_string());
     }
     assert!(log.bytes.len() < 48 && log.values.len() == 2, "{}", log.bytes.len());
     let value = rendered(log, "");
@@ -97,10 +98,10 @@ fn members_in_pieces_are_joined_and_labels_are_not() {
         json!([{"type": "reasoning.text", "text": text, "format": "v1", "signature": null, "index": 0}])
             .to_string()
     };
-    log.note(Scope::Delta(0), "reasoning_details", &detail("a"));
-    log.note(Scope::Delta(0), "reasoning_details", &detail("b"));
-    log.note(Scope::Delta(0), "audio", r#"{"id":"i","transcript":"x","expires_at":1}"#);
-    log.note(Scope::Delta(0), "audio", r#"{"id":"i","transcript":"y","expires_at":2}"#);
+    log.note(Scope::Delta(Owner::Answer), "reasoning_details", &detail("a"));
+    log.note(Scope::Delta(Owner::Answer), "reasoning_details", &detail("b"));
+    log.note(Scope::Delta(Owner::Answer), "audio", r#"{"id":"i","transcript":"x","expires_at":1}"#);
+    log.note(Scope::Delta(Owner::Answer), "audio", r#"{"id":"i","transcript":"y","expires_at":2}"#);
     let message = rendered(log, "")["choices"][0]["message"].clone();
     assert_eq!(message["reasoning_details"], serde_json::from_str::<Value>(&detail("ab")).unwrap());
     assert_eq!(message["audio"], json!({"id": "i", "transcript": "xy", "expires_at": 2}));
