@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 pub(crate) fn response(response: &Response) -> Value {
     let mut out = json!(response);
+    // The library leaves an empty list out, the protocol does not.
+    out["message"]["tool_calls"] = json!(response.message.tool_calls);
     out["raw"] = response.raw.json().unwrap_or_default();
     out
 }
