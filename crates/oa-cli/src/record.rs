@@ -1,6 +1,6 @@
-//! The JSON output beyond the library's own: the last event of a failed call, and a value on one line.
+//! The JSON output beyond the library's own: the end of a failed call, tool calls, and a value on one line.
 
-use oa_wire::{Error, ErrorReport, Response};
+use oa_wire::{Error, ErrorReport, Response, ToolCall};
 use serde::Serialize;
 
 /// The last event of a call that failed, as `--json-events` prints it: what went wrong, and what was received.
@@ -14,6 +14,21 @@ pub(crate) struct ErrorEvent<'a> {
 impl<'a> ErrorEvent<'a> {
     pub(crate) fn of(error: &'a Error) -> Self {
         Self { error: error.report(), partial: error.partial() }
+    }
+}
+
+/// A tool call that is shown as a line of its own, with what is wrong with its arguments.
+#[derive(Serialize)]
+pub(crate) struct ToolCallLine<'a> {
+    #[serde(flatten)]
+    call: &'a ToolCall,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<&'a str>,
+}
+
+impl<'a> ToolCallLine<'a> {
+    pub(crate) fn of(call: &'a ToolCall) -> Self {
+        Self { call, problem: call.arguments.error() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     explain,
     failure::Failure,
     input, process,
-    record::{self, ErrorEvent},
+    record::{self, ErrorEvent, ToolCallLine},
     screen::{self, Screen},
     server::{ModelArgs, ServerArgs},
     spinner::Spinner,
@@ -287,7 +287,7 @@ impl Sampling {
 }
 
 fn show_tool_calls(response: &Response, screen: &mut Screen) -> io::Result<()> {
-    response.message.tool_calls.iter().try_for_each(|call| screen.line(&json(call)?))
+    response.message.tool_calls.iter().try_for_each(|call| screen.line(&json(&ToolCallLine::of(call))?))
 }
 
 /// What the reader of a text cannot see from it.

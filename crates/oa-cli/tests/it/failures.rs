@@ -70,7 +70,7 @@ fn a_stream_that_falls_silent_is_given_up_and_what_came_is_kept() {
     let sim = answering(Answer::stream([Piece::from(chunk("half")), Piece::Stall]));
     let ran = run(&mut oa_at(&sim, ["chat", "hi", "--timeout", "3s", "--json-events"]));
     assert_eq!(ran.code, 11, "{ran:?}");
-    assert_eq!(ran.json_lines().pop().unwrap()["partial"]["content"], "half");
+    assert_eq!(ran.json_lines().pop().unwrap()["partial"]["message"]["content"], "half");
 }
 
 #[test]

@@ -9,10 +9,16 @@ use oa_provider::{Layered, OpenAiProvider};
 use oa_sim::{Answer, Sim};
 use oa_tools::{ProviderExt, StrictSchema};
 use oa_wire::{Category, Event, FinishReason, SchemaMode, Tools};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 use tower_layer::Layer;
 
 #[derive(Debug, PartialEq, Deserialize, JsonSchema)]
@@ -277,6 +283,37 @@ fn every_type_round_trips_over_a_server_that_constrains() {
     visit.failed.retain(|failed| !limits.iter().any(|name| failed.starts_with(name)));
     assert!(visit.failed.is_empty(), "{:#?}", visit.failed);
 }
+
+#[tokio::test]
+async fn the_schema_of_a_type_is_made_once() {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+
+    #[derive(Deserialize)]
+    struct Counted {
+        number: i64,
+    }
+
+    impl JsonSchema for Counted {
+        fn schema_name() -> Cow<'static, str> {
+            "counted".into()
+        }
+
+        fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+            MADE.fetch_add(1, Ordering::Relaxed);
+            let number = generator.subschema_for::<i64>();
+            schemars::json_schema!({"type": "object", "properties": {"number": number}, "required": ["number"]})
+        }
+    }
+
+    let (_sim, provider) =
+        scripted([1, 2, 3].map(|n| Answer::completion(format!(r#"{{"number":{n}}}"#)))).await;
+    for number in [1, 2, 3] {
+        let answer = provider.complete_as::<Counted>(&"A number?".into()).await.unwrap();
+        assert_eq!(answer.value.number, number);
+    }
+    assert_eq!(MADE.load(Ordering::Relaxed), 1);
+}
+
 /// The exchanges of the specification's fixtures for structured output (021 to 027), tool choice (029, 031)
 /// and reask (062, 064), with a Rust type in place of the schema.
 mod fixtures {
