@@ -3,7 +3,7 @@
 use oa_doctor::advice;
 use oa_transport::TransportError;
 use oa_wire::{Error, ErrorKind};
-use std::{error::Error as _, time::Duration};
+use std::time::{Duration, SystemTime};
 
 /// The error with a hint that names flags and variables.
 pub(crate) fn with_flags(error: Error) -> Error {
@@ -13,12 +13,29 @@ pub(crate) fn with_flags(error: Error) -> Error {
             (None, remedy) => remedy.map(|remedy| advice::remedy(remedy).to_owned()),
         },
         None if error.kind() == Some(ErrorKind::Timeout) => Some("--timeout raises the limit".to_owned()),
-        None => None,
+        None => {
+            error.retry_after().filter(|after| after.delay > LONGEST_WAIT).map(|after| long_wait(after.delay))
+        }
     };
     match hint {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
+}
+
+/// The longest wait that the command makes for a server.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// What to know of a wait that is too long for a command.
+fn long_wait(wait: Duration) -> String {
+    let whole = Duration::from_secs(wait.as_secs());
+    let when = SystemTime::now().checked_add(wait).map(humantime::format_rfc3339_seconds);
+    let when = when.map(|when| format!(", at {when}")).unwrap_or_default();
+    let longest = humantime::format_duration(LONGEST_WAIT);
+    format!(
+        "the server takes calls again in {}{when}; the command waits {longest} at most",
+        humantime::format_duration(whole)
+    )
 }
 
 /// The error of a limit that `--timeout` has set, named so. Any other error is left as it is.
@@ -56,7 +73,7 @@ pub(crate) fn text(error: &Error) -> String {
 }
 
 fn transport_error(error: &Error) -> Option<&TransportError> {
-    error.source()?.downcast_ref()
+    error.get_ref()?.downcast_ref()
 }
 
 /// A limit of this command, not one of a connection or of the server.

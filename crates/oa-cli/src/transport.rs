@@ -47,9 +47,14 @@ impl TransportArgs {
     /// The certificates of `--ca-file`.
     pub(crate) fn roots(&self) -> Result<Option<Vec<u8>>, Error> {
         let Some(path) = &self.ca_file else { return Ok(None) };
-        let read = fs::read(path);
-        read.map(Some)
-            .map_err(|error| Error::invalid_request(format!("--ca-file {}: {error}", path.display())))
+        let refused = |why: &str| Error::invalid_request(format!("--ca-file {}: {why}", path.display()));
+        let pem = fs::read(path).map_err(|error| refused(&error.to_string()))?;
+        // Said here, where the flag is known.
+        HyperTransport::builder().add_root_pem(&pem).build().map_err(|error| {
+            let text = error.to_string();
+            refused(text.strip_prefix("add_root_pem: ").unwrap_or(&text))
+        })?;
+        Ok(Some(pem))
     }
 
     /// The URL of `--proxy`.

@@ -17,9 +17,8 @@ pub fn remedy(remedy: Remedy) -> &'static str {
              SSL_CERT_FILE"
         }
         Remedy::AddRootOrReissue => {
-            "give that very certificate by --ca-file, or make one that is no authority's: openssl req -x509 \
-             -addext basicConstraints=critical,CA:FALSE \
-             ..."
+            "give that very certificate by --ca-file or SSL_CERT_FILE, or make one that is no authority's: \
+             openssl req -x509 -addext basicConstraints=critical,CA:FALSE ..."
         }
         Remedy::LoadRoots => {
             "correct SSL_CERT_FILE or SSL_CERT_DIR, install the package ca-certificates, or give roots by \

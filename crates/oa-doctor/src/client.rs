@@ -202,6 +202,11 @@ impl Page {
         self.status.is_success().then(|| serde_json::from_slice(&self.body).ok()).flatten()
     }
 
+    /// Whether the body is JSON, whatever the status.
+    pub(crate) fn is_json(&self) -> bool {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok()
+    }
+
     /// Whether the body is a page for people.
     pub(crate) fn is_html(&self) -> bool {
         self.body.trim_ascii_start().starts_with(b"<")
@@ -210,9 +215,7 @@ impl Page {
     /// Whether the body is one that a health page has: empty, JSON or a few words.
     pub(crate) fn is_plain(&self) -> bool {
         const FEW_WORDS: usize = 200;
-        !self.is_html()
-            && (self.body.len() <= FEW_WORDS
-                || serde_json::from_slice::<serde::de::IgnoredAny>(&self.body).is_ok())
+        !self.is_html() && (self.body.len() <= FEW_WORDS || self.is_json())
     }
 
     pub(crate) fn text(&self) -> String {

@@ -1,7 +1,7 @@
 //! The way to the server: proxy, names, addresses, TLS.
 
 use crate::{
-    advice,
+    advice, causes,
     client::{Client, Page},
     environment::Target,
     finding::Finding,
@@ -281,8 +281,8 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
     let error = match hello {
         Some(Err(error)) if error.stage() == Stage::Tls || error.kind() == Kind::TlsOnPlain => error,
         Some(Err(error)) if error.kind() == Kind::NoRoots => error,
-        // nginx answers 400 to plain HTTP on such a port, others hang up.
-        Some(Ok(page)) if !is_https && page.status == StatusCode::BAD_REQUEST && page.is_html() => {
+        // nginx and Go's servers answer 400 to plain HTTP on such a port, others hang up.
+        Some(Ok(page)) if !is_https && page.status == StatusCode::BAD_REQUEST && !page.is_json() => {
             return speaks_tls(target).await.then(|| {
                 let observed = "plain HTTP is answered with 400 Bad Request";
                 tls_instead(target, Finding::failed(Category::InvalidRequest, observed))
@@ -306,31 +306,22 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
             http_instead(target, finding)
         }
         Kind::NoRoots => {
-            let what = error.variable().map(|variable| {
-                format!(
-                    "{variable} names no file of certificates, or \
-                                                                "
-                )
-            });
-            let cause = format!(
-                "{}this machine has no root certificates, so that no server can be trusted: the fault is not \
-                 the \
-                 server's",
-                what.unwrap_or_default()
-            );
-            let next = error.variable().map(|variable| format!("ls -l \"${variable}\""));
-            finding.cause(joined(&cause, remedy)).next(next.unwrap_or_else(|| {
-                "ls -l \
-                                                                               /etc/ssl/certs"
-                    .to_owned()
-            }))
+            let local = "this machine has no root certificates, so that no server can be trusted: the fault is \
+                         not the server's";
+            let (cause, next) = match error.variable() {
+                Some(variable) => (
+                    format!("{variable} names no file of certificates, or {local}"),
+                    format!("ls -l \"${variable}\""),
+                ),
+                None => (local.to_owned(), "ls -l /etc/ssl/certs".to_owned()),
+            };
+            finding.cause(joined(&cause, remedy)).next(next)
         }
         Kind::CertificateIsAuthority => finding
             .cause(joined(
                 "the server shows the certificate of an authority (CA:TRUE), as plain `openssl req -x509` \
-                 makes it: a server needs one that the authority has signed, or its own with \
-                 CA:FALSE",
-                None,
+                 makes it: a server needs one that the authority has signed, or its own with CA:FALSE",
+                remedy,
             ))
             .next(format!(
                 "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj \
@@ -341,9 +332,14 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
             )),
         Kind::CertificateUnknownIssuer => {
             let cause = "its authority is private, or the server leaves out an intermediate certificate";
-            finding
-                .cause(joined(cause, remedy))
-                .next(format!("SSL_CERT_FILE=/path/of/the/authority.pem {}", target.again()))
+            match &target.other_roots {
+                Some(name) => finding
+                    .cause(joined(&format!("{cause}; {name} is set, and is not read here"), remedy))
+                    .next(format!("{} --ca-file \"${name}\"", target.again())),
+                None => finding
+                    .cause(joined(cause, remedy))
+                    .next(format!("{} --ca-file /path/of/the/authority.pem", target.again())),
+            }
         }
         kind => {
             let cause = cause_of_tls(kind).unwrap_or("server and client do not agree on TLS");
@@ -396,6 +392,7 @@ async fn speaks_tls(target: &Target) -> bool {
                     | Kind::CertificateUnknownIssuer
                     | Kind::CertificateWrongName
                     | Kind::CertificateIsAuthority
+                    | Kind::CertificateUnusable
                     | Kind::TlsVersion
                     | Kind::TlsAlert(_)
             );
@@ -411,8 +408,13 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
         Kind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
         Kind::CertificateWrongName => {
             "the URL names the server otherwise than its certificate does: an address, an alias, or another \
-             server"
+             server; of a certificate the names of subjectAltName are read alone"
         }
+        Kind::CertificateUnusable => {
+            "the certificate must be made anew: it is for another purpose than a server's, or of algorithms or \
+             a form that are no longer taken"
+        }
+        Kind::NotTls => "something else than a TLS server listens on this port",
         Kind::TlsVersion => {
             "the server speaks only versions of TLS that are too old: 1.2 is the oldest that is taken"
         }
@@ -429,18 +431,7 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
 
 /// The first exchange failed for another reason than those above.
 pub(crate) fn no_answer(target: &Target, error: &TransportError) -> Finding {
-    use TransportErrorKind as Kind;
-    let cause = match error.kind() {
-        Kind::NotHttp => "something else than an HTTP server listens on this port",
-        Kind::Http2 => "the port speaks HTTP/2 alone, and HTTP/1.1 is spoken here",
-        Kind::HeadTooLarge => "an answer has more header fields than are taken here",
-        Kind::Reset | Kind::ClosedBeforeResponse => {
-            "the server ended just now, something else than an HTTP server listens here, or a forwarded port \
-             leads \
-             nowhere"
-        }
-        _ => "the server, or something on the way, broke the connection",
-    };
+    let cause = causes::of_exchange(error);
     Finding::failed(Category::Unavailable, error.to_string())
         .cause(joined(cause, error.remedy().map(advice::remedy)))
         .next(format!("curl -v --max-time 10 {}", text::word(&target.models_url())))

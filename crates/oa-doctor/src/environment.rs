@@ -63,6 +63,8 @@ pub(crate) struct Target {
     pub(crate) key_held_back: bool,
     /// Variables that seem to hold a key, and are not read.
     pub(crate) other_keys: Vec<String>,
+    /// A variable that names root certificates for other programs.
+    pub(crate) other_roots: Option<&'static str>,
     /// Ports that variables name, and which ones.
     pub(crate) ports: Vec<(u16, String)>,
     /// The variable that excepts hosts from proxies, where one is set.
@@ -198,6 +200,7 @@ fn target(given: &Overrides, variables: &Variables) -> Result<(Finding, Option<T
         key: found.api_key.as_ref().map(|(_, name)| *name),
         key_held_back: found.api_key.is_none() && variables.get("OPENAI_API_KEY").is_some(),
         other_keys: found.near_misses.api_key.clone(),
+        other_roots: OTHER_ROOTS.into_iter().find(|name| variables.get(name).is_some()),
         ports: ports(variables),
         no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find(|name| variables.get(name).is_some()),
         given: given.clone(),
@@ -262,6 +265,16 @@ fn contradictions(target: &Target, found: &Environment, variables: &Variables) -
     }
     doubts
 }
+
+/// What Python's requests, curl, Node and others read in the place of `SSL_CERT_FILE`.
+const OTHER_ROOTS: [&str; 6] = [
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "PIP_CERT",
+];
 
 /// Ports that variables name: `PORT` (which LiteLLM and many others read), `LITELLM_PORT` (which scripts and
 /// compose files pass on to it), those of other servers, and that of `OLLAMA_HOST`.

@@ -1,7 +1,7 @@
 //! The likely cause of a failed call, and the next command.
 
 use crate::{
-    advice,
+    advice, causes,
     environment::Target,
     finding::Finding,
     identity::{Identity, Server},
@@ -9,7 +9,7 @@ use crate::{
 };
 use oa_transport::TransportError;
 use oa_wire::{Category, Challenge, CorrectedBaseUrl, Error, ErrorKind};
-use std::{error::Error as _, time::Duration};
+use std::time::Duration;
 
 /// A wait that is worth a word of its own.
 const LONG_WAIT: Duration = Duration::from_secs(120);
@@ -36,8 +36,10 @@ impl Hints<'_> {
         if let Some(after) = error.retry_after().filter(|after| after.delay >= LONG_WAIT) {
             cause = format!("{cause}; it asks to wait {}", text::duration(after.delay));
         }
-        let hint = match error.source().and_then(|source| source.downcast_ref::<TransportError>()) {
+        let hint = match transport_error(error) {
             Some(transport) => transport.remedy().map(advice::remedy),
+            // The cause says it already.
+            None if error.category() == Category::Authentication && !cause.is_empty() => None,
             None => error.hint(),
         };
         let finding = match (hint, cause.is_empty()) {
@@ -52,6 +54,12 @@ impl Hints<'_> {
     fn explain(&self, error: &Error, call: Call) -> (String, String) {
         let target = self.target;
         let origin = error.origin();
+        if let Some(transport) = transport_error(error) {
+            return (causes::of_exchange(transport).to_owned(), target.again());
+        }
+        if let Some(cause) = causes::of_status(error) {
+            return (cause.to_owned(), self.look(error));
+        }
         if let Some(proxy) = origin.and_then(|origin| origin.proxy.as_ref()).filter(|_| is_of_a_proxy(error))
         {
             return (
@@ -102,15 +110,8 @@ impl Hints<'_> {
                     "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
                 )
             }
-            Category::Unavailable if is_of_a_gateway(error) => {
-                let who = origin.and_then(|origin| origin.server.as_deref()).unwrap_or("a gateway");
-                (
-                    format!(
-                        "{who} answers in the place of the server, which is down, or which it does not reach \
-                             in time"
-                    ),
-                    self.wait("2m"),
-                )
+            Category::Unavailable if causes::is_of_a_gateway(error) => {
+                (in_place_of_the_server(error), self.wait("2m"))
             }
             Category::Unavailable if error.status().is_some() => {
                 ("the server, or a gateway before it, fails: its log says why".to_owned(), self.wait("2m"))
@@ -188,6 +189,14 @@ impl Hints<'_> {
                     challenge.scheme
                 ),
                 format!("{} --header {}", self.target.again(), text::word(&format!("{header}: {value}"))),
+            );
+        }
+        if !error.is_key_rejected() && !causes::is_of_no_api(error) {
+            return (
+                "the server itself refuses, and says nothing of the key: it may be good, and not be for this \
+                 model, region or network"
+                    .to_owned(),
+                self.target.oa("models"),
             );
         }
         if !error.is_key_rejected() {
@@ -274,16 +283,20 @@ pub(crate) fn is_cooldown(error: &Error) -> bool {
         || error.category() == Category::RateLimit && error.message().contains("No deployments available")
 }
 
-/// Whether a forward proxy refused, as far as the answer tells: it is no API's error.
-fn is_of_a_proxy(error: &Error) -> bool {
-    let refuses = matches!(error.status(), Some(403 | 407 | 502 | 503 | 504));
-    refuses && error.server().code.is_none() && error.server().r#type.is_none()
+/// The transport's error in whose place this one stands.
+fn transport_error(error: &Error) -> Option<&TransportError> {
+    error.get_ref()?.downcast_ref()
 }
 
-/// Whether a gateway answered because it got no answer itself: a page or an empty answer, and no API's error.
-fn is_of_a_gateway(error: &Error) -> bool {
-    let is_page = error.body().is_none_or(|body| body.trim_ascii_start().starts_with(b"<"));
-    matches!(error.status(), Some(502..=504)) && is_page && is_of_a_proxy(error)
+/// What it means that a gateway answered by itself.
+pub(crate) fn in_place_of_the_server(error: &Error) -> String {
+    let who = error.origin().and_then(|origin| origin.server.as_deref()).unwrap_or("a gateway");
+    format!("{who} answers in the place of the server, which is down, or which it does not reach in time")
+}
+
+/// Whether a forward proxy refused, as far as the answer tells: it is no API's error.
+fn is_of_a_proxy(error: &Error) -> bool {
+    matches!(error.status(), Some(403 | 407 | 502 | 503 | 504)) && causes::is_of_no_api(error)
 }
 
 /// A redirect's target as an absolute URL.

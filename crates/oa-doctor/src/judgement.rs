@@ -52,7 +52,8 @@ pub(crate) fn revise(steps: &mut [Step], facts: &Facts) {
             }
         }
         if let Some(load) = step(steps, LOAD.name).filter(|step| step.status == Status::Failed) {
-            let cause = "a completion works all the same: this page is another program's, or is out of date";
+            let cause = "a completion works all the same: the health page is another program's, is out of \
+                         date, or does not answer";
             lower(load, cause, &facts.chat_probe);
         }
     }

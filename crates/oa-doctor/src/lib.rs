@@ -79,6 +79,7 @@
 
 pub mod advice;
 mod calls;
+mod causes;
 mod client;
 mod connection;
 mod doctor;

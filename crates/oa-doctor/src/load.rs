@@ -1,10 +1,11 @@
 //! The load state of the model, by each server's own signal.
 
 use crate::{
+    causes,
     client::{Client, Page},
     environment::Target,
     finding::Finding,
-    hints::{Call, Hints},
+    hints::{Call, Hints, in_place_of_the_server},
     identity::{Identity, Server},
     models::Models,
     text,
@@ -70,12 +71,48 @@ async fn health(client: &Client, hints: &Hints<'_>, path: &str, good: &str) -> F
     };
     let status = page.status.as_u16();
     match status {
-        200..=299 if page.is_plain() => Finding::ok(format!("{path} is {status}: {good}")),
+        200..=299 if page.is_plain() => match complaint(&page) {
+            Some(word) => Finding::warning(format!("{path} is {status}, and says: {word}"))
+                .cause("the server answers, and calls itself not ready")
+                .next(hints.target.oa("ready --probe chat --wait 5m")),
+            None => Finding::ok(format!("{path} is {status}: {good}")),
+        },
         200..=299 => Finding::skipped(format!("{path} is a web page: there is no health page here")),
         500..=599 => sick(hints, path, &page),
         401 | 403 => Finding::skipped(format!("{path} is {status}: it is not open without credentials")),
         _ => Finding::skipped(format!("{path} is {status}: there is no health page here")),
     }
+}
+
+/// What a page that is a success says against it: a state that is none of health.
+fn complaint(page: &Page) -> Option<String> {
+    const BAD: [&str; 12] = [
+        "unhealthy",
+        "not healthy",
+        "not ready",
+        "notready",
+        "down",
+        "error",
+        "fail",
+        "failed",
+        "loading",
+        "starting",
+        "unavailable",
+        "degraded",
+    ];
+    let is_bad = |state: &str| {
+        let state = state.trim().to_ascii_lowercase().replace(['_', '-'], " ");
+        let first = state.split(' ').next().unwrap_or_default();
+        BAD.iter().any(|bad| state == *bad || first == *bad)
+    };
+    let Some(json) = page.json() else {
+        let text = page.text();
+        return is_bad(&text).then(|| text::one_line(&text, 40));
+    };
+    let word = ["status", "state"].iter().find_map(|name| json[*name].as_str()).or_else(|| json.as_str());
+    let is_no = ["healthy", "ready", "ok", "live"].into_iter().find(|name| json[*name] == false);
+    let word = word.filter(|word| is_bad(word)).map(|word| text::one_line(word, 40));
+    word.or_else(|| is_no.map(|name| format!("{name} is false")))
 }
 
 /// vLLM tells its sleep mode where it is started for development.
@@ -91,12 +128,13 @@ fn sick(hints: &Hints<'_>, path: &str, page: &Page) -> Finding {
     }
     let observed = format!("{path} is {}: {}", page.status.as_u16(), text::one_line(error.message(), 200));
     let cause = match hints.identity.server {
+        _ if page.is_html() => in_place_of_the_server(&error),
         Some(Server::Vllm) => {
-            "the engine is dead, and the server will end or must be started anew: see its log"
+            "the engine is dead, and the server will end or must be started anew: see its log".to_owned()
         }
-        Some(Server::Sglang) => "it still starts, or its health generation hangs",
-        _ if page.is_html() => "a gateway answers in the place of the server, which it does not reach",
-        _ => "the server, or a gateway before it, says that it is not healthy",
+        Some(Server::Sglang) => "it still starts, or its health generation hangs".to_owned(),
+        _ if causes::is_of_a_gateway(&error) => in_place_of_the_server(&error),
+        _ => "the server, or a gateway before it, says that it is not healthy".to_owned(),
     };
     Finding::failed(Category::Unavailable, observed).cause(cause).next(hints.target.oa("ready --wait 5m"))
 }

@@ -5,8 +5,8 @@ use crate::{
     source::BodySource,
 };
 use oa_wire::{
-    Completion, CompletionRequest, CompletionStream, Error, Event, Mapping, Message, ModelList, Profile,
-    Response, RuntimeConfig,
+    Category, Completion, CompletionRequest, CompletionStream, Error, Event, Mapping, Message, ModelList,
+    Profile, Response, RuntimeConfig,
     mapping::{Decoder, EventDecoder},
 };
 use std::{
@@ -82,6 +82,28 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
         self.client.probe(async { self.complete(&request).await.map(drop) }).await
     }
 
+    async fn probe_list(&self) -> Result<(), Error> {
+        self.models().await?.check(self.model())
+    }
+
+    /// The list, then a completion: also where there is no list or it lacks the model, since a completion
+    /// tells what that means.
+    async fn probe_both(&self) -> Result<(), Error> {
+        let Err(error) = self.probe_list().await else { return self.probe_chat().await };
+        let is_missing = matches!(error.status(), Some(404 | 405 | 501));
+        if !is_missing && error.category() != Category::InvalidModel {
+            return Err(error);
+        }
+        let told = match self.probe_chat().await {
+            result if is_missing => return result,
+            Ok(()) => "it does: a completion works",
+            Err(chat) if chat.category() == Category::InvalidModel => "it does not serve this model",
+            Err(chat) => return Err(chat),
+        };
+        let message = format!("{}; asked now, {told}", error.message());
+        Err(error.with_message(message))
+    }
+
     async fn complete_whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
         let call = self.endpoint().chat_call(&self.profile, request)?;
         let started = Instant::now();
@@ -121,13 +143,11 @@ impl<M: Mapping, T: Transport> Provider for HttpProvider<M, T> {
     }
 
     async fn ready(&self) -> Result<(), Error> {
-        if self.probe != Probe::Chat {
-            self.models().await?.check(self.model())?;
+        match self.probe {
+            Probe::Models => self.probe_list().await,
+            Probe::Chat => self.probe_chat().await,
+            Probe::Both => self.probe_both().await,
         }
-        if self.probe != Probe::Models {
-            self.probe_chat().await?;
-        }
-        Ok(())
     }
 
     async fn complete(&self, request: &CompletionRequest) -> Result<Response, Error> {

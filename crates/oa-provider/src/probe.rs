@@ -15,7 +15,8 @@ pub enum Probe {
     Models,
     /// Whether a completion of one token succeeds. It may cost money.
     Chat,
-    /// Both, the list first.
+    /// Both, the list first. A server without a list (404, 405 or 501) is ready if a completion succeeds; one
+    /// whose list lacks the model is not, and the error tells whether a completion succeeds all the same.
     Both,
 }
 

@@ -222,7 +222,7 @@ impl Settings {
         let variable = cause.as_ref().and_then(crate::tls::variable);
         let error = TransportError::new(stage, kind, origin.clone(), message).with_variable(variable);
         Err(match cause {
-            Some(cause) => error.with_cause(Arc::new(cause)),
+            Some(cause) => error.with_cause(crate::tls::cause(cause)),
             None => error,
         })
     }

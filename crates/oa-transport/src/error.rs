@@ -140,7 +140,12 @@ impl TransportError {
             (Kind::ClosedBeforeResponse | Kind::Reset, Scheme::Https) if *stage == Stage::Tls => {
                 Remedy::TryHttp
             }
-            (Kind::ClosedBeforeResponse, Scheme::Http) if self.0.proxy.is_none() && !self.0.replayed => {
+            // Servers of TLS close the connection, some with a reset.
+            (Kind::ClosedBeforeResponse | Kind::Reset, Scheme::Http)
+                if matches!(stage, Stage::Write | Stage::FirstByte)
+                    && self.0.proxy.is_none()
+                    && !self.0.replayed =>
+            {
                 Remedy::TryHttps
             }
             (Kind::CertificateUnknownIssuer, _) => Remedy::AddRoot,
@@ -347,6 +352,8 @@ mod tests {
         assert_eq!(closed("http://h", Stage::FirstByte).remedy(), Some(Remedy::TryHttps));
         assert_eq!(closed("https://h", Stage::Tls).remedy(), Some(Remedy::TryHttp));
         assert_eq!(closed("https://h", Stage::FirstByte).remedy(), None);
+        let reset = |stage| error("http://h", stage, TransportErrorKind::Reset).remedy();
+        assert_eq!([reset(Stage::FirstByte), reset(Stage::Body)], [Some(Remedy::TryHttps), None]);
         let replayed = closed("http://h", Stage::FirstByte).with_timing(Duration::ZERO, true);
         assert_eq!(replayed.remedy(), None);
     }

@@ -9,6 +9,6 @@ mod peek;
 mod roots;
 
 pub(crate) use config::TlsConfig;
-pub(crate) use diagnose::{diagnose, variable};
+pub(crate) use diagnose::{cause, diagnose, variable};
 pub(crate) use handshake::TlsFailure;
 pub(crate) use peek::PeekedStream;

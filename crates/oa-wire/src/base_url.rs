@@ -174,7 +174,9 @@ fn exact_root(url: &str) -> Result<String, Error> {
 
 /// The base URL as it is shown, and the text to which paths are appended.
 fn parse(given: &str) -> Result<(String, String), Error> {
-    if holds_user_info(given) {
+    // `@@URL@@` is what a template left.
+    let is_mark = given.trim().bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'@' | b'_'));
+    if holds_user_info(given) && !is_mark {
         // The value holds a secret: it is not quoted.
         return Err(Error::invalid_request(
             "the base URL holds user-info (`user:password@`): give the key to the provider instead",
@@ -206,6 +208,9 @@ fn parse_strictly(given: &str) -> Result<(String, String), String> {
         return Err(NO_SCHEME.to_owned());
     }
     Setting::BaseUrl.check(url).map_err(|flaw| flaw.to_string())?;
+    if url.ends_with([',', ';']) && !url.starts_with("unix:") {
+        return Err("has a `,` or `;` behind it".to_owned());
+    }
     let Some((scheme, rest)) = url.split_once("://") else {
         let one_slash = SCHEMES.iter().any(|known| scheme_of(url).is_some_and(|(name, _)| name == *known));
         let why = if one_slash { "lacks a slash after its scheme" } else { NO_SCHEME };
@@ -298,6 +303,12 @@ fn peeled(given: &str, flaws: &mut Vec<String>) -> String {
     if bare != text.trim() {
         flaws.push("has quotes around it".to_owned());
     }
+    // What follows it in a list of settings.
+    let end = bare.trim_end_matches([',', ';']);
+    if end != bare {
+        flaws.push("has a `,` or `;` behind it".to_owned());
+    }
+    let bare = end.trim_end_matches(is_quote);
     bare.to_owned()
 }
 
@@ -313,6 +324,12 @@ fn scheme_of(text: &str) -> Option<(String, &str)> {
 fn read_scheme(text: &str, flaws: &mut Vec<String>) -> Option<(&'static str, String)> {
     if text.is_empty() {
         return None;
+    }
+    for scheme in ["https", "http"] {
+        if let Some(rest) = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("//")) {
+            flaws.push("lacks the colon of its scheme".to_owned());
+            return Some((scheme, rest.to_owned()));
+        }
     }
     let known = scheme_of(text).filter(|(name, _)| SCHEMES.contains(&name.as_str()));
     let Some((name, rest)) = known else {
@@ -538,6 +555,11 @@ mod tests {
             ),
             ("http://${HOST}:80", "is a variable that was not expanded, of the form `${NAME}`"),
             ("None", "is `None`, which a program writes for a value that is missing"),
+            ("http://None:80/v1", "is `None`, which a program writes for a value that is missing"),
+            ("http//h:1", "has no scheme: use `http://h:1` or `https://...`"),
+            ("http://h:1/p,", "has a `,` or `;` behind it: use `http://h:1/p`"),
+            ("http://your-host:1", "is a placeholder of the form `your-host`, to be replaced by a value"),
+            ("@@URL@@", "is a placeholder of the form `@@NAME@@`, to be replaced by a value"),
         ] {
             let error = parse(given).unwrap_err();
             assert_eq!(error.message(), format!("the base URL `{given}` {want}"));

@@ -6,6 +6,7 @@
 mod delay;
 mod headers;
 mod message;
+mod moment;
 mod origin;
 mod page;
 mod parse;
@@ -115,7 +116,7 @@ pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
         error = error.with_body(&secrets.redact_bytes(response.body));
     }
     let hint = text.hint(response.status).map(Cow::Borrowed);
-    if let Some(hint) = hint.or_else(|| message::hint(response.status, &verdict, &origin)) {
+    if let Some(hint) = hint.or_else(|| message::hint(response.status, body.form, &verdict, &origin)) {
         error = error.with_hint(hint);
     }
     let error = error.with_origin(origin);

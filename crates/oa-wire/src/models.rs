@@ -124,8 +124,8 @@ impl ModelList {
             (count, _) => format!("it lists {count}, the nearest are: {}", nearest.join(", ")),
         };
         format!(
-            "the server does not list the model `{}`; {seen}. A proxy may serve what it does not list: \
-             if so, use the chat probe",
+            "the server does not list the model `{}`; {seen}. A proxy may serve what it does not list, \
+             which the chat probe tells",
             shown(model)
         )
     }

@@ -47,6 +47,12 @@ pub enum InvalidSetting {
     Null(&'static str),
     /// A key as a page shows it, with its middle hidden.
     Masked,
+    /// White space in a key.
+    WhiteSpace,
+    /// A control character or one outside ASCII in a key, which no header can hold.
+    Unsendable,
+    /// The path of a file that may hold the key.
+    Path,
 }
 
 impl Setting {
@@ -67,6 +73,7 @@ impl Setting {
                 .or_else(|| self.null(value))
                 .or_else(|| self.unexpanded(value))
                 .or_else(|| self.placeholder(value))
+                .or_else(|| self.unsendable(value))
         };
         flaw.map_or(Ok(()), Err)
     }
@@ -83,14 +90,14 @@ impl Setting {
 
     fn null(self, value: &str) -> Option<InvalidSetting> {
         // `none` is also a key that people invent for a server that wants any.
-        let any_case = matches!(self, Self::BaseUrl | Self::Proxy);
-        let found =
-            NULLS.iter().find(|null| **null == value || any_case && null.eq_ignore_ascii_case(value))?;
-        Some(InvalidSetting::Null(found))
+        let is_url = self.is_url();
+        let host = host(value);
+        let is_null = |null: &str| null == value || is_url && null.eq_ignore_ascii_case(host);
+        Some(InvalidSetting::Null(NULLS.iter().find(|null| is_null(null))?))
     }
 
     fn unexpanded(self, value: &str) -> Option<InvalidSetting> {
-        let is_url = matches!(self, Self::BaseUrl | Self::Proxy);
+        let is_url = self.is_url();
         // A password in a proxy's URL may hold a `$`: only a host that starts with one is a variable.
         let host = value.split_once("://").map_or(value, |(_, rest)| rest);
         let dollar = |text: &str| text.strip_prefix('$').is_some_and(starts_name);
@@ -114,7 +121,9 @@ impl Setting {
         } else if percent(value) && (is_url || value.ends_with('%')) || is_url && percent(host) {
             "%NAME%"
         } else {
-            REFERENCES.iter().find(|form| value.starts_with(**form))?
+            let starts =
+                |form: &str| value.get(..form.len()).is_some_and(|start| start.eq_ignore_ascii_case(form));
+            REFERENCES.iter().find(|form| starts(form))?
         };
         Some(InvalidSetting::Unexpanded(form))
     }
@@ -130,8 +139,19 @@ impl Setting {
         if value.starts_with('{') && value.ends_with('}') || self == Self::BaseUrl && value.contains('{') {
             return Some(InvalidSetting::Placeholder("{...}"));
         }
+        if let Some((form, ..)) = ENCLOSED.iter().find(|(_, open, close)| {
+            value.len() > open.len() + close.len() && value.starts_with(open) && value.ends_with(close)
+        }) {
+            return Some(InvalidSetting::Placeholder(form));
+        }
+        if let Some(form) = self.example(value) {
+            return Some(InvalidSetting::Placeholder(form));
+        }
         if self != Self::ApiKey {
             return None;
+        }
+        if value.starts_with('[') && value.ends_with(']') {
+            return Some(InvalidSetting::Placeholder("[...]"));
         }
         if value.contains("***") || value.contains('\u{2022}') {
             return Some(InvalidSetting::Masked);
@@ -139,7 +159,84 @@ impl Setting {
         let cut = value.ends_with("...") || value.contains('\u{2026}');
         cut.then_some(InvalidSetting::Placeholder("..."))
     }
+
+    /// The form of a word that examples have in the place of a value: `your-api-key`, `KEY`, `sk-xxxx`.
+    fn example(self, value: &str) -> Option<&'static str> {
+        let is_name =
+            !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+        let word = value.to_ascii_lowercase().replace(['_', ' ', '.'], "-");
+        match self {
+            Self::ApiKey => {
+                let bare = ["sk-proj-", "sk-"].into_iter().find_map(|start| word.strip_prefix(start));
+                let bare = bare.unwrap_or(&word);
+                let last = value.rsplit('_').next().unwrap_or_default();
+                if is_name && ["KEY", "TOKEN", "SECRET"].contains(&last) {
+                    return Some("KEY");
+                }
+                if bare.len() > 3 && bare.bytes().all(|byte| matches!(byte, b'x' | b'-')) {
+                    return Some("xxx");
+                }
+                // GitHub's `secrets.NAME` outside of its braces.
+                if word.starts_with("secrets-") {
+                    return Some("secrets.NAME");
+                }
+                let starts =
+                    ["your-", "my-api-key", "insert-", "replace-with", "replace-me", "enter-your", "paste-"];
+                let is_example =
+                    starts.iter().any(|start| bare.starts_with(start)) || word.ends_with("key-here");
+                is_example.then_some("your-api-key")
+            }
+            Self::Model => {
+                if is_name && ["NAME", "MODEL", "MODEL_NAME", "MODEL_ID", "OA_MODEL"].contains(&value) {
+                    return Some("NAME");
+                }
+                ["your-model", "your-deployment"]
+                    .iter()
+                    .any(|start| word.starts_with(start))
+                    .then_some("your-model")
+            }
+            Self::BaseUrl | Self::Proxy => {
+                let host = host(value);
+                if matches!(host, "HOST" | "HOSTNAME" | "SERVER" | "PROXY") {
+                    return Some("HOST");
+                }
+                let host = host.to_ascii_lowercase().replace('_', "-");
+                (host == "your" || host.starts_with("your-")).then_some("your-host")
+            }
+        }
+    }
+
+    /// What no `Authorization: Bearer` can hold.
+    fn unsendable(self, value: &str) -> Option<InvalidSetting> {
+        const FOLDERS: [&str; 6] = ["/run/", "/var/run/", "/etc/", "/home/", "~/", "file://"];
+        if self != Self::ApiKey {
+            return None;
+        }
+        if value.contains(|char: char| char.is_control() || !char.is_ascii() && !char.is_whitespace()) {
+            return Some(InvalidSetting::Unsendable);
+        }
+        if value.contains(char::is_whitespace) {
+            return Some(InvalidSetting::WhiteSpace);
+        }
+        FOLDERS.iter().any(|folder| value.starts_with(folder)).then_some(InvalidSetting::Path)
+    }
+
+    fn is_url(self) -> bool {
+        matches!(self, Self::BaseUrl | Self::Proxy)
+    }
 }
+
+/// The host in a URL, with its scheme or without.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    host.split(':').next().unwrap_or_default()
+}
+
+/// How tools for templates mark what they are to replace.
+const ENCLOSED: [(&str, &str, &str); 4] =
+    [("@@NAME@@", "@@", "@@"), ("#{NAME}", "#{", "}"), ("((NAME))", "((", "))"), ("__NAME__", "__", "__")];
 
 const PREFIXES: [&str; 9] = [
     "Authorization:",
@@ -157,8 +254,23 @@ const NULLS: [&str; 9] =
     ["None", "null", "Null", "NULL", "undefined", "nil", "NaN", "(null)", "[object Object]"];
 
 /// How files of settings refer to what another program is to look up.
-const REFERENCES: [&str; 6] =
-    ["os.environ", "os.getenv", "process.env", "import.meta.env", "op://", "!secret "];
+const REFERENCES: [&str; 15] = [
+    "os.environ",
+    "os.getenv",
+    "process.env",
+    "import.meta.env",
+    "$env:",
+    "env:",
+    "op://",
+    "vault:",
+    "secretref:",
+    "ENC[",
+    "arn:aws:",
+    "@Microsoft.KeyVault",
+    "!secret ",
+    "!Ref ",
+    "!env ",
+];
 
 fn invisible(value: &str) -> Option<InvalidSetting> {
     value.chars().find(|char| is_invisible(*char)).map(InvalidSetting::Invisible)
@@ -237,6 +349,11 @@ impl fmt::Display for InvalidSetting {
             }
             Self::Null(word) => write!(f, "is `{word}`, which a program writes for a value that is missing"),
             Self::Masked => f.write_str("is a masked copy, with characters hidden: copy the whole key"),
+            Self::WhiteSpace => f.write_str("holds white space, which no key does: give one key alone"),
+            Self::Unsendable => {
+                f.write_str("holds a line break, a control character or one outside ASCII, which no key does")
+            }
+            Self::Path => f.write_str("is the path of a file: give what the file holds"),
         }
     }
 }
@@ -256,6 +373,14 @@ mod tests {
             (Setting::ApiKey, "abc$def"),
             (Setting::ApiKey, "QUJD_REVG=="),
             (Setting::ApiKey, "eyJhbGciOi.x-y_z"),
+            (Setting::ApiKey, "changeme"),
+            (Setting::ApiKey, "sk-xyz"),
+            (Setting::ApiKey, "/9j/4AAQ+key=="),
+            (Setting::Model, "your-org/a-model"),
+            (Setting::Model, "__base__x"),
+            (Setting::BaseUrl, "http://nonesuch:8000"),
+            (Setting::BaseUrl, "http://host:8000"),
+            (Setting::Proxy, "http://yours:3128"),
             (Setting::Model, "qwen/qwen3-8b:latest"),
             (Setting::Model, "C:\\models\\a.gguf"),
             (Setting::BaseUrl, "http://[::1]:8000/p"),
@@ -269,7 +394,8 @@ mod tests {
     #[test]
     fn what_is_visibly_none_is_named_and_not_shown() {
         use InvalidSetting::{
-            Assignment, Blank, Invisible, Masked, Null, Placeholder, Prefixed, Quoted, Unexpanded,
+            Assignment, Blank, Invisible, Masked, Null, Path, Placeholder, Prefixed, Quoted, Unexpanded,
+            Unsendable, WhiteSpace,
         };
         let every = [Setting::BaseUrl, Setting::ApiKey, Setting::Model, Setting::Proxy];
         for (value, flaw) in [
@@ -303,6 +429,29 @@ mod tests {
             (Setting::ApiKey, "authorization: bearer canary", Prefixed("Authorization:")),
             (Setting::ApiKey, "sk-***abcd", Masked),
             (Setting::ApiKey, "sk-...", Placeholder("...")),
+            (Setting::ApiKey, "[CANARY]", Placeholder("[...]")),
+            (Setting::ApiKey, "@@CANARY@@", Placeholder("@@NAME@@")),
+            (Setting::ApiKey, "#{CANARY}", Placeholder("#{NAME}")),
+            (Setting::ApiKey, "your-api-key", Placeholder("your-api-key")),
+            (Setting::ApiKey, "sk-your_key", Placeholder("your-api-key")),
+            (Setting::ApiKey, "YOUR_API_KEY_HERE", Placeholder("your-api-key")),
+            (Setting::ApiKey, "OPENAI_API_KEY", Placeholder("KEY")),
+            (Setting::ApiKey, "KEY", Placeholder("KEY")),
+            (Setting::ApiKey, "sk-xxxxxxxx", Placeholder("xxx")),
+            (Setting::ApiKey, "$Env:CANARY", Unexpanded("$env:")),
+            (Setting::ApiKey, "vault:secret/canary", Unexpanded("vault:")),
+            (Setting::ApiKey, "sk-canary sk-b", WhiteSpace),
+            (Setting::ApiKey, "sk-canary\nsk-b", Unsendable),
+            (Setting::ApiKey, "sk-c\u{430}nary", Unsendable),
+            (Setting::ApiKey, "/run/secrets/canary", Path),
+            (Setting::Model, "NAME", Placeholder("NAME")),
+            (Setting::Model, "YOUR_MODEL", Placeholder("your-model")),
+            (Setting::BaseUrl, "http://your-server:8000", Placeholder("your-host")),
+            (Setting::BaseUrl, "https://YOUR_RESOURCE.openai.azure.com", Placeholder("your-host")),
+            (Setting::BaseUrl, "http://HOST:PORT", Placeholder("HOST")),
+            (Setting::BaseUrl, "http://None:8000", Null("None")),
+            (Setting::BaseUrl, "undefined/v1", Null("undefined")),
+            (Setting::Proxy, "http://null:3128", Null("null")),
             (Setting::BaseUrl, "http://$HOST:8000", Unexpanded("$NAME")),
             (Setting::BaseUrl, "http://h:$PORT", Unexpanded("$NAME")),
             (Setting::BaseUrl, "http://%HOST%:8000", Unexpanded("%NAME%")),

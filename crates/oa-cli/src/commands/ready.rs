@@ -57,20 +57,22 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
                     wait_for_list(&server, limit).await?;
                 }
                 let provider = args.provider(&server).await?;
-                wait_for(&provider, limit.saturating_sub(start.elapsed())).await?;
+                let waited = wait_for(&provider, limit.saturating_sub(start.elapsed())).await;
+                waited.map_err(|error| args.with_other_probe(error))?;
                 provider
             }
             None => args.provider(&server).await?,
         };
         let state = match (args.warm_up, args.wait) {
             (true, _) => {
-                provider.warm_up().await?;
+                let warm = provider.warm_up().await;
+                warm.map_err(|error| args.named_probe(error, server.probe_timeout))?;
                 "ready and warm"
             }
             (false, Some(_)) => "ready",
             (false, None) => {
                 let ready = provider.ready().await;
-                ready.map_err(|error| named_probe(error, args.probe, server.probe_timeout))?;
+                ready.map_err(|error| args.named_probe(error, server.probe_timeout))?;
                 "ready"
             }
         };
@@ -80,17 +82,24 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// The failure of the only probe: its limit by the flag, and the other probe where the server has no list.
-fn named_probe(error: Error, probe: ProbeArg, limit: Duration) -> Error {
-    let error = explain::of_probe(error, limit);
-    let has_no_list = matches!(error.status(), Some(404 | 405 | 501));
-    if matches!(probe, ProbeArg::Models) && has_no_list {
-        return error.with_hint("--probe chat asks for one token instead of the list of models");
-    }
-    error
-}
-
 impl Args {
+    /// The failure of the only probe, with its limit by the name of the flag.
+    fn named_probe(&self, error: Error, limit: Duration) -> Error {
+        self.with_other_probe(explain::of_probe(error, limit))
+    }
+
+    /// The error with the probe that can tell more, where the list of models could not.
+    fn with_other_probe(&self, error: Error) -> Error {
+        let has_no_list = matches!(error.status(), Some(404 | 405 | 501));
+        let is_list = error.category() == Category::InvalidModel && error.status().is_none();
+        match self.probe {
+            ProbeArg::Models if has_no_list || is_list => {
+                error.with_hint("--probe chat asks for one token instead of the list of models")
+            }
+            _ => error,
+        }
+    }
+
     async fn provider(&self, server: &Server) -> Result<OpenAiProvider, Error> {
         let probe = match self.probe {
             ProbeArg::Models => Probe::Models,

@@ -56,6 +56,37 @@ fn a_refused_connection_names_its_cause() {
 }
 
 #[test]
+fn hints_are_in_the_words_of_the_command() {
+    let sim = sim();
+    let https = sim.base_url().replace("http://", "https://");
+    let ran = run(oa(["chat", "hi", "-m", "m", "--base-url", &https])
+        .env("SSL_CERT_FILE", "/no/such.pem")
+        .env_remove("SSL_CERT_DIR"));
+    assert_eq!(ran.code, 11, "{ran:?}");
+    assert!(ran.stderr.contains("or give roots by --ca-file") && !ran.stderr.contains("builder"), "{ran:?}");
+    let repeated = ran.stderr.matches("SSL_CERT_FILE names /no/such.pem").count();
+    assert_eq!(repeated, 1, "{ran:?}");
+
+    let busy = Answer::json(429, json!({"error": "slow down"})).header("retry-after", "287441");
+    let ran = run(&mut oa_at(&answering(busy), ["chat", "hi"]));
+    assert_eq!(ran.code, 14, "{ran:?}");
+    let hint = "hint: the server takes calls again in 3days 7h 50m 41s, at 2";
+    assert!(ran.stderr.contains(hint) && !ran.stderr.contains("max_retry_after"), "{ran:?}");
+}
+
+#[test]
+fn a_file_without_certificates_is_named_with_its_flag() {
+    let file = TempFile::new("ca.pem", "no certificate");
+    for command in ["models", "doctor"] {
+        let args = [command, "--base-url", "https://127.0.0.1:1", "--ca-file", file.path()];
+        let ran = run(&mut oa(args));
+        assert_eq!(ran.code, 16, "{ran:?}");
+        assert!(ran.stderr.contains(": no certificate in the PEM text"), "{ran:?}");
+        assert!(ran.stderr.contains("--ca-file") && !ran.stderr.contains("add_root_pem"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_server_that_says_nothing_is_given_up() {
     let sim = answering(Answer::stall());
     for stream in ["--stream", "--no-stream"] {

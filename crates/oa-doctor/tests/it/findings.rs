@@ -152,7 +152,7 @@ ok tcp 127.0.0.1:PORT connected [T]
 skipped tls the URL does not ask for it
 ok identity oa-sim VERSION (server: oa-sim/VERSION, models owned by oa-sim) [T]
 failed models the server does not list the model `qwen-8b`; it lists 2: qwen3-8b, llama-3. A proxy may serve \
-            what it does not list: if so, use the chat probe [T]
+            what it does not list, which the chat probe tells [T]
          cause: the name is misspelt, or the server was started with another model or served \
             name
          next: oa doctor http://127.0.0.1:PORT --model qwen3-8b
@@ -431,7 +431,10 @@ async fn openais_own_variable_ends_in_v1_by_custom() {
 async fn what_cannot_be_used_is_refused() {
     for (variables, want) in [
         (vec![("OA_BASE_URL", " ")], "OA_BASE_URL is set but blank"),
-        (vec![("OA_BASE_URL", "http://h:1"), ("OA_API_KEY", "a\nb")], "the API key cannot be sent"),
+        (
+            vec![("OA_BASE_URL", "http://h:1"), ("OA_API_KEY", "a\nb")],
+            "OA_API_KEY: the value holds a line break",
+        ),
         (vec![("OA_BASE_URL", "ftp://h")], "OA_BASE_URL: the base URL `ftp://h` has the scheme `ftp`"),
         (vec![("OA_BASE_URL", "http://me:canary@h")], "OA_BASE_URL: the base URL holds user-info"),
         (

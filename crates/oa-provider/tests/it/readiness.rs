@@ -203,14 +203,44 @@ async fn a_proxy_that_serves_what_it_does_not_list_is_ready_by_the_chat_probe_al
 }
 
 #[tokio::test]
-async fn both_ask_for_the_list_first_and_chat_only_if_it_is_right() {
+async fn both_ask_for_the_list_first_and_for_a_completion_whatever_is_on_it() {
+    const ASKED: [&str; 2] = ["GET /v1/models", "POST /v1/chat/completions"];
     let sim = Sim::start().await.unwrap();
     probing(&sim, Probe::Both).ready().await.unwrap();
-    assert_eq!(paths(&sim), ["GET /v1/models", "POST /v1/chat/completions"]);
+    assert_eq!(paths(&sim), ASKED);
 
-    let sim = Sim::builder().model("other").start().await.unwrap();
-    probing(&sim, Probe::Both).ready().await.unwrap_err();
-    assert_eq!(paths(&sim), ["GET /v1/models"]);
+    let list = || listing(&json!([{"id": "other"}])).on("GET", MODELS).forever();
+    let unknown =
+        || Answer::json(404, json!({"error": {"message": "x", "code": "model_not_found"}})).on("POST", CHAT);
+    let refused = || Answer::json(401, json!({"error": "no"})).on("POST", CHAT);
+    for (script, category, told) in [
+        (
+            vec![list()],
+            Category::InvalidModel,
+            "which the chat probe tells; asked now, it does: a completion works",
+        ),
+        (vec![list(), unknown()], Category::InvalidModel, "asked now, it does not serve this model"),
+        (vec![list(), refused()], Category::Authentication, ""),
+    ] {
+        let sim = Sim::builder().script(script).then_generate().start().await.unwrap();
+        let error = probing(&sim, Probe::Both).ready().await.unwrap_err();
+        assert_eq!(error.category(), category, "{error}");
+        assert!(error.message().ends_with(told), "{error}");
+        assert_eq!(paths(&sim), ASKED);
+    }
+}
+
+#[tokio::test]
+async fn without_a_list_both_are_what_the_completion_is() {
+    for status in [404, 405, 501] {
+        let missing = Answer::json(status, json!({"detail": "Not Found"})).on("GET", MODELS).forever();
+        let sim = Sim::builder().script([missing]).then_generate().start().await.unwrap();
+        probing(&sim, Probe::Both).ready().await.unwrap();
+    }
+    let broken = Answer::json(200, json!({"hello": "world"})).on("GET", MODELS).forever();
+    let sim = Sim::builder().script([broken]).then_generate().start().await.unwrap();
+    let error = probing(&sim, Probe::Both).ready().await.unwrap_err();
+    assert_eq!(error.category(), Category::InvalidResponse);
 }
 
 #[tokio::test]

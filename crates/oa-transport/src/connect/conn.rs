@@ -31,6 +31,8 @@ pub(crate) struct Conn {
     awaiting: bool,
     /// Why the request could not be written to its end.
     write_error: Option<Arc<io::Error>>,
+    /// A request was begun on it, sometime.
+    used: bool,
 }
 
 /// The connection died between a request's first byte and its answer's first byte.
@@ -51,13 +53,17 @@ pub(crate) enum FaultCause {
     TlsRecord,
     /// The server answered HTTP/1.1 with a frame of HTTP/2.
     Http2Frame,
+    /// What the server answered is no HTTP.
+    NotHttp,
+    /// The server spoke before it was asked, and not in HTTP.
+    Greeting,
     /// The operating system's or TLS's error.
     Io(Arc<io::Error>),
 }
 
 impl Conn {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, writing: false, awaiting: false, write_error: None }
+        Self { stream, writing: false, awaiting: false, write_error: None, used: false }
     }
 
     /// The stream beneath, for a protocol that is not HTTP/1.1.
@@ -78,6 +84,7 @@ impl Conn {
         if begins {
             self.writing = true;
             self.awaiting = true;
+            self.used = true;
         }
         match &self.write_error {
             None => Ok(WriteMode::Send),
@@ -106,10 +113,21 @@ impl Conn {
             Ok(()) if got.is_empty() => Ok(()),
             Ok(()) if self.stream.is_plain() && is_tls_record(got) => Err(self.fault(FaultCause::TlsRecord)),
             Ok(()) if is_http2_settings(got) => Err(self.fault(FaultCause::Http2Frame)),
+            Ok(()) if !is_http(got) => Err(self.fault(FaultCause::NotHttp)),
             Ok(()) => {
                 self.awaiting = false;
                 Ok(())
             }
+        }
+    }
+
+    /// What came before the first request: servers of other protocols greet.
+    #[cold]
+    fn greeting(&self, result: io::Result<()>, got: &[u8]) -> io::Result<()> {
+        match result {
+            Ok(()) if is_http2_settings(got) => Err(self.fault(FaultCause::Http2Frame)),
+            Ok(()) if !is_http(got) => Err(self.fault(FaultCause::Greeting)),
+            result => result,
         }
     }
 
@@ -130,11 +148,11 @@ impl Conn {
     fn fault(&self, cause: FaultCause) -> io::Error {
         let kind = match &cause {
             FaultCause::Closed => io::ErrorKind::UnexpectedEof,
-            FaultCause::TlsRecord | FaultCause::Http2Frame => io::ErrorKind::InvalidData,
             FaultCause::Io(error) => error.kind(),
+            _ => io::ErrorKind::InvalidData,
         };
         // An answer in another protocol is an answer: sending the request again would bring the same.
-        let silent = !matches!(cause, FaultCause::TlsRecord | FaultCause::Http2Frame);
+        let silent = matches!(cause, FaultCause::Closed | FaultCause::Io(_));
         io::Error::new(kind, ConnFault { writing: self.writing, silent, cause })
     }
 }
@@ -163,6 +181,15 @@ fn is_http2_settings(got: &[u8]) -> bool {
     matches!(got, [0, 0, _, 4, ..])
 }
 
+/// Whether an answer may begin so. Line breaks before it are passed over.
+fn is_http(got: &[u8]) -> bool {
+    const START: &[u8] = b"HTTP/";
+    let skipped = got.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let got = &got[skipped..];
+    let length = got.len().min(START.len());
+    got[..length] == START[..length]
+}
+
 impl AsyncRead for Conn {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -174,6 +201,9 @@ impl AsyncRead for Conn {
         let result = ready!(Pin::new(&mut self.stream).poll_read(cx, buf));
         if self.awaiting {
             return Poll::Ready(self.first_read(result, &buf.filled()[before..], had_room));
+        }
+        if !self.used {
+            return Poll::Ready(self.greeting(result, &buf.filled()[before..]));
         }
         Poll::Ready(result)
     }
@@ -240,6 +270,8 @@ impl fmt::Display for ConnFault {
             FaultCause::Closed => f.write_str("connection closed"),
             FaultCause::TlsRecord => f.write_str("a TLS record came for an answer"),
             FaultCause::Http2Frame => f.write_str("a frame of HTTP/2 came for an answer"),
+            FaultCause::NotHttp => f.write_str("no HTTP came for an answer"),
+            FaultCause::Greeting => f.write_str("something came before anything was asked for"),
             FaultCause::Io(error) => error.fmt(f),
         }
     }
@@ -249,7 +281,7 @@ impl StdError for ConnFault {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.cause {
             FaultCause::Io(error) => Some(error),
-            FaultCause::Closed | FaultCause::TlsRecord | FaultCause::Http2Frame => None,
+            _ => None,
         }
     }
 }
@@ -282,6 +314,22 @@ mod tests {
         let error = conn.write_all(b"POST / HTTP/1.1").await.unwrap_err();
         let fault = ConnFault::find(&error).unwrap();
         assert!(fault.silent, "the next request may be sent over another connection");
+    }
+
+    #[test]
+    fn what_may_begin_an_answer_is_told_from_what_may_not() {
+        for (got, is) in [
+            (&b"HTTP/1.1 200"[..], true),
+            (b"HT", true),
+            (b"\r\nHTTP/1.0", true),
+            (b"", true),
+            (b"SSH-2.0-x", false),
+            (b"-ERR unknown command", false),
+            (b"<html>", false),
+            (b"ICY 200 OK", false),
+        ] {
+            assert_eq!(is_http(got), is, "{got:?}");
+        }
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ pub(crate) fn no_head(error: hyper::Error, origin: Origin) -> (TransportError, b
             (Kind::HeadTooLarge, message.into())
         }
         _ if error.is_parse() => {
-            (Kind::NotHttp, format!("what came is not a valid HTTP/1.1 response ({error})").into())
+            (Kind::InvalidHttp, format!("what came is not a valid HTTP/1.1 response ({error})").into())
         }
         _ if error.is_incomplete_message() => {
             (Kind::CutOff, "the server closed the connection in the middle of the response's head".into())
@@ -65,14 +65,14 @@ pub(crate) fn body(
     let (kind, detail): (_, Message) = match (h2, io) {
         (Some(found), _) => found,
         _ if error.is_parse() => {
-            (Kind::NotHttp, format!("the response's framing is broken ({error})").into())
+            (Kind::InvalidHttp, format!("the response's framing is broken ({error})").into())
         }
         (_, Some(io))
             if io.kind() == io::ErrorKind::InvalidInput || io.kind() == io::ErrorKind::InvalidData =>
         {
             match from_tls(io) {
                 Some(found) => found,
-                None => (Kind::NotHttp, format!("the response's framing is broken ({io})").into()),
+                None => (Kind::InvalidHttp, format!("the response's framing is broken ({io})").into()),
             }
         }
         (_, Some(io)) if io.kind() != io::ErrorKind::UnexpectedEof => from_io(io),
@@ -104,6 +104,13 @@ fn from_fault(fault: &ConnFault, stage: Stage, origin: Origin) -> TransportError
             let message = "the server speaks HTTP/2 on this port, not HTTP/1.1";
             TransportError::new(stage, Kind::Http2, origin, message)
         }
+        FaultCause::NotHttp => {
+            TransportError::new(stage, Kind::NotHttp, origin, "what came is no HTTP response")
+        }
+        FaultCause::Greeting => {
+            let message = "the server spoke before it was asked, and not in HTTP";
+            TransportError::new(Stage::FirstByte, Kind::NotHttp, origin, message)
+        }
         FaultCause::Io(io) => {
             let (kind, message) = from_io(io);
             // In TLS 1.3 the server may refuse the client's certificate after the handshake.
@@ -130,7 +137,7 @@ fn from_h2(error: &hyper::Error) -> Option<(Kind, Message, bool)> {
     } else if error.is_reset() && error.is_remote() {
         (Kind::Reset, format!("the server reset the stream{reason}").into(), false)
     } else {
-        (Kind::NotHttp, format!("the exchange of HTTP/2 broke{reason}").into(), false)
+        (Kind::InvalidHttp, format!("the exchange of HTTP/2 broke{reason}").into(), false)
     })
 }
 

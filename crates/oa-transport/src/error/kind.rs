@@ -55,6 +55,8 @@ pub enum TransportErrorKind {
     PlainHttpOnTls,
     /// `http` was asked of a port that answered in TLS.
     TlsOnPlain,
+    /// `https` was asked of a port that answered in neither TLS nor HTTP.
+    NotTls,
     /// HTTP/1.1 was asked of a port that answered in HTTP/2.
     Http2,
     /// No root certificate could be loaded on this machine, so that no server can be trusted. Nothing was
@@ -70,6 +72,8 @@ pub enum TransportErrorKind {
     CertificateWrongName,
     /// The server's certificate is that of an authority (CA:TRUE), and is not itself trusted.
     CertificateIsAuthority,
+    /// The server's certificate is not usable for another reason: its purpose, algorithms or form.
+    CertificateUnusable,
     /// The server speaks neither TLS 1.2 nor TLS 1.3.
     TlsVersion,
     /// The server ended TLS with this alert (its number in RFC 8446, section 6).
@@ -82,8 +86,10 @@ pub enum TransportErrorKind {
     ClosedBeforeResponse,
     /// The answer ended before its end.
     CutOff,
-    /// What was received is not HTTP/1.1.
+    /// What was received is no HTTP.
     NotHttp,
+    /// What was received is HTTP that breaks the rules of HTTP.
+    InvalidHttp,
     /// The response's head is larger than the limits: 100 header fields, 400 KiB.
     HeadTooLarge,
     /// The response's body is larger than the limit.
@@ -131,6 +137,7 @@ impl TransportErrorKind {
             Self::ProxyInvalid => "proxy_invalid",
             Self::PlainHttpOnTls => "plain_http_on_tls",
             Self::TlsOnPlain => "tls_on_plain",
+            Self::NotTls => "not_tls",
             Self::Http2 => "http2",
             Self::NoRoots => "no_roots",
             Self::CertificateExpired => "certificate_expired",
@@ -138,6 +145,7 @@ impl TransportErrorKind {
             Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
             Self::CertificateWrongName => "certificate_wrong_name",
             Self::CertificateIsAuthority => "certificate_is_authority",
+            Self::CertificateUnusable => "certificate_unusable",
             Self::TlsVersion => "tls_version",
             Self::TlsAlert(_) => "tls_alert",
             Self::Tls => "tls",
@@ -145,6 +153,7 @@ impl TransportErrorKind {
             Self::ClosedBeforeResponse => "closed_before_response",
             Self::CutOff => "cut_off",
             Self::NotHttp => "not_http",
+            Self::InvalidHttp => "invalid_http",
             Self::HeadTooLarge => "head_too_large",
             Self::TooLarge => "too_large",
             Self::Other => "other",
@@ -161,11 +170,13 @@ impl TransportErrorKind {
                 | Self::ProxyAuthentication
                 | Self::PlainHttpOnTls
                 | Self::TlsOnPlain
+                | Self::NotTls
                 | Self::Http2
                 | Self::NoRoots
                 | Self::CertificateUnknownIssuer
                 | Self::CertificateWrongName
                 | Self::CertificateIsAuthority
+                | Self::CertificateUnusable
                 | Self::TlsVersion
                 | Self::HeadTooLarge
                 | Self::TooLarge

@@ -140,6 +140,10 @@ impl Proxy {
 
 const UNREADABLE: &str = "it is not a URL such as http://host:3128";
 
+/// What people and programs write for no proxy.
+const ABSENT: [&str; 9] =
+    ["none", "null", "undefined", "direct", "false", "off", "no", "disabled", "disable"];
+
 /// What is visibly wrong with a proxy's address. What the parser alone can tell is not looked for here.
 fn problem(value: &str) -> Option<String> {
     let quotes = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
@@ -170,9 +174,12 @@ fn problem(value: &str) -> Option<String> {
             "its scheme is {shown}none of http, https, socks5h, socks5, socks4a and socks4"
         ));
     }
+    if ABSENT.iter().any(|word| rest.trim_end_matches('/').eq_ignore_ascii_case(word)) {
+        return Some("it is a word for no proxy: leave the variable unset for none".to_owned());
+    }
     let authority = match rest.rsplit_once('@') {
         Some((userinfo, host)) => {
-            if let Some(c) = userinfo.chars().find(|c| ['#', '/', '?', '@'].contains(c)) {
+            if let Some(c) = userinfo.chars().find(|c| ['#', '/', '?', '@', '\\'].contains(c)) {
                 let code = u32::from(c);
                 return Some(format!("a {c} in the user name or password must be written as %{code:02X}"));
             }
@@ -180,7 +187,12 @@ fn problem(value: &str) -> Option<String> {
         }
         None => rest,
     };
-    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let (authority, path) = authority.split_at(authority.find(['/', '?', '#']).unwrap_or(authority.len()));
+    if path.ends_with(".pac") || path.ends_with(".dat") {
+        return Some(
+            "it is the address of a script (PAC), which is not read here: name the proxy".to_owned(),
+        );
+    }
     let port = match authority.strip_prefix('[') {
         Some(bracketed) => bracketed.split_once(']').and_then(|(_, rest)| rest.strip_prefix(':')),
         None if authority.matches(':').count() > 1 => {

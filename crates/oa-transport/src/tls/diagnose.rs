@@ -1,6 +1,6 @@
 //! The errors of rustls, in terms of the server that could not be reached.
 
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, sync::Arc};
 
 use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible};
 
@@ -37,6 +37,17 @@ pub(crate) fn diagnose(error: &rustls::Error) -> (Kind, Message) {
             (Kind::NoRoots, inner.to_string().into())
         }
         other => (Kind::Tls, format!("TLS failed ({other})").into()),
+    }
+}
+
+/// The cause to keep: that of rustls, or what it only wraps.
+pub(crate) fn cause(error: io::Error) -> Arc<dyn std::error::Error + Send + Sync> {
+    match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+        Some(
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(inner)))
+            | rustls::Error::Other(OtherError(inner)),
+        ) => inner.clone(),
+        _ => Arc::new(error),
     }
 }
 
@@ -81,6 +92,11 @@ fn of_certificate(error: &CertificateError) -> (Kind, Message) {
         CertificateError::NotValidForName => {
             (Kind::CertificateWrongName, "the server's certificate is for another name".into())
         }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            let message = "the server's certificate names no host: it has no subjectAltName, and its common \
+                name is not read";
+            (Kind::CertificateWrongName, message.into())
+        }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = names(presented);
             let message = format!("the server's certificate is for {names}, not for {}", expected.to_str());
@@ -95,9 +111,15 @@ fn of_certificate(error: &CertificateError) -> (Kind, Message) {
                      one that is not";
                 return (Kind::CertificateIsAuthority, message.into());
             }
-            (Kind::Tls, format!("the server's certificate cannot be accepted ({inner})").into())
+            (
+                Kind::CertificateUnusable,
+                format!("the server's certificate cannot be accepted ({inner})").into(),
+            )
         }
-        other => (Kind::Tls, format!("the server's certificate cannot be accepted ({other})").into()),
+        other => (
+            Kind::CertificateUnusable,
+            format!("the server's certificate cannot be accepted ({other})").into(),
+        ),
     }
 }
 
@@ -124,7 +146,6 @@ fn names(presented: &[String]) -> String {
     const SHOWN: usize = 5;
     let shown = presented.iter().take(SHOWN).map(|name| bare_name(name)).collect::<Vec<_>>().join(", ");
     match presented.len() {
-        0 => "no name".to_owned(),
         n if n > SHOWN => format!("{shown} and {} more", n - SHOWN),
         _ => shown,
     }
@@ -188,7 +209,6 @@ mod tests {
         let presented: Vec<_> = (0..7).map(|n| format!("DnsName(\"{n}.example\")")).collect();
         assert_eq!(names(&presented), "0.example, 1.example, 2.example, 3.example, 4.example and 2 more");
         assert_eq!(names(&presented[..1]), "0.example");
-        assert_eq!(names(&[]), "no name");
     }
 
     #[test]

@@ -49,7 +49,7 @@ fn describe(cause: io::Error, head: &[u8]) -> TlsFailure {
             (TransportErrorKind::PlainHttpOnTls, "the server speaks plain HTTP on this port, not TLS".into())
         }
         Some(rustls::Error::InvalidMessage(_)) if head.first() != Some(&0x16) => {
-            (TransportErrorKind::Tls, "what the server speaks on this port is not TLS".into())
+            (TransportErrorKind::NotTls, "what the server speaks on this port is not TLS".into())
         }
         Some(error) => diagnose(error),
         None if cause.kind() == io::ErrorKind::UnexpectedEof => (

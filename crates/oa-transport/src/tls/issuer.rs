@@ -1,5 +1,5 @@
 //! The verifier of servers' certificates. It names the issuer that is not trusted, which is what its owner
-//! needs in order to add the authority, and takes a root that was given in code for a server's certificate
+//! needs in order to add the authority, and takes a root that was given on purpose for a server's certificate
 //! too.
 
 use std::{fmt, sync::Arc};
@@ -43,7 +43,7 @@ pub(super) enum Chain {
     Open,
 }
 
-/// The server's certificate is an authority's (CA:TRUE), and not one of the roots that were given in code.
+/// The server's certificate is an authority's (CA:TRUE), and not one of the roots that were given on purpose.
 #[derive(Debug)]
 pub(super) struct CaAsServer;
 
@@ -52,7 +52,7 @@ impl Verifier {
         Self { inner: trust.verifier, given: trust.given }
     }
 
-    /// Whether the certificate is itself a root that was given in code.
+    /// Whether the certificate is itself a root that was given in code or by `SSL_CERT_FILE`.
     ///
     /// Whoever has the key of a root can issue a certificate for any name, so that nothing is gained by
     /// refusing the root itself. `openssl req -x509` makes such certificates, and who gives one trusts it on
@@ -74,6 +74,15 @@ impl ServerCertVerifier for Verifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         match self.inner.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
+            // Of an own issuer whose name a trusted authority has too.
+            Err(Error::InvalidCertificate(CertificateError::BadSignature)) => {
+                Err(match UntrustedIssuer::of(end_entity, intermediates) {
+                    Some(issuer) if issuer.chain == Chain::SelfSigned => {
+                        CertificateError::Other(OtherError(Arc::new(issuer))).into()
+                    }
+                    _ => CertificateError::BadSignature.into(),
+                })
+            }
             Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
                 // What is missing is whoever issued the last certificate that the server sent.
                 Err(match UntrustedIssuer::of(end_entity, intermediates) {

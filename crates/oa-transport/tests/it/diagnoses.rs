@@ -147,10 +147,43 @@ async fn an_answer_that_is_not_http() {
     let error = failure(&direct(), &server.url()).await;
     assert_eq!(
         line(&error, server.addr),
-        "no answer from http://127.0.0.1:PORT: what came is not a valid HTTP/1.1 response (invalid HTTP \
-         version parsed)"
+        "no answer from http://127.0.0.1:PORT: what came is no HTTP response"
     );
     assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::NotHttp));
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_the_rules_of_http() {
+    let server = Server::start(|_, mut peer| async move {
+        peer.request().await;
+        peer.send("HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n").await;
+        peer.rest().await;
+    })
+    .await;
+    let error = failure(&direct(), &server.url()).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "no answer from http://127.0.0.1:PORT: what came is not a valid HTTP/1.1 response (invalid HTTP \
+         header parsed)"
+    );
+    assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, TransportErrorKind::InvalidHttp));
+}
+
+#[tokio::test]
+async fn a_server_that_greets_in_another_protocol() {
+    // Whether the greeting comes before the request is written or after it is the scheduler's choice.
+    for (greeting, kinds) in [
+        (&b"SSH-2.0-OpenSSH_9.2\r\n"[..], TransportErrorKind::NotHttp),
+        (b"\0\0\x06\x04\0\0\0\0\0\0\x05\0\0\x40\0", TransportErrorKind::Http2),
+    ] {
+        let server = Server::start(move |_, mut peer| async move {
+            peer.send(greeting).await;
+            peer.rest().await;
+        })
+        .await;
+        let error = failure(&direct(), &server.url()).await;
+        assert_eq!((error.stage(), error.kind()), (Stage::FirstByte, kinds), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -242,7 +275,7 @@ async fn broken_framing() {
     })
     .await;
     let error = failure(&direct(), &server.url()).await;
-    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::NotHttp), "{error}");
+    assert_eq!((error.stage(), error.kind()), (Stage::Body, TransportErrorKind::InvalidHttp), "{error}");
 }
 
 #[tokio::test]

@@ -22,13 +22,15 @@ impl fmt::Debug for Error {
 }
 
 impl Error {
-    /// The texts of the causes, outermost first; one that only repeats the level above it is left out.
+    /// The texts of the causes, outermost first; one that only repeats what a level above it says is left
+    /// out.
     pub fn causes(&self) -> Vec<String> {
         let mut causes: Vec<String> = Vec::new();
         let mut source = self.source();
         while let Some(cause) = source {
             let text = cause.to_string();
-            if text != causes.last().map_or(self.message(), String::as_str) {
+            let is_known = self.message().contains(&text) || causes.iter().any(|cause| cause.contains(&text));
+            if !is_known {
                 causes.push(text);
             }
             source = cause.source();

@@ -1,14 +1,36 @@
 //! Delays as servers write them: `1.2s`, `6m0s`, "try again in 20 seconds".
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A longer wait is taken for this one: it is as good as never.
 pub(super) const LIMIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
+/// How long to wait, as a member of a body says it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wait {
+    For(Duration),
+    Until(SystemTime),
+}
+
+impl Wait {
+    /// From this moment on.
+    pub(super) fn from(self, now: Option<SystemTime>) -> Option<Duration> {
+        match self {
+            Self::For(delay) => Some(delay),
+            Self::Until(moment) => until(moment, now),
+        }
+    }
+}
+
+/// The time until a moment; none for one that is past.
+pub(super) fn until(moment: SystemTime, now: Option<SystemTime>) -> Option<Duration> {
+    Some(moment.duration_since(now?).ok()?.min(LIMIT))
+}
+
 /// The delay that a text states: "try again in 1.2s", "retry after 20 seconds", "1m30s". The text is
 /// lowercase.
 pub(super) fn in_text(text: &str) -> Option<Duration> {
-    const ANCHORS: [&str; 14] = [
+    const ANCHORS: [&str; 17] = [
         "try again in ",
         "try again after ",
         "retry again in ",
@@ -20,6 +42,9 @@ pub(super) fn in_text(text: &str) -> Option<Duration> {
         "resets in ",
         "reset in ",
         "reset after ",
+        "resets after ",
+        "retry-after: ",
+        "retry_after: ",
         "available in ",
         "available again in ",
         "wait time is ",
@@ -33,7 +58,10 @@ pub(super) fn in_text(text: &str) -> Option<Duration> {
         let rest = text[at..].trim_start();
         let about = ["about ", "approximately ", "at least ", "for ", "another "];
         let rest = about.iter().find_map(|word| rest.strip_prefix(word)).unwrap_or(rest);
-        duration(rest).map(|(delay, _)| delay)
+        // A header's value has no unit.
+        let is_header = text[..at].ends_with(": ");
+        let number = &rest[..number_length(rest)];
+        duration(rest).map(|(delay, _)| delay).or_else(|| decimal(number, 1.0).filter(|_| is_header))
     })
 }
 
@@ -120,6 +148,10 @@ mod tests {
             ("please retry in 34.074824224s.", Some(34.074_824_224)),
             ("try again in about 2 hours", Some(7200.0)),
             ("please wait for 3 min", Some(180.0)),
+            ("quota resets after 23h59m59s", Some(86_399.0)),
+            ("slow down. retry-after: 3600", Some(3600.0)),
+            ("retry-after: 2m", Some(120.0)),
+            ("retry-after: soon", None),
             ("please wait 3s, then try again in 5s", Some(3.0)),
             ("try again in a moment; or try again in 5 seconds", Some(5.0)),
             ("try again in 5", None),

@@ -83,7 +83,12 @@ pub(super) fn challenge(origin: &Origin) -> Option<String> {
 }
 
 /// How to send what a refusal asks for, or who refused in the server's place.
-pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Option<Cow<'static, str>> {
+pub(super) fn hint(
+    status: StatusCode,
+    form: Form,
+    verdict: &Verdict,
+    origin: &Origin,
+) -> Option<Cow<'static, str>> {
     if verdict.category != Category::Authentication || verdict.key_rejected {
         return None;
     }
@@ -106,6 +111,10 @@ pub(super) fn hint(status: StatusCode, verdict: &Verdict, origin: &Origin) -> Op
         (None, _) if verdict.wrong_target.is_some() => Some(Cow::Borrowed(
             "AWS's API gateway says this of a path or stage that it does not have, and of one that wants a \
              signed request",
+        )),
+        (None, _) if form == Form::Envelope => Some(Cow::Borrowed(
+            "the server itself refused, and says nothing of the key: it may be good, and not be for this \
+             model, region or network",
         )),
         (None, Some(server)) => {
             Some(Cow::Owned(format!("{server} refused this, not the model's server: the key may be good")))

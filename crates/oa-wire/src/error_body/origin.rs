@@ -33,7 +33,7 @@ pub(crate) fn content_coding(headers: &HeaderMap) -> Option<String> {
 /// The name of who answered, with its own word for the error where it has a header for it.
 fn front(headers: &HeaderMap) -> Option<String> {
     // A header that names the program, or that holds its code for the error.
-    const NAMED: [(&str, &str, bool); 14] = [
+    const NAMED: [(&str, &str, bool); 27] = [
         ("x-squid-error", "squid", true),
         ("ngrok-error-code", "ngrok", true),
         ("x-amzn-errortype", "AWS", true),
@@ -45,6 +45,19 @@ fn front(headers: &HeaderMap) -> Option<String> {
         ("x-azure-ref", "Azure Front Door", false),
         ("x-kong-request-id", "Kong", false),
         ("x-ms-ags-diagnostic", "Azure Application Gateway", false),
+        ("x-amzn-waf-action", "AWS WAF", true),
+        ("x-goog-iap-generated-response", "Google's Identity-Aware Proxy", false),
+        ("x-krakend", "KrakenD", false),
+        ("x-apisix-upstream-status", "APISIX", false),
+        ("x-gravitee-request-id", "Gravitee", false),
+        ("x-sucuri-id", "Sucuri", false),
+        ("x-iinfo", "Imperva", false),
+        ("x-datadome", "DataDome", false),
+        ("x-akamai-request-id", "Akamai", false),
+        ("x-fastly-request-id", "Fastly", false),
+        ("x-varnish", "Varnish", false),
+        ("x-bluecoat-via", "Blue Coat", false),
+        ("fly-request-id", "Fly.io", false),
         ("x-envoy-upstream-service-time", "Envoy", false),
         ("x-envoy-overloaded", "Envoy", false),
         ("x-envoy-decorator-operation", "Envoy", false),
@@ -56,6 +69,9 @@ fn front(headers: &HeaderMap) -> Option<String> {
         let code = value.split([' ', ':']).next().unwrap_or_default().to_owned();
         Some((*name, is_code.then_some(code)))
     });
+    if let Some(name) = proxy_status(headers) {
+        return Some(name);
+    }
     let any_envoy = || headers.keys().any(|name: &HeaderName| name.as_str().starts_with("x-envoy-"));
     match (named, server) {
         (Some((name, code)), server) => {
@@ -77,6 +93,16 @@ fn front(headers: &HeaderMap) -> Option<String> {
         (None, None) if any_envoy() => Some("Envoy".to_owned()),
         (None, None) => value(headers, "via").map(|via| format!("a proxy (via {via})")),
     }
+}
+
+/// Who answered, and its word for the error, by RFC 9209: `proxy.corp; error=connection_refused`.
+fn proxy_status(headers: &HeaderMap) -> Option<String> {
+    let value = value(headers, "proxy-status")?;
+    // The last of several is the one nearest to the client.
+    let mut parts = value.rsplit(',').next()?.split(';').map(str::trim);
+    let name = parts.next().map(|name| name.trim_matches('"')).filter(|name| !name.is_empty())?;
+    let error = parts.find_map(|part| part.strip_prefix("error="))?;
+    Some(format!("{name} ({})", error.trim_matches('"')))
 }
 
 fn contains(text: &str, name: &str) -> bool {
@@ -192,6 +218,13 @@ mod tests {
             (&[("x-envoy-attempt-count", "1")], Some("Envoy")),
             (&[("server", "AirTunes/870.14.1")], Some("AirTunes/870.14.1, the AirPlay receiver of macOS")),
             (&[("via", "1.1 proxy.corp (Zscaler)")], Some("a proxy (via 1.1 proxy.corp (Zscaler))")),
+            (
+                &[("server", "nginx"), ("proxy-status", "edge.corp; error=dns_error; details=\"x\"")],
+                Some("edge.corp (dns_error)"),
+            ),
+            (&[("server", "nginx"), ("proxy-status", "edge.corp; received-status=500")], Some("nginx")),
+            (&[("x-goog-iap-generated-response", "true")], Some("Google's Identity-Aware Proxy")),
+            (&[("x-krakend", "Version 2.6")], Some("KrakenD")),
             (&[("server", " ")], None),
             (&[], None),
         ] {

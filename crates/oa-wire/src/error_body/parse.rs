@@ -1,14 +1,15 @@
 //! Reads an error body in any server's form: message, code, type, param, and the error that it wraps.
 
 use super::{
-    delay,
+    delay::{self, Wait},
+    moment,
     page::{is_page, title},
     quoted::{self, error_object},
     validation::{self, Validation},
 };
 use crate::{json::is_meaningful, text::start};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// How deep envelopes may lie in each other; no server is known to go beyond three.
 const DEPTH: usize = 6;
@@ -31,7 +32,7 @@ pub(super) struct ErrorBody {
     /// A validator complains about the body of the request.
     pub(super) in_request: bool,
     /// How long to wait, where a member says so.
-    pub(super) wait: Option<Duration>,
+    pub(super) wait: Option<Wait>,
 }
 
 /// What a body is, as far as it matters who wrote it.
@@ -117,10 +118,21 @@ fn is_envelope(value: &Value) -> bool {
         || object.get("object").is_some_and(|object| object == "error")
 }
 
-/// How long to wait, in a member of the error: Google's `retryDelay`, and `retry_after` and the like.
-fn wait_of(value: &Value, depth: usize) -> Option<Duration> {
-    const SECONDS: [&str; 4] = ["retry_after", "retryAfter", "retry_after_seconds", "retry-after"];
+/// How long to wait, in a member of the error: Google's `retryDelay`, `retry_after` and the like, a moment, or
+/// the headers of its upstream that a router quotes.
+fn wait_of(value: &Value, depth: usize) -> Option<Wait> {
+    const SECONDS: [&str; 7] = [
+        "retry_after",
+        "retryAfter",
+        "retry_after_seconds",
+        "retry-after",
+        "Retry-After",
+        "resets_in_seconds",
+        "reset_in_seconds",
+    ];
     const MILLISECONDS: [&str; 2] = ["retry_after_ms", "retryAfterMs"];
+    const MOMENTS: [&str; 6] =
+        ["resets_at", "reset_at", "resetsAt", "resetAt", "X-RateLimit-Reset", "x-ratelimit-reset"];
     if depth > DEPTH {
         return None;
     }
@@ -134,11 +146,22 @@ fn wait_of(value: &Value, depth: usize) -> Option<Duration> {
                     _ => None,
                 })
             };
+            let moment = |name: &&str| match object.get(*name)? {
+                Value::String(text) => moment::rfc3339(text).or_else(|| moment::unix(text)),
+                number => moment::unix(&number.to_string()),
+            };
+            // A smaller number is a delay, and no moment.
+            let year_2001 = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
             member(&["retryDelay"], 1.0)
                 .or_else(|| member(&MILLISECONDS, 0.001))
                 .or_else(|| member(&SECONDS, 1.0))
+                .map(Wait::For)
                 .or_else(|| {
-                    let inside = ["error", "details", "metadata", "detail", "parameters", "data"];
+                    let found = MOMENTS.iter().find_map(moment).filter(|moment| *moment > year_2001)?;
+                    Some(Wait::Until(found))
+                })
+                .or_else(|| {
+                    let inside = ["error", "details", "metadata", "headers", "detail", "parameters", "data"];
                     inside.iter().find_map(|name| wait_of(object.get(*name)?, depth + 1))
                 })
         }

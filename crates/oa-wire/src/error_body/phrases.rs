@@ -280,6 +280,13 @@ const CREDENTIAL_PHRASES: &[&str] = &[
     "missing authorization",
     "authorization header",
 ];
+/// How servers answer plain HTTP on a port for TLS: nginx, Go's, Apache's, Jetty's.
+const TLS_WANTED: &[&str] = &[
+    "plain http request was sent to https port",
+    "http request to an https server",
+    "plain http to an ssl-enabled server port",
+    "host and port requires tls",
+];
 const COOLDOWN: &str = "no deployments available";
 
 /// The texts of an error, ready to be looked up.
@@ -458,6 +465,15 @@ impl ErrorText {
     pub(super) fn hint(&self, status: StatusCode) -> Option<&'static str> {
         if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
             return Some("a forward proxy on the way, not the server, asks for credentials");
+        }
+        if self.has_phrase(TLS_WANTED) {
+            return Some("the server speaks TLS on this port: use https:// in the URL");
+        }
+        if self.text.contains("api key found in request") {
+            return Some(
+                "gateways such as Kong and APISIX take the key in a header of their own, unless configured \
+                 otherwise in the header `apikey`",
+            );
         }
         if self.text.contains(COOLDOWN) || self.has_name(&["alldeploymentsincooldown"]) {
             return Some(

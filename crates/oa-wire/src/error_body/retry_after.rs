@@ -1,9 +1,12 @@
 //! Finds how long the server asks to wait, and where it says so.
 
-use super::delay::{self, LIMIT, decimal, in_text, number_length};
+use super::{
+    delay::{self, Wait, decimal, number_length},
+    moment,
+};
 use crate::{RetryAfter, RetryAfterSource};
 use http::{HeaderMap, header};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// The wait that the server states first, in the order of [`RetryAfterSource`]. What is negative or malformed
 /// counts as absent, and the next place is looked at.
@@ -14,13 +17,16 @@ pub(super) fn find(
     headers: &HeaderMap,
     now: Option<SystemTime>,
     is_rate_limit: bool,
-    member: Option<Duration>,
+    member: Option<Wait>,
     text: &str,
 ) -> Option<RetryAfter> {
     let now = clock(headers, now);
     let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let sources = [
-        (RetryAfterSource::RetryAfterMs, value("retry-after-ms").and_then(|ms| decimal(ms, 0.001))),
+        (RetryAfterSource::RetryAfterMs, {
+            let names = ["retry-after-ms", "x-ms-retry-after-ms"];
+            names.into_iter().find_map(|name| decimal(value(name)?, 0.001))
+        }),
         (RetryAfterSource::Seconds, value("retry-after").and_then(|seconds| decimal(seconds, 1.0))),
         (RetryAfterSource::HttpDate, value("retry-after").and_then(|date| until(date, now))),
         (
@@ -31,9 +37,9 @@ pub(super) fn find(
             }),
         ),
         (RetryAfterSource::RateLimitReset, reset(headers, now).filter(|_| is_rate_limit)),
-        (RetryAfterSource::RateLimitHeader, standard_reset(headers).filter(|_| is_rate_limit)),
-        (RetryAfterSource::Body, member),
-        (RetryAfterSource::Message, in_text(text)),
+        (RetryAfterSource::RateLimitHeader, standard_reset(headers, now).filter(|_| is_rate_limit)),
+        (RetryAfterSource::Body, member.and_then(|member| member.from(now))),
+        (RetryAfterSource::Message, delay::in_text(text).or_else(|| moment::in_text(text, now))),
     ];
     let (source, delay) = sources.into_iter().find_map(|(source, delay)| Some((source, delay?)))?;
     Some(RetryAfter::new(delay, source))
@@ -47,29 +53,46 @@ fn clock(headers: &HeaderMap, now: Option<SystemTime>) -> Option<SystemTime> {
 }
 
 fn until(date: &str, now: Option<SystemTime>) -> Option<Duration> {
-    let date = httpdate::parse_http_date(date.trim()).ok()?;
-    Some(date.duration_since(now?).ok()?.min(LIMIT))
+    delay::until(httpdate::parse_http_date(date.trim()).ok()?, now)
 }
 
-/// The wait in the `x-ratelimit-reset*` headers: of the limits that are used up (`x-ratelimit-remaining*` is
-/// 0), or of all when it is not clear which was hit, the longest.
+/// The wait in the `x-ratelimit-reset*` headers, and in those that mean the same elsewhere: of the limits
+/// that are used up (`x-ratelimit-remaining*` is 0), or of all when it is not clear which was hit, the
+/// longest.
 fn reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
-    const RESET: &str = "x-ratelimit-reset";
     let all = headers.iter().filter_map(|(name, value)| {
-        let of = name.as_str().strip_prefix(RESET)?;
-        let delay = reset_value(value.to_str().ok()?, now)?;
-        let remaining = headers.get(format!("x-ratelimit-remaining{of}"));
-        let used_up = remaining.and_then(|left| left.to_str().ok()).is_some_and(|left| left.trim() == "0");
-        Some((used_up, delay))
+        let name = name.as_str();
+        let remaining = remaining_of(name)?;
+        let value = value.to_str().ok()?;
+        let delay = if name.ends_with("-ms") { decimal(value, 0.001) } else { reset_value(value, now) }?;
+        let left = headers.get(remaining).and_then(|left| left.to_str().ok());
+        Some((left.is_some_and(|left| left.trim() == "0"), delay))
     });
     all.max().map(|(_, delay)| delay)
 }
 
+/// The header that tells what is left of a limit, by the name of the one that tells its reset; none for any
+/// other header.
+fn remaining_of(name: &str) -> Option<String> {
+    // LiteLLM passes its upstream's on.
+    let own = name.strip_prefix("llm_provider-").unwrap_or(name);
+    let upstream = &name[..name.len() - own.len()];
+    for start in ["x-ratelimit-", "x-rate-limit-"] {
+        if let Some(of) = own.strip_prefix(start).and_then(|rest| rest.strip_prefix("reset")) {
+            return Some(format!("{upstream}{start}remaining{of}"));
+        }
+    }
+    // Anthropic's: `anthropic-ratelimit-requests-reset`.
+    let of = own.strip_prefix("anthropic-ratelimit-").and_then(|rest| rest.strip_suffix("-reset"));
+    of.map(|of| format!("{upstream}anthropic-ratelimit-{of}-remaining"))
+}
+
 /// The wait in the headers of the IETF's draft: `RateLimit-Reset: 2`, or in its later forms `RateLimit:
 /// limit=10, remaining=0, reset=2` and `RateLimit: "default";r=0;t=2`; the longest, in seconds.
-fn standard_reset(headers: &HeaderMap) -> Option<Duration> {
+fn standard_reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Duration> {
     let seconds = |text: &str| decimal(text.trim().trim_matches('"'), 1.0);
-    let own = headers.get("ratelimit-reset").and_then(|value| seconds(value.to_str().ok()?));
+    // Some servers send a moment there.
+    let own = headers.get("ratelimit-reset").and_then(|value| reset_value(value.to_str().ok()?, now));
     own.or_else(|| {
         let values = headers.get_all("ratelimit").iter().filter_map(|value| value.to_str().ok());
         let parameters = values.flat_map(|value| value.split([',', ';']));
@@ -81,21 +104,20 @@ fn standard_reset(headers: &HeaderMap) -> Option<Duration> {
     })
 }
 
-/// A Go duration (`6m0s`), seconds, or a moment in seconds or milliseconds since 1970.
+/// A Go duration (`6m0s`), seconds, or a moment: in seconds or milliseconds since 1970, by RFC 3339, or as an
+/// HTTP date.
 fn reset_value(value: &str, now: Option<SystemTime>) -> Option<Duration> {
     const SECONDS: f64 = 1e9;
-    const MILLISECONDS: f64 = 1e12;
-    let value = value.trim().to_ascii_lowercase();
-    if number_length(&value) != value.len() {
-        return delay::stated(&value, 1.0);
+    let value = value.trim();
+    if number_length(value) != value.len() {
+        return delay::stated(value, 1.0)
+            .or_else(|| delay::until(moment::rfc3339(value)?, now))
+            .or_else(|| until(value, now));
     }
-    let number: f64 = value.parse().ok()?;
-    if number < SECONDS {
-        return decimal(&value, 1.0);
+    if value.parse::<f64>().ok()? < SECONDS {
+        return decimal(value, 1.0);
     }
-    let since = if number < MILLISECONDS { number } else { number / 1000.0 };
-    let moment = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(since).ok()?)?;
-    Some(moment.duration_since(now?).ok()?.min(LIMIT))
+    delay::until(moment::unix(value)?, now)
 }
 
 #[cfg(test)]
@@ -106,6 +128,7 @@ mod tests {
         Seconds,
     };
     use http::{HeaderName, HeaderValue};
+    use std::time::UNIX_EPOCH;
 
     const NOW: u64 = 1_800_000_000;
     const YEAR: f64 = 31_536_000.0;
@@ -189,6 +212,19 @@ mod tests {
             (vec![("x-ratelimit-reset", "1s later")], None),
             (vec![("x-ratelimit-reset", "-1s")], None),
             (vec![("x-ratelimit-reset", "48h")], Some(172_800.0)),
+            (vec![("x-ratelimit-reset", "2027-01-15T08:01:00Z")], Some(60.0)),
+            (vec![("x-ratelimit-reset-ms", "1500")], Some(1.5)),
+            (vec![("x-rate-limit-reset", "1800000030"), ("x-rate-limit-remaining", "0")], Some(30.0)),
+            (vec![("llm_provider-x-ratelimit-reset-requests", "3h")], Some(10_800.0)),
+            (
+                vec![
+                    ("anthropic-ratelimit-requests-reset", "2027-01-15T08:00:05Z"),
+                    ("anthropic-ratelimit-requests-remaining", "0"),
+                    ("anthropic-ratelimit-tokens-reset", "2027-01-15T09:00:00Z"),
+                ],
+                Some(5.0),
+            ),
+            (vec![("x-ratelimit-limit-requests", "10")], None),
         ] {
             assert_eq!(
                 found(&headers, "", 429),
@@ -209,12 +245,15 @@ mod tests {
             (vec![("ratelimit", "\"default\";r=0;t=30, \"day\";r=5;t=90")], Some(90.0)),
             (vec![("ratelimit", "\"default\";r=0")], None),
             (vec![("ratelimit-reset", "soon")], None),
+            (vec![("ratelimit-reset", "Fri, 15 Jan 2027 08:00:07 GMT")], Some(7.0)),
+            (vec![("ratelimit-reset", "1800000009")], Some(9.0)),
         ] {
             assert_eq!(found(&headers, "", 429), want.map(|wait| (RateLimitHeader, wait)), "{headers:?}");
             assert_eq!(found(&headers, "", 503), None, "{headers:?}");
         }
         let headers = HeaderMap::new();
-        let wait = find(&headers, None, false, Some(Duration::from_secs(3)), "try again in 9s").unwrap();
+        let wait =
+            find(&headers, None, false, Some(Wait::For(Duration::from_secs(3))), "try again in 9s").unwrap();
         assert_eq!((wait.source, wait.delay.as_secs()), (Body, 3));
     }
 }
