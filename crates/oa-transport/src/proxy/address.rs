@@ -188,7 +188,8 @@ fn problem(value: &str) -> Option<String> {
         None => rest,
     };
     let (authority, path) = authority.split_at(authority.find(['/', '?', '#']).unwrap_or(authority.len()));
-    if path.ends_with(".pac") || path.ends_with(".dat") {
+    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if ["pac", "dat"].iter().any(|script| extension.eq_ignore_ascii_case(script)) {
         return Some(
             "it is the address of a script (PAC), which is not read here: name the proxy".to_owned(),
         );
@@ -314,6 +315,14 @@ mod tests {
     fn what_is_wrong_is_named_without_the_value() {
         assert_eq!(wrong("\"http://me:s3cret@h:1\""), "it is in quotes");
         assert_eq!(wrong("${CORP_PROXY}"), "it holds a variable that was not replaced");
+        for word in ["none", "DIRECT", "http://false", "off"] {
+            assert_eq!(wrong(word), "it is a word for no proxy: leave the variable unset for none");
+        }
+        assert!(wrong("http://wpad/wpad.dat").contains("a script (PAC)"));
+        assert_eq!(
+            wrong("http://DOM\\me:s3cret@h:1"),
+            "a \\ in the user name or password must be written as %5C"
+        );
         assert_eq!(
             wrong("socks://h:1"),
             "its scheme is socks, where socks5h, socks5, socks4a or socks4 is needed"
