@@ -306,8 +306,8 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
             http_instead(target, finding)
         }
         Kind::NoRoots => {
-            let local = "this machine has no root certificates, so that no server can be trusted: the fault is \
-                         not the server's";
+            let local = "this machine has no root certificates, so that no server can be trusted: the \
+                         fault is not the server's";
             let (cause, next) = match error.variable() {
                 Some(variable) => (
                     format!("{variable} names no file of certificates, or {local}"),
@@ -411,8 +411,8 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
              server; of a certificate the names of subjectAltName are read alone"
         }
         Kind::CertificateUnusable => {
-            "the certificate must be made anew: it is for another purpose than a server's, or of algorithms or \
-             a form that are no longer taken"
+            "the certificate must be made anew: it is for another purpose than a server's, or of algorithms \
+             or a form that are no longer taken"
         }
         Kind::NotTls => "something else than a TLS server listens on this port",
         Kind::TlsVersion => {

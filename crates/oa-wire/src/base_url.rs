@@ -174,9 +174,7 @@ fn exact_root(url: &str) -> Result<String, Error> {
 
 /// The base URL as it is shown, and the text to which paths are appended.
 fn parse(given: &str) -> Result<(String, String), Error> {
-    // `@@URL@@` is what a template left.
-    let is_mark = given.trim().bytes().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'@' | b'_'));
-    if holds_user_info(given) && !is_mark {
+    if holds_user_info(given) {
         // The value holds a secret: it is not quoted.
         return Err(Error::invalid_request(
             "the base URL holds user-info (`user:password@`): give the key to the provider instead",
@@ -559,7 +557,6 @@ mod tests {
             ("http//h:1", "has no scheme: use `http://h:1` or `https://...`"),
             ("http://h:1/p,", "has a `,` or `;` behind it: use `http://h:1/p`"),
             ("http://your-host:1", "is a placeholder of the form `your-host`, to be replaced by a value"),
-            ("@@URL@@", "is a placeholder of the form `@@NAME@@`, to be replaced by a value"),
         ] {
             let error = parse(given).unwrap_err();
             assert_eq!(error.message(), format!("the base URL `{given}` {want}"));

@@ -118,8 +118,8 @@ fn is_envelope(value: &Value) -> bool {
         || object.get("object").is_some_and(|object| object == "error")
 }
 
-/// How long to wait, in a member of the error: Google's `retryDelay`, `retry_after` and the like, a moment, or
-/// the headers of its upstream that a router quotes.
+/// How long to wait, in a member of the error: Google's `retryDelay`, `retry_after` and the like, a moment,
+/// or the headers of its upstream that a router quotes.
 fn wait_of(value: &Value, depth: usize) -> Option<Wait> {
     const SECONDS: [&str; 7] = [
         "retry_after",
