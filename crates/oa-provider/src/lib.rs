@@ -71,13 +71,13 @@ pub use shared::Shared;
 pub use oa_transport::{BoxError, HyperTransport, HyperTransportBuilder, Transport};
 #[doc(inline)]
 pub use oa_wire::{
-    ApiKey, AssistantBlock, AssistantContent, AssistantMessage, Attempt, AttemptReport, BaseUrl, Category,
-    Challenge, Completion, CompletionRequest, CompletionStream, ConnectionFailure, CorrectedBaseUrl, Error,
-    ErrorKind, ErrorReport, Event, EventSource, FinishReason, Image, ImageDetail, ImageSource,
-    InvalidSetting, JsonSchema, Limits, Mapping, Message, Messages, Model, ModelList, Origin, Profile,
-    RawBody, Response, RetryAfter, RetryAfterSource, RuntimeConfig, SchemaViolation, ServerErrorDetails,
-    Setting, StructuredOutputFailure, TextDelta, Tool, ToolArguments, ToolCall, ToolCallDelta, ToolChoice,
-    Tools, UnknownName, Usage, UserBlock, UserContent,
+    ApiKey, AssistantBlock, AssistantContent, AssistantMessage, Attempt, AttemptReport, Audio, BaseUrl,
+    Category, Challenge, Completion, CompletionRequest, CompletionStream, ConnectionFailure,
+    CorrectedBaseUrl, Error, ErrorKind, ErrorReport, Event, EventSource, File, FileSource, FinishReason,
+    Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema, Limits, Mapping, Message, Messages, Model,
+    ModelList, Origin, Profile, RawBody, Response, RetryAfter, RetryAfterSource, RuntimeConfig,
+    SchemaViolation, ServerErrorDetails, Setting, StructuredOutputFailure, TextDelta, Tool, ToolArguments,
+    ToolCall, ToolCallDelta, ToolChoice, ToolMode, Tools, UnknownName, Usage, UserBlock, UserContent, Video,
 };
 
 #[cfg(feature = "middleware")]

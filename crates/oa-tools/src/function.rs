@@ -43,9 +43,8 @@ impl ToolExt for Tool {
         let parameters = crate::answer_schema::<T>()?;
         let description =
             parameters.as_value().get("description").and_then(Value::as_str).map(Arc::<str>::from);
-        let tool = Self::new(name, parameters)?;
-        let is_strict = tool.parameters().is_strict();
-        let tool = tool.with_strict(is_strict);
+        let is_strict = parameters.is_strict();
+        let tool = Self::new(name, parameters)?.with_strict(is_strict);
         Ok(match description {
             Some(description) => tool.with_description(description),
             None => tool,

@@ -78,7 +78,8 @@ pub(crate) fn checked_arguments(arguments: ToolArguments, name: &str, tools: &To
     let Some(tool) = tools.get(name) else {
         return arguments.with_error(format!("the tool `{name}` was not offered"));
     };
-    let violation = arguments.as_value().and_then(|object| tool.parameters().validate(object).err());
+    let Some(parameters) = tool.parameters() else { return arguments };
+    let violation = arguments.as_value().and_then(|object| parameters.validate(object).err());
     match violation {
         Some(violation) => arguments.with_error(format!("they break the schema of `{name}` {violation}")),
         None => arguments,

@@ -45,6 +45,7 @@ mod expected;
 mod json;
 mod limits;
 pub mod mapping;
+mod media;
 mod message;
 mod models;
 mod models_decoder;
@@ -77,10 +78,8 @@ pub use error::{
 pub use event::{Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;
 pub use mapping::Mapping;
-pub use message::{
-    AssistantBlock, AssistantContent, AssistantMessage, Image, ImageDetail, ImageSource, Message, UserBlock,
-    UserContent,
-};
+pub use media::{Audio, File, FileSource, Image, ImageDetail, ImageSource, Video};
+pub use message::{AssistantBlock, AssistantContent, AssistantMessage, Message, UserBlock, UserContent};
 pub use models::{Model, ModelList};
 pub use models_decoder::ModelsDecoder;
 pub use profile::Profile;
@@ -88,7 +87,7 @@ pub use request::{CompletionRequest, Messages};
 pub use response::{FinishReason, RawBody, Response, Usage};
 pub use schema::{JsonSchema, SchemaViolation};
 pub use schema_mode::SchemaMode;
-pub use tool::{Tool, ToolChoice, Tools};
+pub use tool::{Tool, ToolChoice, ToolMode, Tools};
 pub use tool_call::{ToolArguments, ToolCall};
 pub use unknown_name::UnknownName;
 pub use value_check::{InvalidSetting, Setting};

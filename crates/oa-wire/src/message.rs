@@ -1,15 +1,15 @@
 //! Messages, their content blocks and the tool calls in them.
 
-use crate::{ToolCall, UnknownName, json::value_kind};
+use crate::{Audio, File, Image, ToolCall, Video, json::value_kind};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
-use std::{borrow::Cow, fmt, str::FromStr};
+use serde_json::{Map, Value};
+use std::{borrow::Cow, sync::LazyLock};
 
 /// One turn of a conversation.
 ///
 /// The serde form is `{"role": "user", "content": "..."}`, content a string or a list of blocks tagged by
 /// `type`, so that a history can be stored and read back. It is not the wire form of any server: a mapping
-/// writes that.
+/// writes that. Members that are not known here are kept as [extras](Self::extras).
 ///
 /// ```
 /// use oa_wire::Message;
@@ -34,12 +34,28 @@ pub enum Message {
         /// The instructions.
         #[serde(deserialize_with = "system_text")]
         content: String,
+        /// Further members of the message.
+        #[serde(flatten)]
+        extras: Map<String, Value>,
+    },
+    /// Instructions under the role `developer`, which some models have in the place of `system`.
+    #[non_exhaustive]
+    Developer {
+        /// The instructions.
+        #[serde(deserialize_with = "system_text")]
+        content: String,
+        /// Further members of the message.
+        #[serde(flatten)]
+        extras: Map<String, Value>,
     },
     /// Input of the user.
     #[non_exhaustive]
     User {
-        /// Text, or text and images.
+        /// Text, or text and media.
         content: UserContent,
+        /// Further members of the message.
+        #[serde(flatten)]
+        extras: Map<String, Value>,
     },
     /// An answer of the model.
     Assistant(AssistantMessage),
@@ -50,6 +66,16 @@ pub enum Message {
         content: String,
         /// The id of a tool call of an earlier assistant message.
         tool_call_id: String,
+        /// Further members of the message.
+        #[serde(flatten)]
+        extras: Map<String, Value>,
+    },
+    /// Any other message, sent verbatim: an object with a `role`. The rules on the order of roles do not
+    /// apply to it.
+    #[non_exhaustive]
+    Raw {
+        /// The message as the server takes it.
+        message: Value,
     },
 }
 
@@ -66,12 +92,17 @@ fn system_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 impl Message {
     /// A system message.
     pub fn system(content: impl Into<String>) -> Self {
-        Self::System { content: content.into() }
+        Self::System { content: content.into(), extras: Map::new() }
+    }
+
+    /// A message of the role `developer`: instructions, as a system message.
+    pub fn developer(content: impl Into<String>) -> Self {
+        Self::Developer { content: content.into(), extras: Map::new() }
     }
 
     /// A user message: a text, or a list of blocks.
     pub fn user(content: impl Into<UserContent>) -> Self {
-        Self::User { content: content.into() }
+        Self::User { content: content.into(), extras: Map::new() }
     }
 
     /// An assistant message: a text, or a list of blocks.
@@ -81,7 +112,60 @@ impl Message {
 
     /// The result of the tool call with this id.
     pub fn tool(tool_call_id: impl Into<String>, content: impl Into<String>) -> Self {
-        Self::Tool { content: content.into(), tool_call_id: tool_call_id.into() }
+        Self::Tool { content: content.into(), tool_call_id: tool_call_id.into(), extras: Map::new() }
+    }
+
+    /// A message that the types here cannot say, as the server takes it: an object with a `role`. It is sent
+    /// verbatim, its keys sorted.
+    ///
+    /// ```
+    /// use oa_wire::Message;
+    ///
+    /// let late = Message::raw(serde_json::json!({"role": "system", "content": "Now in French."}));
+    /// # let _ = late;
+    /// ```
+    pub fn raw(message: impl Into<Value>) -> Self {
+        Self::Raw { message: message.into() }
+    }
+
+    /// Adds a further member to the message, sent verbatim: `cache_control`, for instance. One that the
+    /// mapping itself writes, with another value, is refused when the request is sent
+    /// ([`InvalidRequest`](crate::Category::InvalidRequest)).
+    #[must_use]
+    pub fn with_extra(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        let (name, value) = (name.into(), value.into());
+        match &mut self {
+            Self::System { extras, .. }
+            | Self::Developer { extras, .. }
+            | Self::User { extras, .. }
+            | Self::Assistant(AssistantMessage { extras, .. })
+            | Self::Tool { extras, .. }
+            | Self::Raw { message: Value::Object(extras) } => {
+                extras.insert(name, value);
+            }
+            Self::Raw { .. } => {}
+        }
+        self
+    }
+
+    /// Sets the name of the participant, which some models tell apart from others of the same role.
+    #[must_use]
+    pub fn with_name(self, name: impl Into<String>) -> Self {
+        self.with_extra("name", name.into())
+    }
+
+    /// The further members of the message; of a raw one, all.
+    pub fn extras(&self) -> &Map<String, Value> {
+        static NONE: LazyLock<Map<String, Value>> = LazyLock::new(Map::new);
+        match self {
+            Self::System { extras, .. }
+            | Self::Developer { extras, .. }
+            | Self::User { extras, .. }
+            | Self::Assistant(AssistantMessage { extras, .. })
+            | Self::Tool { extras, .. }
+            | Self::Raw { message: Value::Object(extras) } => extras,
+            Self::Raw { .. } => &NONE,
+        }
     }
 }
 
@@ -137,6 +221,17 @@ pub enum UserBlock {
     },
     /// An image.
     Image(Image),
+    /// Audio.
+    Audio(Audio),
+    /// A video.
+    Video(Video),
+    /// A file.
+    File(File),
+    /// Any other part, sent verbatim: an object.
+    Raw {
+        /// The part as the server takes it.
+        part: Value,
+    },
 }
 
 impl UserBlock {
@@ -144,122 +239,44 @@ impl UserBlock {
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text { text: text.into() }
     }
+
+    /// A part that the types here cannot say, as the server takes it: an object. It is sent verbatim, its
+    /// keys sorted.
+    ///
+    /// ```
+    /// use oa_wire::{Message, UserBlock};
+    /// use serde_json::json;
+    ///
+    /// let cached = json!({"type": "text", "text": "Long.", "cache_control": {"type": "ephemeral"}});
+    /// let message = Message::user([UserBlock::raw(cached)]);
+    /// # let _ = message;
+    /// ```
+    pub fn raw(part: impl Into<Value>) -> Self {
+        Self::Raw { part: part.into() }
+    }
+}
+
+impl From<Audio> for UserBlock {
+    fn from(audio: Audio) -> Self {
+        Self::Audio(audio)
+    }
+}
+
+impl From<Video> for UserBlock {
+    fn from(video: Video) -> Self {
+        Self::Video(video)
+    }
+}
+
+impl From<File> for UserBlock {
+    fn from(file: File) -> Self {
+        Self::File(file)
+    }
 }
 
 impl From<Image> for UserBlock {
     fn from(image: Image) -> Self {
         Self::Image(image)
-    }
-}
-
-/// An image: by URL, or inline as base64.
-///
-/// ```
-/// use oa_wire::{Image, ImageDetail, Message, UserBlock};
-///
-/// let by_url = Image::url("https://example.com/cat.png").with_detail(ImageDetail::Low);
-/// let inline = Image::base64("image/png", "iVBORw0KGgo=");
-/// let message = Message::user([UserBlock::text("Which is the cat?"), by_url.into(), inline.into()]);
-/// # let _ = message;
-/// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Image {
-    /// Where the bytes are.
-    pub source: ImageSource,
-    /// The media type, such as `image/png`. Required for an inline image.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// The resolution at which the model sees it; `None` leaves it to the server.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detail: Option<ImageDetail>,
-}
-
-impl Image {
-    /// An image that the server fetches. The URL is passed on unchanged.
-    pub fn url(url: impl Into<String>) -> Self {
-        Self { source: ImageSource::Url { url: url.into() }, media_type: None, detail: None }
-    }
-
-    /// An image sent with the request, as base64. Neither the base64 nor the bytes are inspected.
-    pub fn base64(media_type: impl Into<String>, base64_data: impl Into<String>) -> Self {
-        Self {
-            source: ImageSource::Inline { base64_data: base64_data.into() },
-            media_type: Some(media_type.into()),
-            detail: None,
-        }
-    }
-
-    /// Sets the media type.
-    #[must_use]
-    pub fn with_media_type(mut self, media_type: impl Into<String>) -> Self {
-        self.media_type = Some(media_type.into());
-        self
-    }
-
-    /// Sets the resolution at which the model sees it.
-    #[must_use]
-    pub fn with_detail(mut self, detail: ImageDetail) -> Self {
-        self.detail = Some(detail);
-        self
-    }
-}
-
-/// Where an image's bytes are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ImageSource {
-    /// At a URL.
-    Url {
-        /// The URL.
-        url: String,
-    },
-    /// Here, as base64 without a `data:` prefix.
-    Inline {
-        /// The base64 text.
-        base64_data: String,
-    },
-}
-
-/// The resolution at which a model sees an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ImageDetail {
-    /// The server chooses.
-    Auto,
-    /// Few tokens.
-    Low,
-    /// Many tokens.
-    High,
-}
-
-impl ImageDetail {
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Low => "low",
-            Self::High => "high",
-        }
-    }
-}
-
-impl fmt::Display for ImageDetail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for ImageDetail {
-    type Err = UnknownName;
-
-    fn from_str(name: &str) -> Result<Self, UnknownName> {
-        [Self::Auto, Self::Low, Self::High]
-            .into_iter()
-            .find(|detail| detail.as_str() == name)
-            .ok_or_else(|| UnknownName::new("image detail", name))
     }
 }
 
@@ -273,12 +290,15 @@ pub struct AssistantMessage {
     /// The tools that the model calls, in its order.
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_is_empty")]
     pub tool_calls: Vec<ToolCall>,
+    /// Further members of the message, sent verbatim.
+    #[serde(flatten)]
+    pub extras: Map<String, Value>,
 }
 
 impl AssistantMessage {
     /// A message of this content, without tool calls.
     pub fn new(content: impl Into<AssistantContent>) -> Self {
-        Self { content: content.into(), tool_calls: Vec::new() }
+        Self { content: content.into(), ..Self::default() }
     }
 
     /// Sets the tool calls.

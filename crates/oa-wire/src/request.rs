@@ -1,6 +1,7 @@
 //! One completion request, as a value that is cheap to clone.
 
 use crate::{JsonSchema, Message, RuntimeConfig, SchemaMode, ToolChoice, Tools};
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// One request for a completion, independent of server and transport.
@@ -37,6 +38,10 @@ pub struct CompletionRequest {
     pub surface_invalid_tool_calls: Option<bool>,
     /// Whether the server streams the answer.
     pub stream: bool,
+    /// Further members of `stream_options`, sent verbatim where the server streams.
+    pub stream_options: Map<String, Value>,
+    /// Whether the messages may end with one of the assistant, which the model goes on with. Off by default.
+    pub prefill: bool,
     /// Values that layers pass to each other about this call. They are never sent.
     pub extensions: http::Extensions,
 }
@@ -103,6 +108,33 @@ impl CompletionRequest {
     #[must_use]
     pub fn with_stream(mut self, stream: bool) -> Self {
         self.stream = stream;
+        self
+    }
+
+    /// Adds a further member to `stream_options`, sent verbatim where the server streams:
+    /// `continuous_usage_stats`, for instance. `include_usage` is the mapping's: another value for it is
+    /// refused when the request is sent ([`InvalidRequest`](crate::Category::InvalidRequest)).
+    pub fn with_stream_option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.stream_options.insert(name.into(), value.into());
+        self
+    }
+
+    /// Sets whether the messages may end with one of the assistant, which the model goes on with. Some
+    /// servers want more said: vLLM and SGLang take the extras `continue_final_message` (true) and
+    /// `add_generation_prompt` (false).
+    ///
+    /// ```
+    /// use oa_wire::{CompletionRequest, Message, RuntimeConfig};
+    ///
+    /// let begun = [Message::user("Name a colour."), Message::assistant("My favourite is")];
+    /// let config = RuntimeConfig::new()
+    ///     .with_extra("continue_final_message", true)
+    ///     .with_extra("add_generation_prompt", false);
+    /// let request = CompletionRequest::new(begun).with_prefill(true).with_config(config);
+    /// # let _ = request;
+    /// ```
+    pub fn with_prefill(mut self, on: bool) -> Self {
+        self.prefill = on;
         self
     }
 }

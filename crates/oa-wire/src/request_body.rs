@@ -5,7 +5,7 @@ use crate::{
     json::{equal, push_sorted, push_text},
 };
 use serde_json::{Map, Value};
-use std::{fmt, marker::PhantomData, ops::Range};
+use std::{convert::Infallible, fmt, marker::PhantomData, ops::Range};
 
 /// The most members that a mapping writes itself.
 const MOST: usize = 16;
@@ -68,10 +68,28 @@ impl<M: Members> RequestBody<M> {
     /// Writes a member of the mapping's own.
     #[inline]
     pub(crate) fn member(&mut self, member: Member<M>, value: impl FnOnce(&mut Vec<u8>)) {
+        let written: Result<(), Infallible> = self.try_member(member, |out| {
+            value(out);
+            Ok(())
+        });
+        match written {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
+    }
+
+    /// Writes a member of the mapping's own that may be refused.
+    #[inline]
+    pub(crate) fn try_member<E>(
+        &mut self,
+        member: Member<M>,
+        value: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.key(M::NAMES[member.0]);
         let from = self.out.len();
-        value(&mut self.out);
+        value(&mut self.out)?;
         self.values[member.0] = from..self.out.len();
+        Ok(())
     }
 
     /// Writes a number, where there is one.
@@ -121,9 +139,9 @@ impl<M: Members> RequestBody<M> {
                 Some(_) if merged.contains(&name.as_str()) => {}
                 None if name == "stream" && value == &Value::Bool(false) => {}
                 Some(written) if equal(&written, value) => {}
-                Some(_) => return Err(collision(name, "differs from what the request itself says")),
+                Some(_) => return Err(collision("config.extras", name, DIFFERS)),
                 None if own.contains(&name.as_str()) => {
-                    return Err(collision(name, "is a field of the request itself"));
+                    return Err(collision("config.extras", name, "is a field of the request itself"));
                 }
                 None => {
                     self.key(name);
@@ -140,8 +158,62 @@ impl<M: Members> RequestBody<M> {
     }
 }
 
-fn collision(name: &str, why: &str) -> Error {
-    Error::invalid_request(format!("config.extras.{name}: {why}; set it there"))
+/// Adds further members to the object that stands in `out` from `from` to the end, sorted by name. One that
+/// it has already must be equal to it; those of the names `own` must be so even where it has none.
+///
+/// # Errors
+///
+/// One that differs, with its place.
+#[inline]
+pub(crate) fn push_object_extras(
+    out: &mut Vec<u8>,
+    from: usize,
+    extras: &Map<String, Value>,
+    own: &[&str],
+    place: impl FnOnce() -> String,
+) -> Result<(), Error> {
+    if extras.is_empty() {
+        return Ok(());
+    }
+    push_further_members(out, from, extras, own, &place())
+}
+
+fn push_further_members(
+    out: &mut Vec<u8>,
+    from: usize,
+    extras: &Map<String, Value>,
+    own: &[&str],
+    place: &str,
+) -> Result<(), Error> {
+    let written: Value = serde_json::from_slice(&out[from..]).unwrap_or_default();
+    out.pop();
+    let mut extras: Vec<_> = extras.iter().collect();
+    extras.sort_unstable_by(|a, b| a.0.cmp(b.0));
+    for (name, value) in extras {
+        match written.get(name) {
+            Some(written) if equal(written, value) => {}
+            Some(_) => return Err(collision(place, name, DIFFERS)),
+            None if own.contains(&name.as_str()) => {
+                return Err(collision(place, name, "is a field of the value itself"));
+            }
+            None => {
+                if out.last() != Some(&b'{') {
+                    out.push(b',');
+                }
+                push_text(out, name);
+                out.push(b':');
+                push_sorted(out, value);
+            }
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+const DIFFERS: &str = "differs from what the request itself says";
+
+fn collision(place: &str, name: &str, why: &str) -> Error {
+    Error::invalid_request(format!("{place}.{name}: {why}; set it there"))
 }
 
 /// The declared texts first, then those of an extra; duplicates dropped. An extra that is no list of texts

@@ -6,22 +6,54 @@ use serde_json::{Map, Value};
 
 /// A call of a tool by the model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Form", into = "Form")]
 #[non_exhaustive]
 pub struct ToolCall {
     /// The id that the result must name. Never rewritten.
     pub id: String,
     /// The tool's name.
     pub name: String,
-    /// The arguments.
-    #[serde(default)]
+    /// The arguments; of a custom tool, its input.
     pub arguments: ToolArguments,
     /// A signature, where the provider requires it to be sent back. Not sent by the OpenAI mapping.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
     /// True when the server sent no id and this one was made here: unique in its message, starting with
     /// `call_local_`.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub id_is_local: bool,
+}
+
+/// A call as it is stored. That the arguments are the input of a custom tool is not to be seen from them.
+#[derive(Serialize, Deserialize)]
+struct Form {
+    id: String,
+    name: String,
+    #[serde(default)]
+    arguments: Value,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    id_is_local: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    is_custom: bool,
+}
+
+impl From<Form> for ToolCall {
+    fn from(form: Form) -> Self {
+        let Form { id, name, arguments, signature, id_is_local, is_custom } = form;
+        let arguments = match arguments {
+            Value::String(input) if is_custom => ToolArguments::input(input),
+            other => other.into(),
+        };
+        Self { id, name, arguments, signature, id_is_local }
+    }
+}
+
+impl From<ToolCall> for Form {
+    fn from(call: ToolCall) -> Self {
+        let is_custom = call.arguments.is_input();
+        let ToolCall { id, name, arguments, signature, id_is_local } = call;
+        Self { id, name, arguments: arguments.into(), signature, id_is_local, is_custom }
+    }
 }
 
 impl ToolCall {
@@ -34,6 +66,11 @@ impl ToolCall {
             signature: None,
             id_is_local: false,
         }
+    }
+
+    /// A call of a custom tool, whose input is a text.
+    pub fn custom(id: impl Into<String>, name: impl Into<String>, input: impl Into<String>) -> Self {
+        Self::new(id, name, ToolArguments::input(input))
     }
 }
 
@@ -63,6 +100,8 @@ pub struct ToolArguments(Arguments);
 enum Arguments {
     /// Always a [`Value::Object`]: kept as a value because validators take one.
     Object(Value),
+    /// The input of a custom tool, and what is wrong with the call.
+    Input(String, Option<String>),
     Invalid(Box<Invalid>),
 }
 
@@ -86,9 +125,14 @@ impl ToolArguments {
         }
     }
 
-    /// The input of a custom tool: a text, which is no JSON.
-    pub(crate) fn custom_input(text: &str, tool: &str) -> Self {
-        Self::invalid(text, format!("a call of the custom tool `{tool}`, whose input is a text and no JSON"))
+    /// The input of a custom tool: a text, which need not be JSON.
+    pub fn input(text: impl Into<String>) -> Self {
+        Self(Arguments::Input(text.into(), None))
+    }
+
+    /// True for the input of a custom tool, which [`text`](Self::text) has.
+    pub fn is_input(&self) -> bool {
+        matches!(self.0, Arguments::Input(..))
     }
 
     fn invalid(text: &str, error: String) -> Self {
@@ -103,14 +147,16 @@ impl ToolArguments {
     pub(crate) fn as_value(&self) -> Option<&Value> {
         match &self.0 {
             Arguments::Object(object) => Some(object),
+            Arguments::Input(..) => None,
             Arguments::Invalid(invalid) => invalid.object.as_ref(),
         }
     }
 
-    /// What the model wrote, where it is no object.
+    /// What the model wrote, where it is no object: the input of a custom tool, or what is wrong.
     pub fn text(&self) -> Option<&str> {
         match &self.0 {
             Arguments::Object(_) => None,
+            Arguments::Input(text, _) => Some(text),
             Arguments::Invalid(invalid) => invalid.text.as_deref(),
         }
     }
@@ -120,6 +166,7 @@ impl ToolArguments {
     pub fn error(&self) -> Option<&str> {
         match &self.0 {
             Arguments::Object(_) => None,
+            Arguments::Input(_, error) => error.as_deref(),
             Arguments::Invalid(invalid) => Some(&invalid.error),
         }
     }
@@ -128,6 +175,7 @@ impl ToolArguments {
     pub(crate) fn with_error(self, error: String) -> Self {
         let (object, text) = match self.0 {
             Arguments::Object(object) => (Some(object), None),
+            Arguments::Input(text, _) => return Self(Arguments::Input(text, Some(error))),
             Arguments::Invalid(invalid) => (invalid.object, invalid.text),
         };
         Self(Arguments::Invalid(Box::new(Invalid { object, text, error })))
@@ -164,6 +212,7 @@ impl From<ToolArguments> for Value {
     fn from(arguments: ToolArguments) -> Self {
         match arguments.0 {
             Arguments::Object(object) => object,
+            Arguments::Input(text, _) => Value::String(text),
             Arguments::Invalid(invalid) => match (invalid.object, invalid.text) {
                 (Some(object), _) => object,
                 (None, Some(text)) => Value::String(text),
@@ -185,5 +234,17 @@ mod tests {
         assert_eq!(number.error(), Some("expected an object, got a number"));
         assert_eq!(ToolArguments::parse(" ").as_object(), Some(&Map::new()));
         assert_eq!(Value::from(number), json!("935"));
+    }
+
+    #[test]
+    fn the_input_of_a_custom_tool_is_a_text_whatever_it_looks_like() {
+        for input in ["select 1", "{\"a\":1}", ""] {
+            let call = ToolCall::custom("c", "sql", input);
+            assert_eq!((call.arguments.text(), call.arguments.error()), (Some(input), None));
+            let stored = serde_json::to_string(&call).unwrap();
+            assert_eq!(serde_json::from_str::<ToolCall>(&stored).unwrap(), call, "{stored}");
+        }
+        let plain = serde_json::to_value(ToolCall::new("c", "f", json!({"a": 1}))).unwrap();
+        assert_eq!(plain, json!({"id": "c", "name": "f", "arguments": {"a": 1}}));
     }
 }

@@ -1,34 +1,38 @@
 //! The validation of a request, whatever the wire mapping. Every message names the place.
 
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource,
-    Message, RuntimeConfig, ToolChoice, UserBlock, UserContent,
+    AssistantBlock, AssistantContent, AssistantMessage, Audio, CompletionRequest, Error, File, FileSource,
+    Image, ImageSource, Message, RuntimeConfig, ToolChoice, UserBlock, UserContent, Video, json::value_kind,
 };
+use serde_json::Value;
 
 /// Checks a request against the rules that its types do not hold already.
 pub(crate) fn validate(request: &CompletionRequest) -> Result<(), Error> {
-    messages(request.messages())?;
+    messages(request.messages(), request.prefill)?;
     tool_choice(request)?;
     config(&request.config)
 }
 
-fn messages(messages: &[Message]) -> Result<(), Error> {
+fn messages(messages: &[Message], prefill: bool) -> Result<(), Error> {
     let (Some(first), Some(last)) = (messages.first(), messages.last()) else {
         return Err(Error::invalid_request("messages: there is none"));
     };
-    if !matches!(first, Message::System { .. } | Message::User { .. }) {
+    if matches!(first, Message::Assistant(_) | Message::Tool { .. }) {
         return Err(Error::invalid_request("messages[0].role: the first message must be system or user"));
     }
     for (at, message) in messages.iter().enumerate() {
         let place =
             |rest: &str, why: &str| Err(Error::invalid_request(format!("messages[{at}]{rest}: {why}")));
         match message {
-            Message::System { .. } if at > 0 => {
+            Message::System { .. } | Message::Developer { .. } if at > 0 => {
                 return place(".role", "a system message may only come first");
             }
-            Message::System { content } if content.is_empty() => return place(".content", "is empty"),
-            Message::System { .. } => {}
-            Message::User { content } => user(content).or_else(|(rest, why)| place(&rest, &why))?,
+            Message::System { content, .. } | Message::Developer { content, .. } if content.is_empty() => {
+                return place(".content", "is empty");
+            }
+            Message::System { .. } | Message::Developer { .. } => {}
+            Message::Raw { message } => raw(message).or_else(|(rest, why)| place(&rest, &why))?,
+            Message::User { content, .. } => user(content).or_else(|(rest, why)| place(&rest, &why))?,
             Message::Assistant(message) => assistant(message).or_else(|(rest, why)| place(&rest, &why))?,
             Message::Tool { tool_call_id, .. } => {
                 if !called_before(&messages[..at], tool_call_id) {
@@ -39,12 +43,29 @@ fn messages(messages: &[Message]) -> Result<(), Error> {
             }
         }
     }
-    if !matches!(last, Message::User { .. } | Message::Tool { .. }) {
-        let at = messages.len() - 1;
-        let why = format!("messages[{at}].role: the last message must be user or tool");
-        return Err(Error::invalid_request(why));
+    let at = messages.len() - 1;
+    match last {
+        Message::System { .. } | Message::Developer { .. } => {
+            let why = format!("messages[{at}].role: the last message must be user or tool");
+            Err(Error::invalid_request(why))
+        }
+        Message::Assistant(_) if !prefill => Err(Error::invalid_request(format!(
+            "messages[{at}].role: the last message must be user or tool; for the model to go on with it, set \
+             `prefill`"
+        ))),
+        _ => Ok(()),
     }
-    Ok(())
+}
+
+/// A message that is sent verbatim needs no more than a role.
+fn raw(message: &Value) -> Result<(), Wrong> {
+    let Value::Object(members) = message else {
+        return Err((String::new(), format!("a raw message is an object, got {}", value_kind(message))));
+    };
+    match members.get("role").and_then(Value::as_str) {
+        Some(role) => non_empty(role, ".role"),
+        None => Err((".role".into(), "a raw message needs one, a text".into())),
+    }
 }
 
 /// The place inside a message, and what is wrong there.
@@ -64,21 +85,52 @@ fn user(content: &UserContent) -> Result<(), Wrong> {
             UserBlock::Image(one) => {
                 image(one).map_err(|(rest, why)| (format!(".content[{at}]{rest}"), why))?;
             }
+            UserBlock::Audio(Audio { source, format }) => {
+                media(source, format.as_deref(), (".format", "inline audio needs one, such as wav"))
+                    .map_err(|(rest, why)| (format!(".content[{at}]{rest}"), why))?;
+            }
+            UserBlock::Video(Video { source, media_type }) => {
+                media(
+                    source,
+                    media_type.as_deref(),
+                    (".media_type", "an inline video needs one, such as video/mp4"),
+                )
+                .map_err(|(rest, why)| (format!(".content[{at}]{rest}"), why))?;
+            }
+            UserBlock::File(File { source, .. }) => match source {
+                FileSource::Id { id } => non_empty(id, &format!(".content[{at}].source.id"))?,
+                FileSource::Inline { media_type, base64_data } => {
+                    non_empty(media_type, &format!(".content[{at}].source.media_type"))?;
+                    non_empty(base64_data, &format!(".content[{at}].source.base64_data"))?;
+                }
+            },
+            UserBlock::Raw { part } if !part.is_object() => {
+                let why = format!("a raw part is an object, got {}", value_kind(part));
+                return Err((format!(".content[{at}]"), why));
+            }
+            UserBlock::Raw { .. } => {}
         }
     }
     Ok(())
 }
 
-fn image(image: &Image) -> Result<(), Wrong> {
-    let (data, name) = match &image.source {
+/// Checks where media are, and that inline ones have a type.
+fn media(source: &ImageSource, kind: Option<&str>, (place, why): (&str, &str)) -> Result<(), Wrong> {
+    let (data, name) = match source {
         ImageSource::Url { url } => (url, ".source.url"),
         ImageSource::Inline { base64_data } => (base64_data, ".source.base64_data"),
     };
     non_empty(data, name)?;
+    match (source, kind) {
+        (ImageSource::Inline { .. }, None | Some("")) => Err((place.into(), why.into())),
+        _ => Ok(()),
+    }
+}
+
+fn image(image: &Image) -> Result<(), Wrong> {
+    let lacking = (".media_type", "an inline image needs one, such as image/png");
+    media(&image.source, image.media_type.as_deref(), lacking)?;
     match (&image.source, &image.media_type) {
-        (ImageSource::Inline { .. }, None) => {
-            Err((".media_type".into(), "an inline image needs one, such as image/png".into()))
-        }
         (ImageSource::Inline { .. }, Some(media)) if !is_image_type(media) => {
             Err((".media_type".into(), format!("`{media}` is no image type, such as image/png")))
         }
@@ -126,6 +178,10 @@ fn assistant(message: &AssistantMessage) -> Result<(), Wrong> {
 fn called_before(messages: &[Message], id: &str) -> bool {
     messages.iter().rev().any(|message| match message {
         Message::Assistant(assistant) => assistant.tool_calls.iter().any(|call| call.id == id),
+        Message::Raw { message } => {
+            let calls = message.get("tool_calls").and_then(Value::as_array);
+            calls.is_some_and(|calls| calls.iter().any(|call| call.get("id").is_some_and(|of| of == id)))
+        }
         _ => false,
     })
 }
@@ -141,6 +197,23 @@ fn tool_choice(request: &CompletionRequest) -> Result<(), Error> {
         }
         Some(ToolChoice::Tool(name)) if request.tools.get(name).is_none() => {
             Err(Error::invalid_request(format!("tool_choice: `{name}` is not among the tools")))
+        }
+        Some(ToolChoice::Allowed { tools, .. }) => {
+            if tools.is_empty() {
+                return Err(Error::invalid_request("tool_choice: no tool is allowed: use `none` for that"));
+            }
+            match tools.iter().find(|name| request.tools.get(name).is_none()) {
+                Some(name) => {
+                    Err(Error::invalid_request(format!("tool_choice: `{name}` is not among the tools")))
+                }
+                None => Ok(()),
+            }
+        }
+        Some(ToolChoice::Raw { choice }) if !choice.is_object() && !choice.is_string() => {
+            let kind = value_kind(choice);
+            Err(Error::invalid_request(format!(
+                "tool_choice: a raw choice is a text or an object, got {kind}"
+            )))
         }
         _ => Ok(()),
     }
@@ -170,7 +243,7 @@ mod tests {
         AssistantMessage { tool_calls: calls, ..AssistantMessage::default() }.into()
     }
 
-    fn blocks(blocks: &serde_json::Value) -> Message {
+    fn blocks(blocks: &Value) -> Message {
         serde_json::from_value(json!({"role": "user", "content": blocks})).unwrap()
     }
 
@@ -199,7 +272,7 @@ mod tests {
 
     #[test]
     fn bad_conversations_name_the_place() {
-        let image = |source: serde_json::Value, media: serde_json::Value| {
+        let image = |source: Value, media: Value| {
             vec![blocks(&json!([{"type": "image", "source": source, "media_type": media}]))]
         };
         let inline = json!({"type": "inline", "base64_data": "AA"});

@@ -73,7 +73,14 @@ pub(super) fn load(request: &CompletionRequest) -> u64 {
 /// Shows the texts of a message to a function.
 fn texts(message: &Message, mut show: impl FnMut(&str)) {
     match message {
-        Message::System { content, .. } | Message::Tool { content, .. } => show(content),
+        Message::System { content, .. }
+        | Message::Developer { content, .. }
+        | Message::Tool { content, .. } => show(content),
+        Message::Raw { message, .. } => {
+            if let Some(content) = message.get("content").and_then(serde_json::Value::as_str) {
+                show(content);
+            }
+        }
         Message::User { content: UserContent::Text(text), .. } => show(text),
         Message::User { content: UserContent::Blocks(blocks), .. } => {
             for block in blocks {

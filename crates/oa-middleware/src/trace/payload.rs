@@ -51,9 +51,17 @@ pub(super) fn cut(mut text: String, limit: usize) -> String {
 
 fn message(message: &Message) -> Value {
     // Inline images can be megabytes: they are left out before anything is copied.
-    if let Message::User { content: oa_wire::UserContent::Blocks(blocks), .. } = message {
-        let blocks: Vec<Value> = blocks.iter().map(block).collect();
-        return json!({"role": "user", "content": blocks});
+    match message {
+        Message::User { content: oa_wire::UserContent::Blocks(blocks), extras, .. } => {
+            let blocks: Vec<Value> = blocks.iter().map(block).collect();
+            let mut value = json!({"role": "user", "content": blocks});
+            for (name, extra) in extras {
+                value[name] = extra.clone();
+            }
+            return value;
+        }
+        Message::Raw { message, .. } => return redacted(message, ""),
+        _ => {}
     }
     let mut value = serde_json::to_value(message).unwrap_or_default();
     if let (Message::Assistant(assistant), Value::Object(members)) = (message, &mut value) {
@@ -66,8 +74,10 @@ fn message(message: &Message) -> Value {
 }
 
 fn block(block: &oa_wire::UserBlock) -> Value {
-    let oa_wire::UserBlock::Image(image) = block else {
-        return serde_json::to_value(block).unwrap_or_default();
+    let image = match block {
+        oa_wire::UserBlock::Image(image) => image,
+        oa_wire::UserBlock::Raw { part } => return redacted(part, ""),
+        other => return redacted(&serde_json::to_value(other).unwrap_or_default(), ""),
     };
     let source = match &image.source {
         oa_wire::ImageSource::Url { url } if !is_inline(url) => json!({"type": "url", "url": url}),
@@ -84,6 +94,20 @@ fn block(block: &oa_wire::UserBlock) -> Value {
         value["detail"] = detail.as_str().into();
     }
     value
+}
+
+/// A value with the size of inline media in the place of each.
+fn redacted(value: &Value, name: &str) -> Value {
+    match value {
+        Value::Object(members) => {
+            Value::Object(members.iter().map(|(name, of)| (name.clone(), redacted(of, name))).collect())
+        }
+        Value::Array(items) => items.iter().map(|item| redacted(item, name)).collect(),
+        Value::String(text) if is_inline(text) || matches!(name, "data" | "base64_data" | "file_data") => {
+            json!({"type": "inline_redacted", "byte_count": text.len()})
+        }
+        other => other.clone(),
+    }
 }
 
 /// A `data:` URL holds the image itself.

@@ -51,7 +51,7 @@ fn a_tool_is_made_of_a_type() {
     let tool = tools.definitions().get("wait").unwrap();
     assert_eq!(tool.description(), Some("Waits, and says so."));
     assert!(tool.is_strict());
-    let text = tool.parameters().as_json();
+    let text = tool.parameters().unwrap().as_json();
     assert!(text.find("seconds").unwrap() < text.find("note").unwrap(), "{text}");
     let open = Tool::of::<BTreeMap<String, serde_json::Value>>("open").unwrap();
     assert!(!open.is_strict());

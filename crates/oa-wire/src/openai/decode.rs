@@ -86,7 +86,7 @@ impl AnswerParts {
             let text = (!self.content.is_empty()).then_some(AssistantBlock::Text { text: self.content });
             AssistantContent::Blocks(std::iter::once(thinking).chain(text).collect())
         };
-        let message = AssistantMessage { content, tool_calls: tool_calls(self.calls, expected) };
+        let message = AssistantMessage::new(content).with_tool_calls(tool_calls(self.calls, expected));
         let mut response = Response::new(message, FinishReason::from_server(self.finish.as_deref()));
         response.server_finish_reason = self.finish;
         response.refusal = (!self.refusal.trim_ascii().is_empty()).then_some(self.refusal);
@@ -126,7 +126,14 @@ fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
 fn arguments(call: &RawCall, tools: &Tools) -> ToolArguments {
     let name = &call.name;
     if call.is_custom {
-        return ToolArguments::custom_input(&call.arguments, name);
+        let input = ToolArguments::input(&*call.arguments);
+        return match tools.get(name) {
+            Some(tool) if tool.is_custom() => input,
+            Some(_) => {
+                input.with_error(format!("`{name}` was offered as a function, and called with a text"))
+            }
+            None => input.with_error(format!("the custom tool `{name}` was not offered")),
+        };
     }
     let mut arguments = ToolArguments::parse(&call.arguments);
     if arguments.as_value().is_none() {

@@ -1,15 +1,18 @@
 //! A request as bytes: written straight to the body, the same bytes for equal requests.
 
+mod messages;
+mod tools;
+
 use super::request_body::{Member, RequestBody};
 use crate::{
-    AssistantContent, AssistantMessage, CompletionRequest, Error, Image, ImageSource, JsonSchema, Message,
-    Profile, RuntimeConfig, SchemaMode, Tool, ToolChoice, UserBlock, UserContent,
+    CompletionRequest, Error, JsonSchema, Profile, RuntimeConfig, SchemaMode,
     expected::schema_mode,
-    json::{push_list, push_sorted, push_text},
-    request_body::merged_texts,
-    schema_directive::directive,
+    json::{push_list, push_text},
+    request_body::{merged_texts, push_object_extras},
 };
+use messages::{messages_length, push_messages};
 use serde_json::Value;
+use tools::{push_tools, tools_length};
 
 /// Writes the body of a request that was validated.
 pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
@@ -18,9 +21,9 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     let schema = request.response_schema.as_ref();
     let mode = schema_mode(profile, request);
     let under = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
-    body.member(const { Member::named("messages") }, |out| {
-        push_messages(out, request.messages(), under(SchemaMode::Prompt));
-    });
+    body.try_member(const { Member::named("messages") }, |out| {
+        push_messages(out, request.messages(), under(SchemaMode::Prompt))
+    })?;
     let forced = under(SchemaMode::ForcedTool);
     push_tools(&mut body, request, forced)?;
     if let Some(schema) = under(SchemaMode::ResponseFormat) {
@@ -38,9 +41,11 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     }
     if request.stream {
         body.member(const { Member::named("stream") }, |out| out.extend_from_slice(b"true"));
-        body.member(const { Member::named("stream_options") }, |out| {
+        body.try_member(const { Member::named("stream_options") }, |out| {
+            let from = out.len();
             out.extend_from_slice(br#"{"include_usage":true}"#);
-        });
+            push_object_extras(out, from, &request.stream_options, &[], || "stream_options".to_owned())
+        })?;
     }
     push_config(&mut body, &request.config)?;
     Ok(body.finish())
@@ -48,213 +53,16 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
 
 fn capacity(profile: &Profile, request: &CompletionRequest) -> usize {
     // Near enough that a body without many escapes is written without growing.
-    let messages: usize = request
-        .messages()
-        .iter()
-        .map(|message| match message {
-            Message::System { content } | Message::User { content: UserContent::Text(content) } => {
-                content.len() + 48
-            }
-            Message::Tool { content, tool_call_id } => content.len() + tool_call_id.len() + 64,
-            Message::Assistant(message) => {
-                message.text_parts().map(str::len).sum::<usize>() + 64 + 160 * message.tool_calls.len()
-            }
-            Message::User { content: UserContent::Blocks(blocks) } => blocks.iter().map(block_length).sum(),
-        })
-        .sum();
-    let tools: usize = request
-        .tools
-        .as_slice()
-        .iter()
-        .map(|tool| tool.parameters().as_json().len() + tool.description().map_or(0, str::len) + 128)
-        .sum();
+    let messages = messages_length(request.messages());
     let schema = request.response_schema.as_ref().map_or(0, |schema| schema.as_json().len() + 256);
+    let tools = tools_length(request.tools.as_slice());
     messages + messages / 16 + tools + schema + profile.model().len() + 192
-}
-
-fn block_length(block: &UserBlock) -> usize {
-    match block {
-        UserBlock::Text { text } => text.len() + 48,
-        UserBlock::Image(Image {
-            source: ImageSource::Url { url: data } | ImageSource::Inline { base64_data: data },
-            ..
-        }) => data.len() + 128,
-    }
-}
-
-/// Writes the messages; with a schema, its directive is added to the system message, or put first as one. The
-/// caller's messages stay as they are.
-fn push_messages(out: &mut Vec<u8>, messages: &[Message], directed: Option<&JsonSchema>) {
-    let Some(schema) = directed else { return push_list(out, messages, push_message) };
-    let directive = directive(schema);
-    let (system, rest) = match messages {
-        [Message::System { content }, rest @ ..] => (format!("{content}\n\n{directive}"), rest),
-        _ => (directive, messages),
-    };
-    out.push(b'[');
-    push_simple(out, "system", &system);
-    for message in rest {
-        out.push(b',');
-        push_message(out, message);
-    }
-    out.push(b']');
-}
-
-fn push_message(out: &mut Vec<u8>, message: &Message) {
-    match message {
-        Message::System { content } => push_simple(out, "system", content),
-        Message::User { content: UserContent::Text(text) } => push_simple(out, "user", text),
-        Message::User { content: UserContent::Blocks(blocks) } => {
-            out.extend_from_slice(br#"{"role":"user","content":"#);
-            push_list(out, blocks, push_block);
-            out.push(b'}');
-        }
-        Message::Assistant(message) => push_assistant(out, message),
-        Message::Tool { content, tool_call_id } => {
-            out.extend_from_slice(br#"{"role":"tool","tool_call_id":"#);
-            push_text(out, tool_call_id);
-            out.extend_from_slice(br#","content":"#);
-            push_text(out, content);
-            out.push(b'}');
-        }
-    }
-}
-
-#[inline]
-fn push_simple(out: &mut Vec<u8>, role: &str, content: &str) {
-    out.extend_from_slice(br#"{"role":""#);
-    out.extend_from_slice(role.as_bytes());
-    out.extend_from_slice(br#"","content":"#);
-    push_text(out, content);
-    out.push(b'}');
-}
-
-fn push_block(out: &mut Vec<u8>, block: &UserBlock) {
-    match block {
-        UserBlock::Text { text } => {
-            out.extend_from_slice(br#"{"type":"text","text":"#);
-            push_text(out, text);
-            out.push(b'}');
-        }
-        UserBlock::Image(image) => {
-            out.extend_from_slice(br#"{"type":"image_url","image_url":{"url":"#);
-            match &image.source {
-                ImageSource::Url { url } => push_text(out, url),
-                ImageSource::Inline { base64_data } => {
-                    let media = image.media_type.as_deref().unwrap_or_default();
-                    push_text(out, &format!("data:{media};base64,{base64_data}"));
-                }
-            }
-            if let Some(detail) = image.detail {
-                out.extend_from_slice(br#","detail":"#);
-                push_text(out, detail.as_str());
-            }
-            out.extend_from_slice(b"}}");
-        }
-    }
-}
-
-/// Reasoning is stripped: it is the model's own, and servers make the next turn's prompt without it. Text
-/// blocks are joined, because chat templates take a string.
-fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
-    out.extend_from_slice(br#"{"role":"assistant","content":"#);
-    match &message.content {
-        AssistantContent::Text(text) if text.is_empty() => out.extend_from_slice(b"null"),
-        AssistantContent::Text(text) => push_text(out, text),
-        AssistantContent::Blocks(_) => match message.text() {
-            text if text.is_empty() && !message.tool_calls.is_empty() => out.extend_from_slice(b"null"),
-            text => push_text(out, &text),
-        },
-    }
-    if !message.tool_calls.is_empty() {
-        out.extend_from_slice(br#","tool_calls":"#);
-        push_list(out, &message.tool_calls, |out, call| {
-            out.extend_from_slice(br#"{"type":"function","id":"#);
-            push_text(out, &call.id);
-            out.extend_from_slice(br#","function":{"name":"#);
-            push_text(out, &call.name);
-            out.extend_from_slice(br#","arguments":"#);
-            match call.arguments.as_value() {
-                Some(object) => {
-                    let mut arguments = Vec::new();
-                    push_sorted(&mut arguments, object);
-                    push_text(out, &String::from_utf8_lossy(&arguments));
-                }
-                None => push_text(out, call.arguments.text().unwrap_or("{}")),
-            }
-            out.extend_from_slice(b"}}");
-        });
-    }
-    out.push(b'}');
-}
-
-/// Writes the tools and the choice among them; with a schema, a tool for the answer, which must be called.
-fn push_tools(
-    body: &mut RequestBody,
-    request: &CompletionRequest,
-    forced: Option<&JsonSchema>,
-) -> Result<(), Error> {
-    let forced = match forced {
-        Some(schema) if request.tools.get(schema.name()).is_some() => {
-            let text = format!("response_schema: `{}` is the name of a tool too", schema.name());
-            return Err(Error::invalid_request(text));
-        }
-        Some(schema) => Some(
-            Tool::new(schema.name(), schema.clone())?
-                .with_description("Gives the answer.")
-                .with_strict(schema.is_strict()),
-        ),
-        None => None,
-    };
-    let tools = request.tools.as_slice();
-    match &forced {
-        Some(forced) => body.member(const { Member::named("tools") }, |out| {
-            push_list(out, tools.iter().chain([forced]), push_tool);
-        }),
-        None if !tools.is_empty() => {
-            body.member(const { Member::named("tools") }, |out| push_list(out, tools, push_tool));
-        }
-        None => {}
-    }
-    let forced = forced.map(|forced| match tools {
-        [] => ToolChoice::Tool(forced.name().to_owned()),
-        _ => ToolChoice::Required,
-    });
-    if let Some(choice) = forced.as_ref().or(request.tool_choice.as_ref()) {
-        body.member(const { Member::named("tool_choice") }, |out| push_tool_choice(out, choice));
-    }
-    Ok(())
 }
 
 fn push_structured_outputs(out: &mut Vec<u8>, schema: &JsonSchema) {
     out.extend_from_slice(br#"{"json":"#);
     out.extend_from_slice(schema.as_json().as_bytes());
     out.push(b'}');
-}
-
-fn push_tool(out: &mut Vec<u8>, tool: &Tool) {
-    out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
-    push_text(out, tool.name());
-    if let Some(description) = tool.description() {
-        out.extend_from_slice(br#","description":"#);
-        push_text(out, description);
-    }
-    out.extend_from_slice(br#","parameters":"#);
-    out.extend_from_slice(tool.parameters().as_json().as_bytes());
-    out.extend_from_slice(if tool.is_strict() { br#","strict":true}}"# } else { b"}}" });
-}
-
-fn push_tool_choice(out: &mut Vec<u8>, choice: &ToolChoice) {
-    match choice {
-        ToolChoice::Auto => out.extend_from_slice(br#""auto""#),
-        ToolChoice::Required => out.extend_from_slice(br#""required""#),
-        ToolChoice::None => out.extend_from_slice(br#""none""#),
-        ToolChoice::Tool(name) => {
-            out.extend_from_slice(br#"{"type":"function","function":{"name":"#);
-            push_text(out, name);
-            out.extend_from_slice(b"}}");
-        }
-    }
 }
 
 fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
@@ -294,7 +102,10 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ToolCall, Tools, json::equal, validate::validate};
+    use crate::{
+        AssistantMessage, Image, Message, Tool, ToolCall, ToolChoice, Tools, UserBlock, json::equal,
+        validate::validate,
+    };
     use serde_json::{Map, json};
 
     fn body(profile: &Profile, request: &CompletionRequest) -> Result<Value, Error> {

@@ -7,6 +7,7 @@ use http::StatusCode;
 use oa_wire::openai::{ChatCall, Endpoint};
 use oa_wire::{
     Category, CompletionRequest, Error, ErrorKind, JsonSchema, Message, Profile, Response, RuntimeConfig,
+    Tool, Tools,
 };
 use serde_json::{Value, json};
 
@@ -255,6 +256,28 @@ fn ids_are_unique_and_equal_calls_are_one() {
     let got: Vec<_> =
         response.message.tool_calls.iter().map(|call| (call.id.as_str(), call.id_is_local)).collect();
     assert_eq!(got, [("a", false), ("call_local_0", true)]);
+}
+
+#[test]
+fn a_call_of_a_custom_tool_that_was_offered_has_its_input_and_is_sent_back() {
+    let endpoint = Endpoint::new("http://h", None).unwrap();
+    let tools = Tools::new([Tool::custom("sql").unwrap()]).unwrap();
+    let request = CompletionRequest::new("hi").with_tools(tools);
+    let call = ChatCall::new(&endpoint, &Profile::new("m"), &request).unwrap();
+    let mut decoder = call.on_response(StatusCode::OK, &http::HeaderMap::new(), None);
+    let custom = r#"{"id":"a","type":"custom","custom":{"name":"sql","input":"{\"x\": 1}"}}"#;
+    decoder.push(
+        format!(r#"{{"choices":[{{"message":{{"tool_calls":[{custom}]}},"finish_reason":"tool_calls"}}]}}"#)
+            .into(),
+    );
+    let answer = decoder.finish().unwrap().message;
+    let arguments = &answer.tool_calls[0].arguments;
+    assert_eq!((arguments.text(), arguments.error()), (Some(r#"{"x": 1}"#), None));
+    let back = [Message::user("hi"), answer.into(), Message::tool("a", "1")];
+    let request = CompletionRequest::new(back);
+    let call = ChatCall::new(&endpoint, &Profile::new("m"), &request).unwrap();
+    let body = String::from_utf8(call.body().to_vec()).unwrap();
+    assert!(body.contains(r#""custom":{"name":"sql","input":"{\"x\": 1}"}"#), "{body}");
 }
 
 #[test]

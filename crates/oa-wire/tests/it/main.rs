@@ -6,6 +6,7 @@ mod chunks;
 mod common;
 mod corpus;
 mod fields;
+mod forms;
 mod hostile;
 mod raw;
 mod requests;
