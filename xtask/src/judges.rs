@@ -1,7 +1,7 @@
 //! Runs the harnesses outside of this repository, which judge the library through the adapter or the command.
 
 use crate::{
-    cargo::{self, cargo},
+    cargo,
     outcome::{Outcome, Verdict},
 };
 use std::{
@@ -65,9 +65,4 @@ fn adapter() -> Outcome<PathBuf> {
 
 fn existing(path: PathBuf) -> Outcome<PathBuf> {
     if path.is_file() { Ok(path) } else { Err(format!("there is no {}", path.display())) }
-}
-
-/// `fuzz [ARGS]`
-pub(crate) fn fuzz(args: &[String]) -> Outcome {
-    cargo::run(cargo(&["bench", "--package", "oa-wire", "--bench", "fuzz", "--"]).args(args))
 }

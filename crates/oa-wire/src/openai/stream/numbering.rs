@@ -1,4 +1,4 @@
-//! Which choice of a stream is the answer.
+//! The choice of a stream that is the answer.
 //!
 //! The one with index 0; where there is none, the first one seen. Some servers number the choice anew with
 //! each token: where the indexes of choices that come alone only go up, one by one, they are all the same
