@@ -4,7 +4,7 @@ use crate::{
     HyperTransport, Probe, Transport, http_client::HttpClient, http_client_builder::HttpClientBuilder,
     http_provider::HttpProvider,
 };
-use oa_wire::{Error, Limits, Mapping, Profile};
+use oa_wire::{Error, Limits, Mapping, Profile, SendReasoning, Spellings};
 use std::{fmt, time::Duration};
 
 /// Settings of an [`HttpProvider`]. All but the base URL and the model have defaults.
@@ -73,6 +73,19 @@ impl<M, T> HttpProviderBuilder<M, T> {
     /// How much of a response is read.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.profile = self.profile.with_limits(limits);
+        self
+    }
+
+    /// Whether the model's reasoning is sent back with the history. Default: never.
+    pub fn send_reasoning(mut self, when: SendReasoning) -> Self {
+        self.profile = self.profile.with_send_reasoning(when);
+        self
+    }
+
+    /// How a request's session id and priority are sent, such as `Spellings::of("vllm")`. Default: as OpenAI
+    /// takes them.
+    pub fn spellings(mut self, spellings: Spellings) -> Self {
+        self.profile = self.profile.with_spellings(spellings);
         self
     }
 

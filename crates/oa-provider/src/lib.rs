@@ -75,9 +75,10 @@ pub use oa_wire::{
     Category, Challenge, Completion, CompletionRequest, CompletionStream, ConnectionFailure,
     CorrectedBaseUrl, Error, ErrorKind, ErrorReport, Event, EventSource, File, FileSource, FinishReason,
     Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema, Limits, Mapping, Message, Messages, Model,
-    ModelList, Origin, Profile, RawBody, Response, RetryAfter, RetryAfterSource, RuntimeConfig,
-    SchemaViolation, ServerErrorDetails, Setting, StructuredOutputFailure, TextDelta, Tool, ToolArguments,
-    ToolCall, ToolCallDelta, ToolChoice, ToolMode, Tools, UnknownName, Usage, UserBlock, UserContent, Video,
+    ModelList, Origin, Place, Priority, Profile, RawBody, ReasoningMember, Response, RetryAfter,
+    RetryAfterSource, RuntimeConfig, SchemaViolation, SendReasoning, ServerErrorDetails, SessionId, Setting,
+    Spellings, StructuredOutputFailure, TextDelta, Tool, ToolArguments, ToolCall, ToolCallDelta, ToolChoice,
+    ToolMode, Tools, TraceContext, UnknownName, Usage, UserBlock, UserContent, Video,
 };
 
 #[cfg(feature = "middleware")]

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 ///     .with_temperature(0.2)
 ///     .with_max_tokens(256)
 ///     .with_stop_sequences(["\n\n"])
-///     .with_extra("top_k", 20)
-///     .with_extra("chat_template_kwargs", serde_json::json!({"enable_thinking": false}));
+///     .with_top_k(20)
+///     .with_chat_template_kwarg("enable_thinking", false)
+///     .with_extra("min_tokens", 5);
 /// assert_eq!(config.extras["top_k"], 20);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -103,6 +104,72 @@ impl RuntimeConfig {
     pub fn with_stop_sequences<T: Into<String>>(mut self, stop: impl IntoIterator<Item = T>) -> Self {
         self.stop_sequences = Some(stop.into_iter().map(Into::into).collect());
         self
+    }
+
+    /// Sets how much the model reasons (the extra `reasoning_effort`): `low`, `medium`, `high`, or what else
+    /// the server takes.
+    #[must_use]
+    pub fn with_reasoning_effort(self, effort: impl Into<String>) -> Self {
+        self.with_extra("reasoning_effort", effort.into())
+    }
+
+    /// Sets the most tokens to generate, reasoning included (the extra `max_completion_tokens`), for servers
+    /// that do not take `max_tokens`.
+    #[must_use]
+    pub fn with_max_completion_tokens(self, max_tokens: u64) -> Self {
+        self.with_extra("max_completion_tokens", max_tokens)
+    }
+
+    /// Sets whether the model may call several tools at once (the extra `parallel_tool_calls`).
+    #[must_use]
+    pub fn with_parallel_tool_calls(self, on: bool) -> Self {
+        self.with_extra("parallel_tool_calls", on)
+    }
+
+    /// Sets of how many of the likeliest tokens the next is drawn (the extra `top_k`); -1 is all, on some
+    /// servers.
+    #[must_use]
+    pub fn with_top_k(self, top_k: i64) -> Self {
+        self.with_extra("top_k", top_k)
+    }
+
+    /// Sets the least probability of a token, relative to the likeliest (the extra `min_p`).
+    #[must_use]
+    pub fn with_min_p(self, min_p: f64) -> Self {
+        self.with_extra("min_p", min_p)
+    }
+
+    /// Sets the penalty for a token that occurred (the extra `repetition_penalty`); 1 is none.
+    #[must_use]
+    pub fn with_repetition_penalty(self, penalty: f64) -> Self {
+        self.with_extra("repetition_penalty", penalty)
+    }
+
+    /// Sets an argument of the chat template (in the extra `chat_template_kwargs`): `enable_thinking`, for
+    /// instance.
+    #[must_use]
+    pub fn with_chat_template_kwarg(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        let kwargs = self.extras.entry("chat_template_kwargs").or_insert_with(|| Map::new().into());
+        if !kwargs.is_object() {
+            *kwargs = Map::new().into();
+        }
+        if let Some(kwargs) = kwargs.as_object_mut() {
+            kwargs.insert(name.into(), value.into());
+        }
+        self
+    }
+
+    /// Sets how many answers are generated (the extra `n`).
+    #[must_use]
+    pub fn with_n(self, n: u64) -> Self {
+        self.with_extra("n", n)
+    }
+
+    /// Requests the log-probability of each token, and of as many of the likeliest at its place (the extras
+    /// `logprobs` and `top_logprobs`).
+    #[must_use]
+    pub fn with_logprobs(self, top: u64) -> Self {
+        self.with_extra("logprobs", true).with_extra("top_logprobs", top)
     }
 
     /// Adds a field that is not declared here.

@@ -1,6 +1,6 @@
 //! Messages, their content blocks and the tool calls in them.
 
-use crate::{Audio, File, Image, ToolCall, Video, json::value_kind};
+use crate::{Audio, File, Image, ReasoningMember, ToolCall, Video, json::value_kind};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use std::{borrow::Cow, sync::LazyLock};
@@ -418,13 +418,24 @@ pub enum AssistantBlock {
         /// The text.
         text: String,
     },
-    /// The model's reasoning. Not sent back by the OpenAI mapping.
+    /// The model's reasoning. The OpenAI mapping sends it back where the profile
+    /// [says so](crate::Profile::with_send_reasoning).
+    #[non_exhaustive]
     Thinking {
         /// The reasoning.
         text: String,
         /// A signature, where the provider requires it to be sent back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signature: Option<String>,
+        /// The member of the message in which it was received, and is sent back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        member: Option<ReasoningMember>,
+    },
+    /// Further parts of the reasoning as the server sent them (`reasoning_details`), sent back verbatim
+    /// where the reasoning is.
+    ReasoningDetails {
+        /// The list.
+        details: Value,
     },
     /// Reasoning that only the provider can read. Not sent back by the OpenAI mapping.
     RedactedThinking {
@@ -441,7 +452,7 @@ impl AssistantBlock {
 
     /// Reasoning without a signature.
     pub fn thinking(text: impl Into<String>) -> Self {
-        Self::Thinking { text: text.into(), signature: None }
+        Self::Thinking { text: text.into(), signature: None, member: None }
     }
 }
 

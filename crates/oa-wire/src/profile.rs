@@ -1,6 +1,6 @@
 //! The settings that all calls of one provider share.
 
-use crate::Limits;
+use crate::{Limits, SendReasoning, Spellings};
 use std::sync::Arc;
 
 /// The settings that all calls of one provider share, whatever the wire mapping: the model, and how its
@@ -22,6 +22,8 @@ struct Inner {
     force_prompt_augmentation_fallback: bool,
     surface_invalid_tool_calls: bool,
     limits: Limits,
+    send_reasoning: SendReasoning,
+    spellings: Spellings,
 }
 
 impl Profile {
@@ -33,6 +35,8 @@ impl Profile {
             force_prompt_augmentation_fallback: false,
             surface_invalid_tool_calls: false,
             limits: Limits::default(),
+            send_reasoning: SendReasoning::default(),
+            spellings: Spellings::of("openai").unwrap_or_default(),
         }))
     }
 
@@ -65,6 +69,19 @@ impl Profile {
         self.set(|inner| inner.limits = limits)
     }
 
+    /// Sets whether the model's reasoning is sent back with the history. Never by default.
+    #[must_use]
+    pub fn with_send_reasoning(self, when: SendReasoning) -> Self {
+        self.set(|inner| inner.send_reasoning = when)
+    }
+
+    /// Sets how a request's session id and priority are sent. By default as OpenAI takes them:
+    /// `prompt_cache_key` and `service_tier`.
+    #[must_use]
+    pub fn with_spellings(self, spellings: Spellings) -> Self {
+        self.set(|inner| inner.spellings = spellings)
+    }
+
     /// The model.
     pub fn model(&self) -> &str {
         &self.0.model
@@ -88,6 +105,16 @@ impl Profile {
     /// How much of a response is read.
     pub fn limits(&self) -> Limits {
         self.0.limits
+    }
+
+    /// Whether the model's reasoning is sent back.
+    pub fn send_reasoning(&self) -> SendReasoning {
+        self.0.send_reasoning
+    }
+
+    /// How a request's session id and priority are sent.
+    pub fn spellings(&self) -> &Spellings {
+        &self.0.spellings
     }
 
     fn set(mut self, change: impl FnOnce(&mut Inner)) -> Self {

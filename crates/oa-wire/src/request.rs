@@ -1,6 +1,9 @@
 //! One completion request, as a value that is cheap to clone.
 
-use crate::{JsonSchema, Message, RuntimeConfig, SchemaMode, ToolChoice, Tools};
+use crate::{
+    JsonSchema, Message, Priority, RuntimeConfig, SchemaMode, SessionId, ToolChoice, Tools, TraceContext,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -42,6 +45,14 @@ pub struct CompletionRequest {
     pub stream_options: Map<String, Value>,
     /// Whether the messages may end with one of the assistant, which the model goes on with. Off by default.
     pub prefill: bool,
+    headers: Option<Arc<HeaderMap>>,
+    /// The conversation that the call belongs to. The profile's
+    /// [spellings](crate::Profile::with_spellings) say how it is sent.
+    pub session_id: Option<SessionId>,
+    /// How urgent the call is. The profile's [spellings](crate::Profile::with_spellings) say how it is sent.
+    pub priority: Option<Priority>,
+    /// The trace that the call belongs to, sent as `traceparent` and `tracestate`.
+    pub trace_context: Option<TraceContext>,
     /// Values that layers pass to each other about this call. They are never sent.
     pub extensions: http::Extensions,
 }
@@ -111,9 +122,69 @@ impl CompletionRequest {
         self
     }
 
+    /// Sets a header of this call; one of the same name, also of the server, is replaced. A header of
+    /// authentication is marked sensitive; mark others that are secrets
+    /// ([`HeaderValue::set_sensitive`]): then they are redacted wherever a server echoes them.
+    ///
+    /// A header of the connection or of the body, such as `content-length`, is refused when the request is
+    /// sent ([`InvalidRequest`](crate::Category::InvalidRequest)).
+    ///
+    /// ```
+    /// use http::{HeaderName, HeaderValue};
+    /// use oa_wire::CompletionRequest;
+    ///
+    /// let tenant = (HeaderName::from_static("x-tenant"), HeaderValue::from_static("acme"));
+    /// let request = CompletionRequest::new("Hello!").with_header(tenant.0, tenant.1);
+    /// assert_eq!(request.headers().unwrap()["x-tenant"], "acme");
+    /// ```
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
+        if [header::AUTHORIZATION, header::PROXY_AUTHORIZATION, header::COOKIE].contains(&name)
+            || matches!(name.as_str(), "x-api-key" | "api-key")
+        {
+            value.set_sensitive(true);
+        }
+        Arc::make_mut(self.headers.get_or_insert_default()).insert(name, value);
+        self
+    }
+
+    /// Sets the headers of this call, shared with other requests.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Arc<HeaderMap>) -> Self {
+        self.headers = Some(headers);
+        self
+    }
+
+    /// The headers of this call, if it sets any.
+    pub fn headers(&self) -> Option<&Arc<HeaderMap>> {
+        self.headers.as_ref()
+    }
+
+    /// Sets the conversation that the call belongs to.
+    #[must_use]
+    pub fn with_session_id(mut self, id: SessionId) -> Self {
+        self.session_id = Some(id);
+        self
+    }
+
+    /// Sets how urgent the call is: a number, or a class of the server's.
+    #[must_use]
+    pub fn with_priority(mut self, priority: impl Into<Priority>) -> Self {
+        self.priority = Some(priority.into());
+        self
+    }
+
+    /// Sets the trace that the call belongs to.
+    #[must_use]
+    pub fn with_trace_context(mut self, trace: TraceContext) -> Self {
+        self.trace_context = Some(trace);
+        self
+    }
+
     /// Adds a further member to `stream_options`, sent verbatim where the server streams:
     /// `continuous_usage_stats`, for instance. `include_usage` is the mapping's: another value for it is
     /// refused when the request is sent ([`InvalidRequest`](crate::Category::InvalidRequest)).
+    #[must_use]
     pub fn with_stream_option(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.stream_options.insert(name.into(), value.into());
         self
@@ -133,6 +204,7 @@ impl CompletionRequest {
     /// let request = CompletionRequest::new(begun).with_prefill(true).with_config(config);
     /// # let _ = request;
     /// ```
+    #[must_use]
     pub fn with_prefill(mut self, on: bool) -> Self {
         self.prefill = on;
         self

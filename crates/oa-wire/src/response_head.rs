@@ -2,7 +2,10 @@
 
 use crate::{
     Category, Error,
-    error_body::{ErrorContext, ErrorResponse, classify, content_coding, is_page, request_id, with_sender},
+    call_headers::CallHeaders,
+    error_body::{
+        ErrorContext, ErrorResponse, classify, content_coding, is_page, redact_error, request_id, with_sender,
+    },
     server::{Route, Server},
     text::lossy,
 };
@@ -21,6 +24,8 @@ pub(crate) struct ResponseHead {
     received_at: Option<SystemTime>,
     /// The forward proxy that the request went through.
     proxy: Option<String>,
+    /// The headers of the call, whose secrets are not shown.
+    call: CallHeaders,
 }
 
 impl ResponseHead {
@@ -32,7 +37,20 @@ impl ResponseHead {
     ) -> Self {
         let foreign = status.is_success() && headers.get(CONTENT_TYPE).is_some_and(is_foreign);
         let foreign = foreign.then(|| Box::new(headers.clone()));
-        Self { origin, status, request_id: request_id(headers), foreign, received_at, proxy: None }
+        Self {
+            origin,
+            status,
+            request_id: request_id(headers),
+            foreign,
+            received_at,
+            proxy: None,
+            call: CallHeaders::default(),
+        }
+    }
+
+    pub(crate) fn with_call_headers(mut self, call: CallHeaders) -> Self {
+        self.call = call;
+        self
     }
 
     pub(crate) fn with_proxy(mut self, proxy: Option<String>) -> Self {
@@ -88,6 +106,7 @@ impl ResponseHead {
     }
 
     fn redact(&self, error: Error) -> Error {
+        let error = self.call.secrets().fold(error, |error, secret| redact_error(error, Some(secret)));
         match &self.origin {
             Some((server, _)) => server.redact(error),
             None => error,

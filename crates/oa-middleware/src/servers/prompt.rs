@@ -7,7 +7,8 @@ use oa_wire::{AssistantBlock, AssistantContent, CompletionRequest, Message, User
 /// equal keys go to the same server where the policy is [affinity](crate::Servers::affinity), since that one
 /// has cached their common prefix.
 ///
-/// Without one, the key is a hash of the system message and the first user message.
+/// Without one, the key is the request's session id, or else a hash of the system message and the first user
+/// message.
 ///
 /// ```
 /// use oa_middleware::AffinityKey;
@@ -25,10 +26,13 @@ impl AffinityKey {
         Self(hash(key.as_ref()))
     }
 
-    /// The key of a request: its own, or else the one of its first messages.
+    /// The key of a request: its own, or else its session's, or else the one of its first messages.
     pub(super) fn of(request: &CompletionRequest) -> u64 {
         if let Some(Self(key)) = request.extensions.get() {
             return *key;
+        }
+        if let Some(session) = &request.session_id {
+            return hash(session.as_str().as_bytes());
         }
         let mut key = 0;
         for message in request.messages() {

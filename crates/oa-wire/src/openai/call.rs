@@ -9,6 +9,7 @@ use super::{
 use crate::{
     CompletionRequest, Error, Event, Limits, Profile, RawBody, Response,
     body_decoder::{AnswerFormat, AnswerStream, BodyDecoder, BodyFailure, StreamFailure},
+    call_headers::CallHeaders,
     expected::Expected,
     mapping::{Decoder, EventDecoder, Exchange},
     response_head::ResponseHead,
@@ -27,6 +28,7 @@ use std::time::SystemTime;
 pub struct ChatCall {
     endpoint: Endpoint,
     body: Bytes,
+    headers: CallHeaders,
     stream: bool,
     expected: Expected,
     limits: Limits,
@@ -43,6 +45,7 @@ impl ChatCall {
         Ok(Self {
             endpoint: endpoint.clone(),
             body: encode(profile, request)?.into(),
+            headers: CallHeaders::new(profile, request)?,
             stream: request.stream,
             expected: Expected::new(profile, request),
             limits: profile.limits(),
@@ -57,7 +60,9 @@ impl ChatCall {
 
     /// The request, ready to be sent.
     pub fn http_request(&self) -> http::Request<Bytes> {
-        self.endpoint.server().chat_request(self.body.clone(), self.stream)
+        let mut request = self.endpoint.server().chat_request(self.body.clone(), self.stream);
+        self.headers.apply(request.headers_mut());
+        request
     }
 
     /// A decoder for the response with this status and these headers. `received_at` is when the response was
@@ -70,6 +75,7 @@ impl ChatCall {
     ) -> ResponseDecoder {
         let origin = Some((self.endpoint.server().clone(), Route::Chat));
         let head = ResponseHead::new(origin, status, headers, received_at.into());
+        let head = head.with_call_headers(self.headers);
         ResponseDecoder(BodyDecoder::new(head, headers, self.expected, self.limits))
     }
 }

@@ -5,12 +5,13 @@ mod usage;
 
 use super::tool_calls::{RawCall, distinct};
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, Response, SchemaMode,
-    ToolArguments, ToolCall, Tools, Usage,
+    AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, ReasoningMember,
+    Response, SchemaMode, ToolArguments, ToolCall, Tools, Usage,
     answer_checks::{LocalIds, checked, checked_arguments, first_problem},
     expected::Expected,
     json::{Index, Kind, Malformed, Reader},
 };
+use serde_json::Value;
 use std::collections::HashSet;
 
 pub(super) use crate::{
@@ -25,6 +26,9 @@ pub(super) use usage::read_usage;
 pub(super) struct AnswerParts {
     pub(super) content: String,
     pub(super) reasoning: String,
+    /// The member that the reasoning was received in.
+    pub(super) reasoning_member: Option<ReasoningMember>,
+    pub(super) reasoning_details: Option<Value>,
     pub(super) refusal: String,
     pub(super) calls: Vec<RawCall>,
     /// A `tool_calls` that is not empty and in which there is no call: its start.
@@ -79,12 +83,17 @@ impl AnswerParts {
 
     /// The response with all that is wrong with it.
     pub(super) fn into_response_unchecked(self, expected: &Expected, raw: RawBody) -> Response {
-        let content = if self.reasoning.is_empty() {
+        let content = if self.reasoning.is_empty() && self.reasoning_details.is_none() {
             AssistantContent::Text(self.content)
         } else {
-            let thinking = AssistantBlock::Thinking { text: self.reasoning, signature: None };
+            let thinking = (!self.reasoning.is_empty()).then_some(AssistantBlock::Thinking {
+                text: self.reasoning,
+                signature: None,
+                member: self.reasoning_member,
+            });
+            let details = self.reasoning_details.map(|details| AssistantBlock::ReasoningDetails { details });
             let text = (!self.content.is_empty()).then_some(AssistantBlock::Text { text: self.content });
-            AssistantContent::Blocks(std::iter::once(thinking).chain(text).collect())
+            AssistantContent::Blocks(thinking.into_iter().chain(details).chain(text).collect())
         };
         let message = AssistantMessage::new(content).with_tool_calls(tool_calls(self.calls, expected));
         let mut response = Response::new(message, FinishReason::from_server(self.finish.as_deref()));
@@ -235,7 +244,14 @@ impl Choice {
                 "index" => choice.index = choice_index(reader.index()?, at).unwrap_or(-1),
                 "message" => {
                     fields = MessageFields::default();
-                    choice.has_message = read_message(reader, &mut fields, |reader, _| reader.skip())?;
+                    choice.has_message = read_message(reader, &mut fields, |reader, key| {
+                        if key == "reasoning_details" && reader.kind()? == Kind::Array {
+                            let details = reader.value()?;
+                            parts.reasoning_details = is_filled_list(&details).then_some(details);
+                            return Ok(());
+                        }
+                        reader.skip()
+                    })?;
                 }
                 "finish_reason" => parts.finish = owned(reader.text()?),
                 "usage" => parts.choice_usage = read_usage(reader)?,
@@ -253,6 +269,7 @@ impl Choice {
 
 impl AnswerParts {
     fn take_message(&mut self, mut fields: MessageFields<'_>) -> Result<(), Malformed> {
+        let member = fields.reasoning_member();
         let reasoning = fields.take_reasoning();
         match fields.content {
             Some(Content::Text(piece)) => self.content = piece.text.into_owned(),
@@ -270,6 +287,7 @@ impl AnswerParts {
         // Where the reasoning has a member of its own, parts repeat it.
         if let Some(piece) = reasoning.filter(|piece| !piece.text.is_empty()) {
             self.reasoning = piece.text.into_owned();
+            self.reasoning_member = Some(member);
         }
         if let Some(piece) = fields.refusal.filter(|piece| !piece.text.is_empty()) {
             self.refusal = piece.text.into_owned();
@@ -314,4 +332,9 @@ pub(super) fn choice_index(index: Index, at: i64) -> Option<i64> {
 pub(super) fn error_body(reader: &mut Reader<'_>) -> Result<Option<String>, Malformed> {
     let raw = reader.raw()?;
     Ok(is_meaningful(&mut Reader::new(raw))?.then(|| format!("{{\"error\":{raw}}}")))
+}
+
+/// True for a list that is not empty.
+pub(super) fn is_filled_list(value: &Value) -> bool {
+    value.as_array().is_some_and(|list| !list.is_empty())
 }

@@ -6,8 +6,9 @@ mod tools;
 use super::request_body::{Member, RequestBody};
 use crate::{
     CompletionRequest, Error, JsonSchema, Profile, RuntimeConfig, SchemaMode,
+    call_headers::body_members,
     expected::schema_mode,
-    json::{push_list, push_text},
+    json::{equal, push_list, push_sorted, push_text},
     request_body::{merged_texts, push_object_extras},
 };
 use messages::{messages_length, push_messages};
@@ -22,7 +23,8 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
     let mode = schema_mode(profile, request);
     let under = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
     body.try_member(const { Member::named("messages") }, |out| {
-        push_messages(out, request.messages(), under(SchemaMode::Prompt))
+        let directed = under(SchemaMode::Prompt);
+        push_messages(out, request.messages(), directed, profile.send_reasoning())
     })?;
     let forced = under(SchemaMode::ForcedTool);
     push_tools(&mut body, request, forced)?;
@@ -47,7 +49,9 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
             push_object_extras(out, from, &request.stream_options, &[], || "stream_options".to_owned())
         })?;
     }
-    push_config(&mut body, &request.config)?;
+    push_config(&mut body, &request.config);
+    push_spelled(&mut body, profile, request)?;
+    push_extras(&mut body, &request.config)?;
     Ok(body.finish())
 }
 
@@ -75,7 +79,7 @@ fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
     out.extend_from_slice(b"}}");
 }
 
-fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Error> {
+fn push_config(body: &mut RequestBody, config: &RuntimeConfig) {
     body.float(const { Member::named("temperature") }, config.temperature);
     body.integer(const { Member::named("max_tokens") }, config.max_tokens);
     body.float(const { Member::named("top_p") }, config.top_p);
@@ -93,6 +97,28 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
             push_list(out, &stop, |out, text| push_text(out, text));
         });
     }
+}
+
+/// Writes the session and the priority, where they are members of the body. An extra of that name must be
+/// equal to it, and is written in its place.
+fn push_spelled(body: &mut RequestBody, profile: &Profile, request: &CompletionRequest) -> Result<(), Error> {
+    for (what, name, value) in body_members(profile, request) {
+        match request.config.extras.get(name) {
+            None if body.written(name).is_none() => {
+                body.key(name);
+                push_sorted(&mut body.out, &value);
+            }
+            Some(extra) if equal(extra, &value) => {}
+            _ => {
+                let text = format!("{what}: the body has another `{name}`");
+                return Err(Error::invalid_request(text));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn push_extras(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Error> {
     if config.extras.is_empty() {
         return Ok(());
     }
@@ -103,8 +129,7 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
 mod tests {
     use super::*;
     use crate::{
-        AssistantMessage, Image, Message, Tool, ToolCall, ToolChoice, Tools, UserBlock, json::equal,
-        validate::validate,
+        AssistantMessage, Image, Message, Tool, ToolCall, ToolChoice, Tools, UserBlock, validate::validate,
     };
     use serde_json::{Map, json};
 

@@ -11,3 +11,4 @@ mod hostile;
 mod raw;
 mod requests;
 mod scripts;
+mod session;

@@ -190,10 +190,7 @@ impl Parts {
             messages.push(Message::user(
                 [UserBlock::text(&*turn.question)].into_iter().chain(image).collect::<Vec<_>>(),
             ));
-            let thought = turn
-                .thought
-                .iter()
-                .map(|text| AssistantBlock::Thinking { text: text.clone(), signature: None });
+            let thought = turn.thought.iter().map(AssistantBlock::thinking);
             let answer = turn.answer.iter().map(|text| AssistantBlock::Text { text: text.clone() });
             let call = ToolCall::new(format!("call_{at}"), "f", object(&turn.arguments, backwards));
             let blocks: Vec<_> = thought.chain(answer).collect();

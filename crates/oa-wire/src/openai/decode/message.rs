@@ -1,7 +1,10 @@
 //! The members of a message, or of a delta: the same in a body and in a stream.
 
 use super::super::tool_calls::Fragment;
-use crate::json::{Kind, Malformed, Piece, Reader};
+use crate::{
+    ReasoningMember,
+    json::{Kind, Malformed, Piece, Reader},
+};
 use std::borrow::Cow;
 
 /// The members of a message that the answer takes. A member that stands twice has its last value that is not
@@ -58,6 +61,16 @@ pub(in super::super) struct CallFields<'a> {
 }
 
 impl<'a> MessageFields<'a> {
+    /// The member that has the reasoning.
+    pub(in super::super) fn reasoning_member(&self) -> ReasoningMember {
+        match &self.reasoning {
+            Some(piece) if !piece.text.is_empty() || self.reasoning_content.is_none() => {
+                ReasoningMember::Reasoning
+            }
+            _ => ReasoningMember::ReasoningContent,
+        }
+    }
+
     /// The reasoning: some servers send both members, with the same text.
     pub(in super::super) fn take_reasoning(&mut self) -> Option<Piece<'a>> {
         match self.reasoning.take() {

@@ -1,8 +1,8 @@
 //! Messages and their parts, as bytes.
 
 use crate::{
-    AssistantContent, AssistantMessage, Audio, Error, File, FileSource, Image, ImageSource, JsonSchema,
-    Message, ToolCall, UserBlock, UserContent, Video,
+    AssistantBlock, AssistantContent, AssistantMessage, Audio, Error, File, FileSource, Image, ImageSource,
+    JsonSchema, Message, ReasoningMember, SendReasoning, ToolCall, UserBlock, UserContent, Video,
     json::{push_list, push_sorted, push_text},
     request_body::push_object_extras,
     schema_directive::directive,
@@ -49,25 +49,33 @@ pub(super) fn push_messages(
     out: &mut Vec<u8>,
     messages: &[Message],
     directed: Option<&JsonSchema>,
+    send_reasoning: SendReasoning,
 ) -> Result<(), Error> {
+    let reasoning_from = match send_reasoning {
+        SendReasoning::Never => messages.len(),
+        SendReasoning::WithOpenToolCalls => {
+            messages.iter().rposition(|message| matches!(message, Message::User { .. })).unwrap_or(0)
+        }
+        SendReasoning::Always => 0,
+    };
     out.push(b'[');
     if let Some(schema) = directed {
         let directive = directive(schema);
         if let [Message::System { content, .. } | Message::Developer { content, .. }, ..] = messages {
-            push_message(out, &messages[0], 0, Some(&format!("{content}\n\n{directive}")))?;
+            push_message(out, &messages[0], 0, false, Some(&format!("{content}\n\n{directive}")))?;
         } else {
             push_simple(out, "system", &directive);
             if let Some(first) = messages.first() {
                 out.push(b',');
-                push_message(out, first, 0, None)?;
+                push_message(out, first, 0, false, None)?;
             }
         }
     } else if let Some(first) = messages.first() {
-        push_message(out, first, 0, None)?;
+        push_message(out, first, 0, false, None)?;
     }
     for (at, message) in messages.iter().enumerate().skip(1) {
         out.push(b',');
-        push_message(out, message, at, None)?;
+        push_message(out, message, at, at >= reasoning_from, None)?;
     }
     out.push(b']');
     Ok(())
@@ -81,6 +89,7 @@ fn push_message(
     out: &mut Vec<u8>,
     message: &Message,
     at: usize,
+    with_reasoning: bool,
     directed: Option<&str>,
 ) -> Result<(), Error> {
     let from = out.len();
@@ -104,7 +113,7 @@ fn push_message(
             extras
         }
         Message::Assistant(message) => {
-            push_assistant(out, message);
+            push_assistant(out, message, with_reasoning);
             &message.extras
         }
         Message::Tool { content, tool_call_id, extras } => {
@@ -198,9 +207,9 @@ fn push_url(out: &mut Vec<u8>, source: &ImageSource, media_type: Option<&str>) {
     }
 }
 
-/// Reasoning is stripped: it is the model's own, and servers make the next turn's prompt without it. Text
-/// blocks are joined, because chat templates take a string.
-fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
+/// Reasoning is stripped unless it was asked for: it is the model's own, and most servers make the next
+/// turn's prompt without it. Text blocks are joined, because chat templates take a string.
+fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage, with_reasoning: bool) {
     out.extend_from_slice(br#"{"role":"assistant","content":"#);
     match &message.content {
         AssistantContent::Text(text) if text.is_empty() => out.extend_from_slice(b"null"),
@@ -214,7 +223,37 @@ fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage) {
         out.extend_from_slice(br#","tool_calls":"#);
         push_list(out, &message.tool_calls, push_call);
     }
+    if with_reasoning {
+        push_reasoning(out, message);
+    }
     out.push(b'}');
+}
+
+/// Writes the reasoning in the member in which it was received, and its details as they are.
+fn push_reasoning(out: &mut Vec<u8>, message: &AssistantMessage) {
+    let AssistantContent::Blocks(blocks) = &message.content else { return };
+    let mut text = String::new();
+    let mut name = None;
+    for block in blocks {
+        if let AssistantBlock::Thinking { text: thought, member, .. } = block {
+            text.push_str(thought);
+            name = name.or(*member);
+        }
+    }
+    if !text.is_empty() {
+        out.push(b',');
+        push_text(out, name.unwrap_or(ReasoningMember::Reasoning).as_str());
+        out.push(b':');
+        push_text(out, &text);
+    }
+    let details = blocks.iter().find_map(|block| match block {
+        AssistantBlock::ReasoningDetails { details } => Some(details),
+        _ => None,
+    });
+    if let Some(details) = details {
+        out.extend_from_slice(br#","reasoning_details":"#);
+        push_sorted(out, details);
+    }
 }
 
 fn push_call(out: &mut Vec<u8>, call: &ToolCall) {

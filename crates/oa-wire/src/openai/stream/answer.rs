@@ -5,11 +5,13 @@ use super::{
     raw::{Assembled, FUNCTION_CALL, REASONING, REASONING_CONTENT, REASONING_PARTS, RawLog, Scope},
 };
 use crate::{
-    Event, TextDelta, ToolCallDelta, Tools,
+    Event, ReasoningMember, TextDelta, ToolCallDelta, Tools,
     expected::Expected,
     json::{Index, Joined, Malformed, Piece},
     openai::{
-        decode::{AnswerParts, CallFields, Content, MessageFields, PartKind, body_start, read_parts},
+        decode::{
+            AnswerParts, CallFields, Content, MessageFields, PartKind, body_start, is_filled_list, read_parts,
+        },
         tool_calls::{Assembler, Fragment},
     },
 };
@@ -98,6 +100,14 @@ impl Reasoning {
         let (text, names) = (&self.text, self.names);
         let so_far = |name: u8| if names & name == 0 { Joined::default() } else { text.clone() };
         self.apart.get_or_insert_with(|| Box::new([so_far(REASONING), so_far(REASONING_CONTENT)]))
+    }
+
+    /// The member that the answer's reasoning came in.
+    fn member(&self) -> Option<ReasoningMember> {
+        if self.names & REASONING != 0 || self.apart.as_ref().is_some_and(|texts| !texts[0].is_empty()) {
+            return Some(ReasoningMember::Reasoning);
+        }
+        (self.names & REASONING_CONTENT != 0).then_some(ReasoningMember::ReasoningContent)
     }
 
     /// The text under this name.
@@ -406,6 +416,8 @@ impl Answer {
             function_call: function_call.first().cloned(),
             has_answer: self.has_choice,
         };
+        parts.reasoning_member = self.reasoning.member();
+        parts.reasoning_details = raw.log.joined_delta("reasoning_details").filter(is_filled_list);
         parts.content = self.content.into_string();
         parts.reasoning = self.reasoning.text.into_string();
         parts.refusal = self.refusal.into_string();

@@ -13,6 +13,7 @@ use crate::{
     response::RawParts,
 };
 use join::{is_in_pieces, join_members};
+use serde_json::Value;
 use std::ops::Range;
 
 /// More members of different names than this are not kept: no server has them, and finding one among them
@@ -182,6 +183,15 @@ impl RawLog {
                 self.values.iter().filter(|(of, _)| *of == at).map(|(_, value)| &self.bytes[value.clone()]);
             (&self.bytes[name.key.clone()], values.collect())
         })
+    }
+
+    /// A member of the answer's deltas, its values joined.
+    pub(super) fn joined_delta(&self, key: &str) -> Option<Value> {
+        let scope = Scope::Delta(Owner::Answer);
+        self.find(scope, key)?;
+        let (_, values) = self.members(scope).find(|(name, _)| *name == key)?;
+        let values = values.into_iter().filter_map(|raw| Reader::new(raw).value().ok());
+        Some(join_members(key, values))
     }
 
     /// The choices that are not the answer's, in the order in which they came.
