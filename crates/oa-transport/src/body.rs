@@ -72,8 +72,8 @@ impl Body {
     ///
     /// For a message that says by itself that it is complete, as the `[DONE]` of an event stream does: what
     /// is left of the body is its last chunk, which need not be waited for. It is read when the connection is
-    /// used again; if it has not come by then, or is more than a few frames, the connection is closed after
-    /// all.
+    /// used again. As long as it has not come, other connections are used; at the idle timeout, or if it is
+    /// more than a few frames, the connection is closed after all.
     pub fn reuse_when_dropped(&self) {
         self.reuse_when_dropped.store(true, Ordering::Relaxed);
     }

@@ -6,7 +6,7 @@ use std::{
     mem,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -187,31 +187,26 @@ impl Host {
         if fresh {
             return self.connect(settings).await.map(Checkout::fresh);
         }
-        let ending = match self.take(now) {
-            Taken::Idle(http1) => return Ok(Checkout::reused(http1)),
-            Taken::Ending(ending) => Some(ending),
-            Taken::None => None,
-        };
+        let mut ending = Unended { host: self, ending: Vec::new() };
+        if let Some(http1) = ending.take(now) {
+            return Ok(Checkout::reused(http1));
+        }
         // In a box, so that a call which finds a connection is not as large as one that opens one.
         Box::pin(self.race(settings, ending)).await
     }
 
-    /// The connection whose last body ends, one that comes back, or a new one; whichever comes first.
+    /// A connection whose last body ends, one that comes back, or a new one; whichever comes first.
     async fn race(
         self: &Arc<Self>,
         settings: &Arc<Settings>,
-        mut ending: Option<Ending>,
+        mut ending: Unended<'_>,
     ) -> Result<Checkout, TransportError> {
         let mut connecting = self.connect(settings);
         let mut waiter = Waiter::new(self);
         let mut is_connecting = false;
         let won = poll_fn(|cx| {
-            if let Some(mut taken) = ending.take() {
-                match taken.poll_end(cx) {
-                    Poll::Ready(true) => return Poll::Ready(Won::Returned(taken.idle)),
-                    Poll::Ready(false) => {}
-                    Poll::Pending => ending = Some(taken),
-                }
+            if let Poll::Ready(idle) = ending.poll(cx) {
+                return Poll::Ready(Won::Returned(idle));
             }
             if let Poll::Ready(Ok(idle)) = Pin::new(&mut waiter.receiver).poll(cx) {
                 return Poll::Ready(Won::Returned(idle));
@@ -396,6 +391,21 @@ impl Host {
         self.begin_reaping();
     }
 
+    /// Keeps a connection whose last body has not ended yet, in its order.
+    fn park_again(self: &Arc<Self>, mut ending: Ending) {
+        ending.idle.http1.release();
+        let mut state = self.lock();
+        if state.idle.len() + state.ending.len() >= self.limits.max_idle_per_host {
+            drop(state);
+            drop(ending);
+            return;
+        }
+        let at = state.ending.partition_point(|other| other.idle.since <= ending.idle.since);
+        state.ending.insert(at, ending);
+        drop(state);
+        self.begin_reaping();
+    }
+
     /// Sees to it that a task closes what waits for too long. Without a runtime nothing is kept.
     fn begin_reaping(self: &Arc<Self>) {
         if mem::replace(&mut self.lock().reaped, true) {
@@ -480,6 +490,51 @@ impl Ending {
     /// Reads the rest of the body; then whether the connection can be used.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         self.idle.http1.poll_end(&mut self.rest, cx)
+    }
+}
+
+/// Connections whose last bodies have not ended, in the hands of one call. Dropped, it gives them back.
+struct Unended<'a> {
+    host: &'a Arc<Host>,
+    ending: Vec<Ending>,
+}
+
+impl Unended<'_> {
+    /// A connection that can be used now. Those whose last body has not ended yet are put together here.
+    fn take(&mut self, now: Instant) -> Option<Box<Http1>> {
+        loop {
+            let mut ending = match self.host.take(now) {
+                Taken::Idle(http1) => return Some(http1),
+                Taken::Ending(ending) => ending,
+                Taken::None => return None,
+            };
+            match ending.poll_end(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(true) => return Some(ending.idle.http1),
+                Poll::Ready(false) => {}
+                Poll::Pending => self.ending.push(ending),
+            }
+        }
+    }
+
+    /// The first connection whose last body ends.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Idle> {
+        let mut at = 0;
+        while let Some(ending) = self.ending.get_mut(at) {
+            match ending.poll_end(cx) {
+                Poll::Ready(true) => return Poll::Ready(self.ending.swap_remove(at).idle),
+                Poll::Ready(false) => drop(self.ending.swap_remove(at)),
+                Poll::Pending => at += 1,
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Unended<'_> {
+    fn drop(&mut self) {
+        for ending in self.ending.drain(..) {
+            self.host.park_again(ending);
+        }
     }
 }
 

@@ -164,8 +164,28 @@ async fn a_complete_message_need_not_wait_for_the_end_of_its_body() {
     assert_eq!(server.accepted(), 1);
 }
 
+/// LiteLLM sends the last chunk a while after `[DONE]`: two connections take turns.
 #[tokio::test]
-async fn a_connection_whose_last_body_has_not_ended_is_closed_in_its_turn() {
+async fn a_connection_whose_last_body_has_not_ended_waits_for_its_turn() {
+    let (server, finish, mut told) = ending_late("0\r\n\r\n").await;
+    let transport = direct();
+    for call in 0..6 {
+        let mut body = send(&transport, post(&server.url(), "{}")).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        body.reuse_when_dropped();
+        drop(body);
+        // The end of each body comes while the next call runs.
+        if call > 0 {
+            finish.notify_one();
+            assert_eq!(told.recv().await, Some("ended"));
+        }
+        settle().await;
+    }
+    assert_eq!(server.accepted(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_last_body_does_not_end_is_closed_at_the_limit() {
     let (server, finish, mut told) = ending_late("").await;
     let transport = direct();
     let mut body = send(&transport, post(&server.url(), "{}")).await.unwrap().into_body();
