@@ -3,7 +3,7 @@
 use oa_wire::{Error, ErrorReport, Response, ToolCall};
 use serde::Serialize;
 
-/// The last event of a call that failed, as `--json-events` prints it: what went wrong, and what was received.
+/// The last event of a call that failed, as `--json-events` prints it: the error, and what was received.
 #[derive(Serialize)]
 #[serde(tag = "type", rename = "error")]
 pub(crate) struct ErrorEvent<'a> {

@@ -1,4 +1,4 @@
-//! Which keywords strict decoding takes, and what becomes of the others.
+//! The keywords that strict decoding takes, and the fate of the others.
 
 use serde_json::{Map, Value};
 use std::fmt::Write as _;

@@ -1,4 +1,4 @@
-//! Which way a schema goes to a server that refuses or ignores some.
+//! The ladder of schema modes at servers that refuse or ignore some.
 
 use crate::support::{hello, provider};
 use oa_provider::{Layered, OpenAiProvider, Provider};

@@ -301,7 +301,8 @@ async fn the_schema_of_a_type_is_made_once() {
         fn json_schema(generator: &mut SchemaGenerator) -> Schema {
             MADE.fetch_add(1, Ordering::Relaxed);
             let number = generator.subschema_for::<i64>();
-            schemars::json_schema!({"type": "object", "properties": {"number": number}, "required": ["number"]})
+            let properties = json!({"number": number});
+            schemars::json_schema!({"type": "object", "properties": properties, "required": ["number"]})
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which connections are kept, for how long, and what becomes of them when they are used again.
+//! The reuse of connections: which are kept, for how long, and which are closed.
 
 use std::sync::{Arc, Mutex};
 

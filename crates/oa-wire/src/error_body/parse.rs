@@ -345,8 +345,8 @@ fn upstream(object: &Map<String, Value>, depth: usize) -> Option<ErrorBody> {
 
 /// The innermost error in this text, or none if it quotes none.
 ///
-/// Routers quote the answer of their upstream as text (LiteLLM: `litellm.X: XException - ...`), as JSON, or as
-/// Python prints a dictionary (`Error code: 400 - {'error': {...}}`).
+/// Routers quote the answer of their upstream as text (LiteLLM: `litellm.X: XException - ...`), as JSON, or
+/// as Python prints a dictionary (`Error code: 400 - {'error': {...}}`).
 fn find_quoted(text: &str) -> Option<ErrorBody> {
     const READ: usize = 64 * 1024;
     find_quoted_at(start(text, READ), 0)
