@@ -6,7 +6,7 @@ use crate::{
     spans,
 };
 use oa_middleware::{CollectLayer, CollectStream, DeadlineLayer, RetryLayer, RetryPolicy, TraceLayer};
-use oa_provider::{OpenAiProvider, Provider};
+use oa_provider::{DynProvider, Provider, ProviderService};
 use oa_wire::{CompletionRequest, Error, Event, Response};
 use serde_json::{Map, Value, json};
 use std::{
@@ -17,8 +17,8 @@ use tokio::task::JoinSet;
 use tower::{Layer, ServiceExt};
 
 pub(crate) async fn ready(sessions: &mut Sessions, request: &Map<String, Value>) -> Value {
-    let ready = match sessions.provider(request) {
-        Ok(provider) => provider.ready().await,
+    let ready = match sessions.session(request) {
+        Ok(session) => session.provider.ready().await,
         Err(error) => Err(error),
     };
     match ready {
@@ -28,8 +28,8 @@ pub(crate) async fn ready(sessions: &mut Sessions, request: &Map<String, Value>)
 }
 
 pub(crate) async fn complete(sessions: &mut Sessions, from: &Map<String, Value>) -> Value {
-    let built = sessions.provider(from).and_then(|provider| Ok((provider, inputs::request(from)?)));
-    let (provider, request) = match built {
+    let built = sessions.session(from).and_then(|session| Ok((session, inputs::request(from)?)));
+    let (session, request) = match built {
         Ok(built) => built,
         Err(error) => return json!({"error": outputs::error(&error)}),
     };
@@ -42,8 +42,8 @@ pub(crate) async fn complete(sessions: &mut Sessions, from: &Map<String, Value>)
         Ok(retrying) => retrying,
         Err(error) => return json!({"error": outputs::error(&error)}),
     };
-    let trace = observed(from, TraceLayer::new(provider.profile()));
-    let call = Call { provider, trace, limit: time_limit(from) };
+    let trace = observed(from, TraceLayer::new(&session.profile));
+    let call = Call { provider: session.provider, trace, limit: time_limit(from) };
     if let Some(count) = from.get("concurrency").and_then(Value::as_u64) {
         return concurrent(&call, &request, &retrying.policy(), count).await;
     }
@@ -74,7 +74,7 @@ async fn concurrent(call: &Call, request: &CompletionRequest, policy: &RetryPoli
 
 #[derive(Clone)]
 struct Call {
-    provider: OpenAiProvider,
+    provider: DynProvider,
     trace: TraceLayer,
     limit: Option<Duration>,
 }
@@ -98,7 +98,8 @@ impl Call {
             let event = json!({"delta_kind": kind, "text": text.as_str()});
             seen.lock().unwrap_or_else(PoisonError::into_inner).push(event);
         }));
-        let attempt = CollectLayer::new().layer(self.trace.layer(self.provider.clone()));
+        let attempt =
+            CollectLayer::new().layer(self.trace.layer(ProviderService::new(self.provider.clone())));
         let retried = RetryLayer::new(policy).without_budget().layer(attempt);
         let completion = match self.limit {
             Some(limit) => DeadlineLayer::new(limit).layer(retried).oneshot(request).await,

@@ -49,9 +49,9 @@ async fn answer(sessions: &mut Sessions, line: &str) -> Value {
     let reply = match request.get("op").and_then(Value::as_str) {
         Some("capabilities") => json!({"capabilities": {
             "name": "oa-provider", "version": env!("CARGO_PKG_VERSION"),
-            "mappings": ["openai", "streaming_unsupported_stub"], "features": FEATURES,
+            "mappings": ["openai", "anthropic", "streaming_unsupported_stub"], "features": FEATURES,
         }}),
-        Some("construct") => match sessions.provider(&request) {
+        Some("construct") => match sessions.session(&request) {
             Ok(_) => json!({"ok": true}),
             Err(error) => json!({"error": outputs::error(&error)}),
         },

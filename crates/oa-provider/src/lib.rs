@@ -13,7 +13,7 @@
 //!
 //! - [`Provider`] is what callers depend on; [`DynProvider`] is one of any type.
 //! - [`OpenAiProvider`] is one over a [`Transport`]: [`HyperTransport`], or yours. [`Client`] is the same
-//!   without a model, for the list of models.
+//!   without a model, for the list of models. [`AnthropicProvider`] is the same over `POST /v1/messages`.
 //! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and
 //!   yours.
 //!
@@ -33,6 +33,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod anthropic;
 mod block_on;
 mod body;
 mod dyn_provider;
@@ -52,6 +53,7 @@ mod readiness;
 mod shared;
 mod source;
 
+pub use anthropic::{AnthropicClient, AnthropicClientBuilder, AnthropicProvider, AnthropicProviderBuilder};
 pub use block_on::block_on;
 pub use dyn_provider::DynProvider;
 pub use environment::Environment;

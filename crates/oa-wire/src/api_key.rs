@@ -31,6 +31,11 @@ impl ApiKey {
         Ok(Self(value))
     }
 
+    /// The key alone, as the header `x-api-key` has it.
+    pub(crate) fn plain(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
     /// `Bearer KEY`, as the header `Authorization` has it.
     pub(crate) fn bearer(&self) -> HeaderValue {
         let mut bytes = b"Bearer ".to_vec();

@@ -57,6 +57,7 @@ pub(crate) enum BodyFailure {
 }
 
 /// Why a stream gives no answer.
+#[derive(Debug)]
 pub(crate) enum StreamFailure {
     /// The server sent an error: this is its data.
     ErrorEvent(Bytes),

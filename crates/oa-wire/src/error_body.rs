@@ -104,7 +104,7 @@ pub(crate) fn classify(response: &ErrorResponse<'_>) -> Error {
         .with_key_rejected(verdict.key_rejected)
         .with_retry_after(wait)
         .with_should_retry(headers::should_retry(response.headers))
-        .with_request_id(request_id(response.headers));
+        .with_request_id(request_id(response.headers).or_else(|| body.request_id.clone()));
     let kind = if coding.is_some() { Some(ErrorKind::ContentCoding) } else { text.kind(verdict.category) };
     if let Some(kind) = kind {
         error = error.with_kind(kind);

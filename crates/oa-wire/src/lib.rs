@@ -26,12 +26,13 @@
 //! ```
 //!
 //! The neutral records come first: [`Message`], [`Tool`], [`JsonSchema`], [`RuntimeConfig`],
-//! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, so far [`openai`] alone, turns them into
-//! bytes and back. [`sse`] is the event-stream decoder, usable by itself.
+//! [`CompletionRequest`], [`Response`], [`Error`]. A wire mapping, [`openai`] or [`anthropic`], turns them
+//! into bytes and back. [`sse`] is the event-stream decoder, usable by itself.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer_checks;
+pub mod anthropic;
 mod api_key;
 mod base_url;
 mod body_decoder;

@@ -120,6 +120,33 @@ impl<M: Members> RequestBody<M> {
         (!range.is_empty()).then(|| serde_json::from_slice(&self.out[range]).ok()).flatten()
     }
 
+    /// Writes values that stand in the body under these names: what each is, its name, and the value. An
+    /// extra of that name must be equal to it, and is written in its place.
+    ///
+    /// # Errors
+    ///
+    /// One that differs.
+    pub(crate) fn push_spelled<'a>(
+        &mut self,
+        values: impl Iterator<Item = (&'static str, &'a str, Value)>,
+        extras: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        for (what, name, value) in values {
+            match extras.get(name) {
+                None if self.written(name).is_none() => {
+                    self.key(name);
+                    push_sorted(&mut self.out, &value);
+                }
+                Some(extra) if equal(extra, &value) => {}
+                _ => {
+                    let text = format!("{what}: the body has another `{name}`");
+                    return Err(Error::invalid_request(text));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the extras, sorted by name. One that the mapping wrote must be equal to what it wrote, unless
     /// it is `merged`, which has it already; those of the names `own` must be so even where it wrote none.
     ///

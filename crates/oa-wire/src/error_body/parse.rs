@@ -33,6 +33,8 @@ pub(super) struct ErrorBody {
     pub(super) in_request: bool,
     /// How long to wait, where a member says so.
     pub(super) wait: Option<Wait>,
+    /// The server's id of the request, where it stands beside the error.
+    pub(super) request_id: Option<String>,
 }
 
 /// What a body is, as far as it matters who wrote it.
@@ -73,6 +75,7 @@ pub(super) fn parse(bytes: &[u8], coding: Option<&str>) -> ErrorBody {
             let mut body = from_value(&value, 0).unwrap_or_else(|| with(unread(&value), form));
             body.form = form;
             body.wait = wait_of(&value, 0);
+            body.request_id = value.get("request_id").and_then(word).filter(|id| id.len() <= 200);
             body
         }
         None if is_page(text) => return with(title(text), Form::Page),

@@ -12,6 +12,7 @@ use http::StatusCode;
 const STATUSES: &[(u16, &[&str])] = &[
     (400, BAD_REQUEST),
     (401, BAD_KEY),
+    (402, BILLING),
     (403, &["permissiondenied", "permissiondeniederror", "permissionerror", "forbidden"]),
     (404, &["notfound", "notfounderror"]),
     (404, UNKNOWN_MODEL),
@@ -53,6 +54,7 @@ const BAD_KEY: &[&str] = &[
     "expiredkey",
     "nodbconnection",
 ];
+const BILLING: &[&str] = &["billingerror"];
 const RATE_LIMIT: &[&str] = &[
     "ratelimit",
     "ratelimited",
@@ -329,7 +331,7 @@ impl ErrorText {
     /// A quota or budget is spent, and no wait helps.
     pub(super) fn quota_spent(&self, status: Option<u16>) -> bool {
         match status {
-            Some(402) => true,
+            Some(402) => !self.is_about_account(),
             Some(401) => false,
             _ if self.has_name(SPENT_QUOTA) => true,
             // Per-minute quotas are worded like spent ones, but say when they are filled again.
@@ -338,6 +340,11 @@ impl ErrorText {
             }
             Some(_) => false,
         }
+    }
+
+    /// The account may not be used, whatever is left of its quota.
+    pub(super) fn is_about_account(&self) -> bool {
+        self.has_name(BILLING)
     }
 
     /// The key is wrong, whatever the status says.

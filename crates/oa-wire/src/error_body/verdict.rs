@@ -91,7 +91,7 @@ fn is_about_key(effective: Option<u16>, body: &ErrorBody, text: &ErrorText, orig
     match body.form {
         Form::Page | Form::Binary => false,
         _ if !challenges.is_empty() || text.is_about_credentials() => true,
-        Form::Envelope => effective != Some(403),
+        Form::Envelope => !matches!(effective, Some(402 | 403)),
         Form::Empty | Form::Text | Form::Json => effective != Some(403) && origin.server.is_none(),
     }
 }
@@ -100,6 +100,7 @@ fn is_about_key(effective: Option<u16>, body: &ErrorBody, text: &ErrorText, orig
 fn by_status(status: u16, text: &ErrorText) -> Category {
     match status {
         401 | 403 => Category::Authentication,
+        402 if text.is_about_account() => Category::Authentication,
         429 => Category::RateLimit,
         400..=599 if text.unsupported_medium() => Category::UnsupportedContentBlock,
         503 if text.maybe_loading() => Category::ModelNotLoaded,

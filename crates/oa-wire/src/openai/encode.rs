@@ -8,7 +8,7 @@ use crate::{
     CompletionRequest, Error, JsonSchema, Profile, RuntimeConfig, SchemaMode,
     call_headers::body_members,
     expected::schema_mode,
-    json::{equal, push_list, push_sorted, push_text},
+    json::{push_list, push_text},
     request_body::{merged_texts, push_object_extras},
 };
 use messages::{messages_length, push_messages};
@@ -50,7 +50,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
         })?;
     }
     push_config(&mut body, &request.config);
-    push_spelled(&mut body, profile, request)?;
+    body.push_spelled(body_members(profile, request), &request.config.extras)?;
     push_extras(&mut body, &request.config)?;
     Ok(body.finish())
 }
@@ -99,25 +99,6 @@ fn push_config(body: &mut RequestBody, config: &RuntimeConfig) {
     }
 }
 
-/// Writes the session and the priority, where they are members of the body. An extra of that name must be
-/// equal to it, and is written in its place.
-fn push_spelled(body: &mut RequestBody, profile: &Profile, request: &CompletionRequest) -> Result<(), Error> {
-    for (what, name, value) in body_members(profile, request) {
-        match request.config.extras.get(name) {
-            None if body.written(name).is_none() => {
-                body.key(name);
-                push_sorted(&mut body.out, &value);
-            }
-            Some(extra) if equal(extra, &value) => {}
-            _ => {
-                let text = format!("{what}: the body has another `{name}`");
-                return Err(Error::invalid_request(text));
-            }
-        }
-    }
-    Ok(())
-}
-
 fn push_extras(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Error> {
     if config.extras.is_empty() {
         return Ok(());
@@ -129,7 +110,8 @@ fn push_extras(body: &mut RequestBody, config: &RuntimeConfig) -> Result<(), Err
 mod tests {
     use super::*;
     use crate::{
-        AssistantMessage, Image, Message, Tool, ToolCall, ToolChoice, Tools, UserBlock, validate::validate,
+        AssistantMessage, Image, Message, Tool, ToolCall, ToolChoice, Tools, UserBlock, json::equal,
+        validate::validate,
     };
     use serde_json::{Map, json};
 

@@ -6,9 +6,9 @@ pub(crate) mod reading;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oa_wire::Profile;
 use oa_wire::openai::{ChatCall, Endpoint, ResponseDecoder};
 use oa_wire::{CompletionRequest, Error, Event, Message, Response, Tool, Tools};
+use oa_wire::{Profile, mapping::EventDecoder};
 use serde_json::json;
 
 /// One step of an answer, whole: two answers are the same when these are.
@@ -44,7 +44,7 @@ fn step(event: Result<Event, Error>) -> Step {
 }
 
 /// Hands the pieces to the decoder, asking for the events of each before the next.
-pub(crate) fn steps(mut decoder: ResponseDecoder, pieces: impl IntoIterator<Item = Bytes>) -> Vec<Step> {
+pub(crate) fn steps(mut decoder: impl EventDecoder, pieces: impl IntoIterator<Item = Bytes>) -> Vec<Step> {
     let mut seen = Vec::new();
     for piece in pieces {
         decoder.push(piece);
@@ -62,7 +62,7 @@ pub(crate) fn steps(mut decoder: ResponseDecoder, pieces: impl IntoIterator<Item
 
 /// Hands all pieces to the decoder without asking for events.
 pub(crate) fn finish(
-    mut decoder: ResponseDecoder,
+    mut decoder: impl EventDecoder,
     pieces: impl IntoIterator<Item = Bytes>,
 ) -> Result<Response, Error> {
     for piece in pieces {
@@ -73,7 +73,7 @@ pub(crate) fn finish(
 
 /// Hands the pieces to the decoder, asking for the events of each, up to the response.
 pub(crate) fn drain(
-    mut decoder: ResponseDecoder,
+    mut decoder: impl EventDecoder,
     pieces: impl IntoIterator<Item = Bytes>,
 ) -> Result<Response, Error> {
     for piece in pieces {

@@ -8,6 +8,7 @@ mod corpus;
 mod fields;
 mod forms;
 mod hostile;
+mod messages;
 mod raw;
 mod requests;
 mod scripts;

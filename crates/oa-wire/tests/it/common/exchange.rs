@@ -81,6 +81,10 @@ impl Exchange {
         self.method == "POST" && self.path == "/v1/chat/completions"
     }
 
+    pub(crate) fn is_message(&self) -> bool {
+        self.method == "POST" && self.path == "/v1/messages"
+    }
+
     pub(crate) fn is_models(&self) -> bool {
         self.method == "GET" && self.path == "/v1/models"
     }
