@@ -323,13 +323,10 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
                  makes it: a server needs one that the authority has signed, or its own with CA:FALSE",
                 remedy,
             ))
-            .next(format!(
-                "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj \
-                 /CN={0} -addext subjectAltName={1}:{0} -addext \
-                 basicConstraints=critical,CA:FALSE",
-                text::word(target.host().unwrap_or_default()),
-                if target.host().is_some_and(|host| host.parse::<IpAddr>().is_ok()) { "IP" } else { "DNS" },
-            )),
+            .next(reissue(target)),
+        Kind::CertificateWithoutNames => {
+            finding.cause("the certificate must be made anew, with the host in it").next(reissue(target))
+        }
         Kind::CertificateUnknownIssuer => {
             let cause = "its authority is private, or the server leaves out an intermediate certificate";
             match &target.other_roots {
@@ -349,6 +346,17 @@ pub(crate) async fn tls(target: &Target, hello: Option<&Hello>) -> Option<Findin
             finding.cause(joined(cause, remedy)).next(next)
         }
     })
+}
+
+/// The command that makes a certificate which clients take for the host in the URL.
+fn reissue(target: &Target) -> String {
+    let host = target.host().unwrap_or_default();
+    let kind = if host.parse::<IpAddr>().is_ok() { "IP" } else { "DNS" };
+    let host = text::word(host);
+    format!(
+        "openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj /CN={host} \
+         -addext subjectAltName={kind}:{host} -addext basicConstraints=critical,CA:FALSE"
+    )
 }
 
 fn tls_instead(target: &Target, finding: Finding) -> Finding {
@@ -391,6 +399,7 @@ async fn speaks_tls(target: &Target) -> bool {
                     | Kind::CertificateNotYetValid
                     | Kind::CertificateUnknownIssuer
                     | Kind::CertificateWrongName
+                    | Kind::CertificateWithoutNames
                     | Kind::CertificateIsAuthority
                     | Kind::CertificateUnusable
                     | Kind::TlsVersion
@@ -408,7 +417,7 @@ fn cause_of_tls(kind: TransportErrorKind) -> Option<&'static str> {
         Kind::CertificateNotYetValid => "this machine's clock is wrong, or the server's was",
         Kind::CertificateWrongName => {
             "the URL names the server otherwise than its certificate does: an address, an alias, or another \
-             server; of a certificate the names of subjectAltName are read alone"
+             server"
         }
         Kind::CertificateUnusable => {
             "the certificate must be made anew: it is for another purpose than a server's, or of algorithms \

@@ -254,6 +254,10 @@ impl Doctor {
                 return (Finding::failed(Category::InvalidRequest, why), None);
             };
             value.set_sensitive(true);
+            if key == http::header::AUTHORIZATION {
+                // It takes the place of the key.
+                target.key = Some("--header");
+            }
             target.endpoint = target.endpoint.with_header(key, value);
         }
         (finding, Some(target))

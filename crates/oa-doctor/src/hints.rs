@@ -219,6 +219,12 @@ impl Hints<'_> {
                     .to_owned(),
                 "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
             ),
+            Some("--header") => (
+                "the credentials of the header Authorization are not the server's: a gateway may want some of \
+                 its own, and pass them on"
+                    .to_owned(),
+                self.target.again(),
+            ),
             Some("given") => {
                 ("the key that was given is not one of this server".to_owned(), self.target.again())
             }

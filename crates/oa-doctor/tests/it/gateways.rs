@@ -53,6 +53,59 @@ async fn a_challenge_says_how_to_send_what_it_wants() {
 }
 
 #[tokio::test]
+async fn credentials_of_a_header_are_not_called_the_key() {
+    let sim = answering(page(401, "", r#"{"error":{"message":"Invalid API Key","code":401}}"#)).await;
+    let doctor = doctor(sim.base_url()).model("m").api_key("sk-canary-key");
+    let report = doctor.header("Authorization", "Basic canary-of-a-header").run().await;
+    let cause = report.step("models").unwrap().cause.clone().unwrap();
+    assert!(cause.contains("the header Authorization are not the server's"), "{report}");
+    assert!(!report.to_string().contains("canary"), "{report}");
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_servers_own_is_told_from_a_gateways() {
+    let body = r#"{"error":{"message":"Project p has no access to model m","code":"forbidden"}}"#;
+    let (cause, next) = models(403, "", body).await;
+    assert!(cause.contains("the server itself refuses"), "{cause}");
+    assert!(next.starts_with("oa models "), "{next}");
+}
+
+#[tokio::test]
+async fn a_gateways_own_status_has_its_cause() {
+    for (status, body, want) in [
+        (413, "<title>413 Request Entity Too Large</title>", "client_max_body_size"),
+        (400, "<title>400 No required SSL certificate was sent</title>", "a client certificate"),
+        (400, "Invalid host header", "only for names that it was told"),
+        (503, "no healthy upstream", "answers in the place of the server"),
+    ] {
+        let (cause, _) = models(status, "server: nginx\r\n", body).await;
+        assert!(cause.contains(want), "{cause}, want {want}");
+    }
+}
+
+#[tokio::test]
+async fn a_health_page_that_complains_is_no_health() {
+    for (body, want) in [
+        (r#"{"status":"loading model"}"#, "/health is 200, and says: loading model"),
+        (r#"{"healthy":false}"#, "/health is 200, and says: healthy is false"),
+        ("UNHEALTHY", "/health is 200, and says: UNHEALTHY"),
+    ] {
+        let health = page(200, "", body).on("GET", "/health").forever();
+        let sim = Sim::builder().script([health]).then_generate().start().await.unwrap();
+        let report = doctor(sim.base_url()).model("oa-sim").run().await;
+        assert_eq!(step(&report, "load"), ("warning", want), "{report}");
+    }
+    for body in
+        [r#"{"status":"ok"}"#, "OK", r#"{"status":"no slot available"}"#, r#"{"state":"RUNNING"}"#, ""]
+    {
+        let health = page(200, "", body).on("GET", "/health").forever();
+        let sim = Sim::builder().script([health]).then_generate().start().await.unwrap();
+        let report = doctor(sim.base_url()).model("oa-sim").run().await;
+        assert_eq!(step(&report, "load").0, "ok", "{report}");
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_leads_to_the_doctor_there_or_to_a_login() {
     let (_, next) = models(301, "location: https://llm.corp.invalid/v1/models\r\n", "").await;
     assert_eq!(next, "oa doctor https://llm.corp.invalid");

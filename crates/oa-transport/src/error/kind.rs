@@ -70,6 +70,9 @@ pub enum TransportErrorKind {
     CertificateUnknownIssuer,
     /// The server's certificate is for other names.
     CertificateWrongName,
+    /// The server's certificate names no host: it has no `subjectAltName`, and clients no longer read its common
+    /// name.
+    CertificateWithoutNames,
     /// The server's certificate is that of an authority (CA:TRUE), and is not itself trusted.
     CertificateIsAuthority,
     /// The server's certificate is not usable for another reason: its purpose, algorithms or form.
@@ -144,6 +147,7 @@ impl TransportErrorKind {
             Self::CertificateNotYetValid => "certificate_not_yet_valid",
             Self::CertificateUnknownIssuer => "certificate_unknown_issuer",
             Self::CertificateWrongName => "certificate_wrong_name",
+            Self::CertificateWithoutNames => "certificate_without_names",
             Self::CertificateIsAuthority => "certificate_is_authority",
             Self::CertificateUnusable => "certificate_unusable",
             Self::TlsVersion => "tls_version",
@@ -175,6 +179,7 @@ impl TransportErrorKind {
                 | Self::NoRoots
                 | Self::CertificateUnknownIssuer
                 | Self::CertificateWrongName
+                | Self::CertificateWithoutNames
                 | Self::CertificateIsAuthority
                 | Self::CertificateUnusable
                 | Self::TlsVersion

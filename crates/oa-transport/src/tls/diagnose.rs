@@ -95,7 +95,7 @@ fn of_certificate(error: &CertificateError) -> (Kind, Message) {
         CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
             let message = "the server's certificate names no host: it has no subjectAltName, and its common \
                 name is not read";
-            (Kind::CertificateWrongName, message.into())
+            (Kind::CertificateWithoutNames, message.into())
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
             let names = names(presented);

@@ -176,6 +176,42 @@ async fn a_self_signed_certificate() {
     assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateUnknownIssuer));
 }
 
+/// One that was made anew, where the old one is still trusted: both have the same name.
+#[tokio::test]
+async fn a_self_signed_certificate_of_the_name_of_one_that_is_trusted() {
+    let server = serve(self_signed("localhost", IsCa::NoCa).1).await;
+    let (old, _) = self_signed("localhost", IsCa::NoCa);
+    let error = failure(&trusting(&old), &url(&server)).await;
+    assert_eq!(error.kind(), TransportErrorKind::CertificateUnknownIssuer, "{error}");
+    assert!(error.to_string().contains("is self-signed and not trusted here"), "{error}");
+    let causes = format!("{error:#}");
+    assert!(!causes.contains("OtherError"), "{causes}");
+}
+
+/// A common name alone, as of old.
+#[tokio::test]
+async fn a_certificate_that_names_no_host() {
+    let made = make("localhost", |params| params.subject_alt_names.clear());
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    assert_eq!(
+        line(&error, server.addr),
+        "could not connect to https://localhost:PORT: the server's certificate names no host: it has no \
+         subjectAltName, and its common name is not read"
+    );
+    assert_eq!(error.kind(), TransportErrorKind::CertificateWithoutNames);
+}
+
+#[tokio::test]
+async fn a_certificate_for_clients_alone() {
+    let made = make("localhost", |params| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    });
+    let server = serve(made.config).await;
+    let error = failure(&trusting(&made.authority), &url(&server)).await;
+    assert_eq!((error.stage(), error.kind()), (Stage::Tls, TransportErrorKind::CertificateUnusable));
+}
+
 /// What `openssl req -x509` makes.
 #[tokio::test]
 async fn an_authoritys_certificate_in_place_of_a_servers() {
