@@ -50,7 +50,7 @@ impl<'a> Calls<'a> {
         Self {
             client,
             identity,
-            profile: Profile::new(model),
+            profile: Profile::new(model).with_surface_invalid_tool_calls(true),
             hints: Hints { target, identity, model: Some(model) },
             listed: models.list.as_ref().is_none_or(|list| list.find(model).is_some()),
             renamed_limit: false,
@@ -196,6 +196,12 @@ impl<'a> Calls<'a> {
                 Err(error) => return self.lacking(&error, &self.how_to_get_tools()),
             };
             let calls = &answer.response.message.tool_calls;
+            if let Some(problem) = calls.iter().find_map(|call| call.arguments.error()) {
+                let observed = format!("{name} was called, but: {}", text::one_line(problem, 200));
+                let cause = "the server reads calls, and does not hold the model to the schema: an application \
+                             must expect such calls, or ask for `strict` tools where the server knows them";
+                return (Finding::warning(observed).cause(cause).next(self.hints.chat()), true);
+            }
             if let Some(call) = calls.first() {
                 let more = if calls.len() > 1 { format!(", {} calls", calls.len()) } else { String::new() };
                 return (Finding::ok(format!("{} was called{more}", text::one_line(&call.name, 60))), true);

@@ -72,6 +72,7 @@ struct Calls<'a, S> {
     transient: Option<Error>,
 }
 
+/// The server, and whether the call is its trial.
 type Chosen<S> = (Arc<Server<S>>, bool);
 
 impl<'a, S: Completions> Calls<'a, S> {
@@ -133,7 +134,9 @@ impl<'a, S: Completions> Calls<'a, S> {
 
     /// Calls one server, and a second one as well if the call is hedged.
     async fn try_one(&mut self, first: Chosen<S>) -> Result<Completion, (Arc<Server<S>>, Error)> {
-        if let Some(delay) = self.set.hedge_delay() {
+        // A call that tries a server which was out of rotation is not to pay for it.
+        let delay = if first.1 { first.0.health.trial_patience() } else { self.set.hedge_delay() };
+        if let Some(delay) = delay {
             return self.try_hedged(first, delay).await;
         }
         let (permit, answer) = self.attempt(first, None).await;
@@ -214,7 +217,11 @@ impl<'a, S: Completions> Calls<'a, S> {
         if budget.is_some_and(|budget| !budget.withdraw()) {
             return None;
         }
-        self.choose()
+        // One trial is enough for a call.
+        let now = self.set.now();
+        let call = Call { well_only: true, ..self.call };
+        let (at, is_trial) = self.set.choose(&servers, &self.called, &self.context, call, now)?;
+        Some((servers[at].clone(), is_trial))
     }
 
     /// A call to one server, which ends when the answer begins.

@@ -33,6 +33,8 @@ pub(super) struct Health {
     /// Set when it leaves the set.
     pub(super) removed: AtomicBool,
     begins: Mutex<Begins>,
+    /// How long calls usually take to begin to be answered, in microseconds; 0 where none was.
+    usual: AtomicU64,
     /// The share by the times to first events, an `f64`'s bits, and when it was found.
     outlier: AtomicU64,
     outlier_at: AtomicU64,
@@ -66,6 +68,7 @@ impl Health {
             signs_of_life: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             begins: Mutex::default(),
+            usual: AtomicU64::new(0),
             outlier: AtomicU64::new(1f64.to_bits()),
             outlier_at: AtomicU64::new(0),
         }
@@ -182,6 +185,21 @@ impl Health {
             self.returned.store(micros(now), Relaxed);
         }
         change
+    }
+
+    /// A call took so long to begin to be answered. Of two at once one may be lost, which does not matter.
+    pub(super) fn took(&self, time: Duration) {
+        let (usual, time) = (self.usual.load(Relaxed), micros(time).max(1));
+        let next = if usual == 0 { time } else { usual - usual / 8 + time / 8 };
+        self.usual.store(next, Relaxed);
+    }
+
+    /// How long a trial may take before it is clear that the server is not as it was; none where it never
+    /// answered.
+    pub(super) fn trial_patience(&self) -> Option<Duration> {
+        const AT_LEAST: Duration = Duration::from_millis(500);
+        let usual = self.usual.load(Relaxed);
+        (usual != 0).then(|| Duration::from_micros(usual.saturating_mul(4)).max(AT_LEAST))
     }
 
     /// A stream took so many seconds to begin. The average, once it says something.

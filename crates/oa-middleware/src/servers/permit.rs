@@ -119,6 +119,9 @@ impl<S> Permit<S> {
         if self.stage == Stage::Waiting && !lost && waited >= PATIENCE && self.is_silent() {
             self.context.server_failed(&self.server.health.name);
             self.settle(self.failed_all());
+        } else if self.is_trial && lost && self.stage == Stage::Waiting && self.is_silent() {
+            // It had its time alone, and another server has answered since.
+            self.settle(Verdict::Failed(1));
         } else if self.is_trial {
             self.settle(Verdict::Nothing);
         }

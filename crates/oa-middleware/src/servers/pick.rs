@@ -22,6 +22,8 @@ pub(super) struct Call {
     pub(super) load: u64,
     /// The hash of the server that the conversation was last sent to, if that is known.
     pub(super) home: Option<u32>,
+    /// It is to go to a server that is well, not to one that may be back.
+    pub(super) well_only: bool,
 }
 
 /// The first in the given order. One that has a part of its share only gets that part of the calls.
@@ -154,7 +156,7 @@ mod tests {
     }
 
     fn call(key: u64) -> Call {
-        Call { key: mix(key), load: 10, home: None }
+        Call { key: mix(key), load: 10, home: None, well_only: false }
     }
 
     #[test]

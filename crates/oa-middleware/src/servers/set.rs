@@ -163,7 +163,7 @@ impl<S> Set<S> {
         call: Call,
         now: Duration,
     ) -> Option<(usize, bool)> {
-        let takes_trials = self.settings.probe.is_none();
+        let takes_trials = self.takes_trials(call);
         let (chosen, again) = self.place(servers, called, Some(context), call, now)?;
         if again && context.attempt() > 0 {
             context.forget_failed();
@@ -183,7 +183,7 @@ impl<S> Set<S> {
         call: Call,
         now: Duration,
     ) -> Option<(usize, bool)> {
-        let takes_trials = self.settings.probe.is_none();
+        let takes_trials = self.takes_trials(call);
         let retry = context.filter(|context| context.attempt() > 0);
         let moment = micros(now);
         let able = |at: usize, again: bool, out: Out| -> Option<Candidate> {
@@ -211,6 +211,11 @@ impl<S> Set<S> {
             let chosen = self.pick(servers.len(), |at| able(at, again, out), call)?;
             Some((chosen, again))
         })
+    }
+
+    /// Whether this call may find out whether a server is back.
+    fn takes_trials(&self, call: Call) -> bool {
+        self.settings.probe.is_none() && !call.well_only
     }
 
     fn pick(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
@@ -244,7 +249,7 @@ impl<S> Set<S> {
             }
             _ => (0, None),
         };
-        Call { key, load: prompt::load(request), home }
+        Call { key, load: prompt::load(request), home, well_only: false }
     }
 
     pub(super) fn set_home(&self, key: u64, server: &Server<S>) {
@@ -267,6 +272,7 @@ impl<S> Set<S> {
 
     /// A call has begun to be answered.
     pub(super) fn began(&self, server: &Server<S>, after: Duration, is_stream: bool) {
+        server.health.took(after);
         if self.settings.hedge.is_some() {
             self.latencies().add(after);
         }

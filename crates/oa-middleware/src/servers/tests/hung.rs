@@ -163,6 +163,36 @@ async fn a_hung_server_is_a_failed_one_and_comes_back() {
     }
 }
 
+/// A server that answered before it hung is known not to be back long before the limit.
+#[tokio::test(start_paused = true)]
+async fn the_call_that_is_a_trial_goes_to_another_server_as_well() {
+    for kind in [Kind::Whole, Kind::Collected, Kind::Streamed] {
+        let (first, second) = (Replica::new("first", Way::Well), Replica::new("second", Way::Well));
+        let servers = Servers::failover([("first", first.clone()), ("second", second.clone())]).unwrap();
+        let service = stack(servers.slow_start(Duration::ZERO));
+        for _ in 0..10 {
+            assert_eq!(ask(&service, kind).await.unwrap(), "first");
+        }
+        first.set(Way::Silent);
+        for _ in 0..5 {
+            assert_eq!(ask(&service, kind).await.unwrap(), "second");
+        }
+        for _ in 0..3 {
+            first.calls();
+            sleep(Duration::from_secs(10)).await;
+            for _ in 0..5 {
+                let start = Instant::now();
+                assert_eq!(ask(&service, kind).await.unwrap(), "second");
+                assert!(start.elapsed() < Duration::from_secs(1), "{kind:?}: {:?}", start.elapsed());
+            }
+            assert_eq!(first.calls(), 1, "{kind:?}: one trial at a time");
+        }
+        first.set(Way::Well);
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(ask(&service, kind).await.unwrap(), "first", "{kind:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_whose_streams_stop_after_their_first_event_is_left_as_well() {
     for (policy, make) in POLICIES.into_iter().enumerate() {
