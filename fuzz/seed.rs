@@ -1,7 +1,7 @@
 //! Writes the first inputs of the targets.
 //!
-//! `decode` begins with the answers of the repository's recorded exchanges, `requests` with schemas, histories,
-//! URLs and lists of models.
+//! `decode` begins with the answers of the repository's recorded exchanges, `requests` with schemas,
+//! histories, URLs and lists of models.
 
 use serde_json::Value;
 use std::{fs, io, path::Path};
