@@ -95,17 +95,9 @@ impl Kind {
 
     fn args(self) -> &'static [&'static str] {
         match self {
-            Self::Vllm => &[
-                "--served-model-name",
-                "tiny",
-                "--enable-auto-tool-choice",
-                "--tool-call-parser",
-                "hermes",
-                "--max-num-seqs",
-                "2",
-                "--max-num-queued-reqs",
-                "3",
-            ],
+            Self::Vllm => {
+                &["--served-model-name", "tiny", "--enable-auto-tool-choice", "--tool-call-parser", "hermes"]
+            }
             Self::LiteLlm => &[],
             Self::LlamaCpp => {
                 &["--jinja", "-a", "tiny", "--chat-template-kwargs", "{\"enable_thinking\":false}"]
