@@ -89,7 +89,8 @@ impl<M: Mapping, T: Transport> HttpClient<M, T> {
     ) -> Result<(C::Decoder, <T as Transport>::Body), Error> {
         let (head, body) = self.send(call.http_request()).await?.into_parts();
         let decoder = call.on_response(head.status, &head.headers, received_at(head.status));
-        Ok((decoder.with_proxy(proxy_of(&head.extensions)), body))
+        let decoder = decoder.with_proxy(proxy_of(&head.extensions)).with_headers(Arc::new(head.headers));
+        Ok((decoder, body))
     }
 
     async fn send(

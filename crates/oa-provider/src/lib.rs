@@ -74,13 +74,14 @@ pub use oa_transport::{BoxError, HyperTransport, HyperTransportBuilder, Transpor
 #[doc(inline)]
 pub use oa_wire::{
     ApiKey, AssistantBlock, AssistantContent, AssistantMessage, Attempt, AttemptReport, Audio, BaseUrl,
-    Category, Challenge, Completion, CompletionRequest, CompletionStream, ConnectionFailure,
-    CorrectedBaseUrl, Error, ErrorKind, ErrorReport, Event, EventSource, File, FileSource, FinishReason,
-    Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema, Limits, Mapping, Message, Messages, Model,
-    ModelList, Origin, Place, Priority, Profile, RawBody, ReasoningMember, Response, RetryAfter,
-    RetryAfterSource, RuntimeConfig, SchemaViolation, SendReasoning, ServerErrorDetails, SessionId, Setting,
-    Spellings, StructuredOutputFailure, TextDelta, Tool, ToolArguments, ToolCall, ToolCallDelta, ToolChoice,
-    ToolMode, Tools, TraceContext, UnknownName, Usage, UserBlock, UserContent, Video,
+    Category, Challenge, Choice, ChoiceEvent, Completion, CompletionRequest, CompletionStream,
+    ConnectionFailure, CorrectedBaseUrl, Error, ErrorKind, ErrorReport, Event, EventSource, File, FileSource,
+    FinishReason, Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema, Limits, LiteLlmHeaders,
+    Mapping, Message, Messages, Model, ModelList, Origin, Place, Priority, Profile, RateLimit, RateLimits,
+    RawBody, ReasoningMember, Response, ResponseHeaders, RetryAfter, RetryAfterSource, RuntimeConfig,
+    SchemaViolation, SendReasoning, ServerErrorDetails, SessionId, Setting, Spellings,
+    StructuredOutputFailure, TextDelta, Timings, TokenLogprob, Tool, ToolArguments, ToolCall, ToolCallDelta,
+    ToolChoice, ToolMode, Tools, TopLogprob, TraceContext, UnknownName, Usage, UserBlock, UserContent, Video,
 };
 
 #[cfg(feature = "middleware")]

@@ -4,8 +4,8 @@
 mod buffer;
 
 use crate::{
-    Error, ErrorKind, Event, FinishReason, Limits, Response, error_body::ErrorContext, expected::Expected,
-    response_head::ResponseHead, sse,
+    Error, ErrorKind, Event, FinishReason, Limits, Response, ResponseHeaders, error_body::ErrorContext,
+    expected::Expected, response_head::ResponseHead, sse,
 };
 use buffer::Buffer;
 use bytes::Bytes;
@@ -76,6 +76,8 @@ pub(crate) struct BodyDecoder<F: AnswerFormat> {
     limits: Limits,
     head: ResponseHead,
     state: State<F::Stream>,
+    /// The headers of the response.
+    headers: ResponseHeaders,
     /// The last event, for `finish` after it was handed out.
     outcome: Option<Result<Box<Response>, Error>>,
 }
@@ -105,13 +107,29 @@ impl<F: AnswerFormat> BodyDecoder<F> {
             let capacity = length.unwrap_or(0).min(limits.body);
             State::Undecided { is_stream, head: Buffer::new(capacity), is_blank: true }
         };
-        Self { expected, limits, head, state, outcome: None }
+        Self { expected, limits, head, state, headers: ResponseHeaders::default(), outcome: None }
     }
 
     /// Sets the forward proxy that the response came through.
     pub(crate) fn with_proxy(mut self, proxy: Option<String>) -> Self {
         self.head = self.head.with_proxy(proxy);
         self
+    }
+
+    /// Sets the headers that the response or the error has.
+    pub(crate) fn with_headers(mut self, headers: ResponseHeaders) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    fn with_its_headers(&self, result: Result<Response, Error>) -> Result<Response, Error> {
+        match result {
+            Ok(mut response) => {
+                response.headers = self.headers.clone();
+                Ok(response)
+            }
+            Err(error) => Err(error.with_headers(self.headers.clone())),
+        }
     }
 
     #[inline]
@@ -138,13 +156,19 @@ impl<F: AnswerFormat> BodyDecoder<F> {
 
     #[inline]
     pub(crate) fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        let event = self.next_event()?;
-        match &event {
-            Ok(Event::Done(response)) => self.outcome = Some(Ok(response.clone())),
-            Ok(_) => {}
-            Err(error) => self.outcome = Some(Err(error.clone())),
+        match self.next_event()? {
+            Ok(Event::Done(mut response)) => {
+                response.headers = self.headers.clone();
+                self.outcome = Some(Ok(response.clone()));
+                Some(Ok(Event::Done(response)))
+            }
+            Ok(event) => Some(Ok(event)),
+            Err(error) => {
+                let error = error.with_headers(self.headers.clone());
+                self.outcome = Some(Err(error.clone()));
+                Some(Err(error))
+            }
         }
-        Some(event)
     }
 
     #[inline]
@@ -178,10 +202,11 @@ impl<F: AnswerFormat> BodyDecoder<F> {
             State::Stream(stream) => stream.end(),
             State::Ended(_) => {}
             State::Undecided { .. } | State::Buffered(_) | State::ErrorBody { .. } => {
-                return self.finish_buffered();
+                let result = self.finish_buffered();
+                return self.with_its_headers(result);
             }
         }
-        while let Some(event) = self.next_event() {
+        while let Some(event) = self.poll_event() {
             if let Event::Done(response) = event? {
                 return Ok(*response);
             }
@@ -204,6 +229,7 @@ impl<F: AnswerFormat> BodyDecoder<F> {
             }
             _ => cause,
         };
+        let error = error.with_headers(self.headers.clone());
         self.state = State::Ended(VecDeque::new());
         self.outcome = Some(Err(error.clone()));
         error

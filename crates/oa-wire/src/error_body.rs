@@ -37,6 +37,7 @@ pub(crate) use headers::request_id;
 pub(crate) use origin::content_coding;
 pub(crate) use page::is_page;
 pub(crate) use redact::{excerpt, redact_error};
+pub(crate) use retry_after::reset_delay;
 pub(crate) use verdict::ErrorContext;
 
 /// An error response as it was received.

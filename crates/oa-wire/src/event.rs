@@ -28,6 +28,8 @@ pub enum Event {
     /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet
     /// checked against the tool's schema: the response is.
     ToolCall(Box<ToolCall>),
+    /// A piece of the text or the reasoning of another choice than the answer, where several were requested.
+    Choice(Box<ChoiceEvent>),
     /// The tokens so far, or in all.
     Usage(Box<Usage>),
     /// The end: the response that the non-streaming call would have given. Nothing follows.
@@ -61,6 +63,7 @@ impl Serialize for Event {
             Reasoning { text: &'a str },
             ToolCallDelta(&'a ToolCallDelta),
             ToolCall { tool_call: &'a ToolCall },
+            Choice(&'a ChoiceEvent),
             Usage { usage: &'a Usage },
             Done { response: &'a Response },
         }
@@ -69,10 +72,28 @@ impl Serialize for Event {
             Self::Reasoning(text) => Form::Reasoning { text },
             Self::ToolCallDelta(delta) => Form::ToolCallDelta(delta),
             Self::ToolCall(tool_call) => Form::ToolCall { tool_call },
+            Self::Choice(choice) => Form::Choice(choice),
             Self::Usage(usage) => Form::Usage { usage },
             Self::Done(response) => Form::Done { response },
         }
         .serialize(out)
+    }
+}
+
+/// A piece of another choice than the answer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ChoiceEvent {
+    /// The number of the choice.
+    pub index: i64,
+    /// The piece: [`Content`](Event::Content) or [`Reasoning`](Event::Reasoning).
+    pub event: Event,
+}
+
+impl ChoiceEvent {
+    /// A piece of the choice of this number.
+    pub fn new(index: i64, event: Event) -> Self {
+        Self { index, event }
     }
 }
 

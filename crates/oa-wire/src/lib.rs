@@ -47,6 +47,7 @@ mod expected;
 mod json;
 mod limits;
 pub mod mapping;
+mod measurements;
 mod media;
 mod message;
 mod models;
@@ -57,6 +58,7 @@ mod request;
 mod request_body;
 mod response;
 mod response_head;
+mod response_headers;
 mod schema;
 mod schema_directive;
 mod schema_mode;
@@ -80,16 +82,18 @@ pub use error::{
     Attempt, AttemptReport, BODY_LIMIT, Category, Challenge, ConnectionFailure, Error, ErrorKind,
     ErrorReport, Origin, RetryAfter, RetryAfterSource, ServerErrorDetails, StructuredOutputFailure,
 };
-pub use event::{Event, TextDelta, ToolCallDelta};
+pub use event::{ChoiceEvent, Event, TextDelta, ToolCallDelta};
 pub use limits::Limits;
 pub use mapping::Mapping;
+pub use measurements::{Timings, TokenLogprob, TopLogprob};
 pub use media::{Audio, File, FileSource, Image, ImageDetail, ImageSource, Video};
 pub use message::{AssistantBlock, AssistantContent, AssistantMessage, Message, UserBlock, UserContent};
 pub use models::{Model, ModelList};
 pub use models_decoder::ModelsDecoder;
 pub use profile::Profile;
 pub use request::{CompletionRequest, Messages};
-pub use response::{FinishReason, RawBody, Response, Usage};
+pub use response::{Choice, FinishReason, RawBody, Response, Usage};
+pub use response_headers::{LiteLlmHeaders, RateLimit, RateLimits, ResponseHeaders};
 pub use schema::{JsonSchema, SchemaViolation};
 pub use schema_mode::SchemaMode;
 pub use send_reasoning::{ReasoningMember, SendReasoning};

@@ -3,7 +3,7 @@
 use crate::{ApiKey, CompletionRequest, Error, Event, ModelList, Profile, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
-use std::{fmt, time::SystemTime};
+use std::{fmt, sync::Arc, time::SystemTime};
 
 /// An endpoint of a server as one wire mapping sees it: it makes the calls. A provider is generic over it.
 ///
@@ -72,6 +72,17 @@ pub trait Decoder: Send + Unpin + 'static {
     fn with_proxy(self, proxy: Option<String>) -> Self
     where
         Self: Sized;
+
+    /// Sets the headers of the response, which the decoded response or the error then shares. The decoder
+    /// itself has read what it needs before.
+    #[must_use]
+    fn with_headers(self, headers: Arc<HeaderMap>) -> Self
+    where
+        Self: Sized,
+    {
+        let _ = headers;
+        self
+    }
 
     /// Adds a piece of the body.
     fn push(&mut self, bytes: Bytes);

@@ -1,6 +1,11 @@
 //! A finished completion: the message, the finish reason, the usage, and the body as the server sent it.
 
-use crate::{AssistantMessage, SchemaMode, UnknownName, json::Reader, text::lossy};
+use crate::{
+    AssistantMessage, ResponseHeaders, SchemaMode, Timings, TokenLogprob, UnknownName,
+    json::Reader,
+    measurements::{logprobs_of_body, timings_of_body},
+    text::lossy,
+};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
@@ -55,6 +60,13 @@ pub struct Response {
     /// The server's id of the HTTP request, from its headers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// All choices, the answer among them, where more than one was requested; else empty.
+    /// [`choices`](Self::choices) has at least the answer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub all_choices: Vec<Choice>,
+    /// The headers of the response.
+    #[serde(skip)]
+    pub headers: ResponseHeaders,
     /// The body as the server sent it.
     #[serde(skip)]
     pub raw: RawBody,
@@ -74,6 +86,8 @@ impl Response {
             id: None,
             model: None,
             request_id: None,
+            all_choices: Vec::new(),
+            headers: ResponseHeaders::default(),
             raw: RawBody::default(),
         }
     }
@@ -119,9 +133,75 @@ impl Response {
         Some(raw.pointer("/choices/0/message/audio/transcript")?.as_str()?.to_owned())
     }
 
+    /// The choices, by their index, where [`n`](crate::RuntimeConfig::with_n) of them were requested; else
+    /// the answer alone. What they hold is not checked against the request.
+    pub fn choices(&self) -> Cow<'_, [Choice]> {
+        if self.all_choices.is_empty() {
+            return Cow::Owned(vec![Choice::of(0, self.clone())]);
+        }
+        Cow::Borrowed(&self.all_choices)
+    }
+
+    /// The log-probabilities of the answer's tokens, where the request asked for them
+    /// ([`with_logprobs`](crate::RuntimeConfig::with_logprobs)); else empty. Read from [`raw`](Self::raw)
+    /// each time, without a value of the whole body.
+    ///
+    /// ```
+    /// use oa_wire::openai::ResponseDecoder;
+    ///
+    /// let body = concat!(
+    ///     r#"{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop","logprobs":{"content":["#,
+    ///     r#"{"token":"Hi","logprob":-0.5,"top_logprobs":[]}]}}]}"#
+    /// );
+    /// let mut decoder = ResponseDecoder::new(http::StatusCode::OK, &http::HeaderMap::new());
+    /// decoder.push(body.into());
+    /// let logprobs = decoder.finish()?.logprobs();
+    /// assert_eq!((logprobs[0].token.as_str(), logprobs[0].logprob), ("Hi", -0.5));
+    /// # Ok::<(), oa_wire::Error>(())
+    /// ```
+    pub fn logprobs(&self) -> Vec<TokenLogprob> {
+        match &self.raw.0 {
+            Repr::Bytes(bytes) => logprobs_of_body(&lossy(bytes)).unwrap_or_default(),
+            Repr::Parts(parts) => parts.logprobs(),
+        }
+    }
+
+    /// What the server says of its own work on the call: vLLM's `metrics`, llama.cpp's `timings`. Read from
+    /// [`raw`](Self::raw) each time.
+    pub fn timings(&self) -> Option<Timings> {
+        timings_of_body(&lossy(&self.raw.to_bytes())).ok().flatten()
+    }
+
     /// The text of the message. Borrowed where it has at most one text.
     pub fn text(&self) -> Cow<'_, str> {
         self.message.text()
+    }
+}
+
+/// One of several choices.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Choice {
+    /// Its number.
+    pub index: i64,
+    /// The answer.
+    #[serde(serialize_with = "with_role")]
+    pub message: AssistantMessage,
+    /// Why the model stopped.
+    pub finish_reason: FinishReason,
+    /// The finish reason as the server sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_finish_reason: Option<String>,
+    /// The model's words where it refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<String>,
+}
+
+impl Choice {
+    /// The choice of this number that a response is the answer of.
+    pub(crate) fn of(index: i64, response: Response) -> Self {
+        let Response { message, finish_reason, server_finish_reason, refusal, .. } = response;
+        Self { index, message, finish_reason, server_finish_reason, refusal }
     }
 }
 
@@ -257,6 +337,11 @@ enum Repr {
 /// A body that is rendered to JSON when it is read.
 pub(crate) trait RawParts: Send + Sync {
     fn render(&self) -> Vec<u8>;
+
+    /// The log-probabilities of the answer's tokens.
+    fn logprobs(&self) -> Vec<TokenLogprob> {
+        logprobs_of_body(&lossy(&self.render())).unwrap_or_default()
+    }
 }
 
 impl Default for Repr {

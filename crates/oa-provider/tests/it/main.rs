@@ -14,6 +14,7 @@ mod front_door;
 mod keep_alive;
 mod layers;
 mod partial;
+mod reach;
 mod readiness;
 mod secrets;
 mod streams;

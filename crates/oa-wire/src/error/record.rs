@@ -8,7 +8,7 @@ use super::{
     source::Source,
     structured::StructuredOutputFailure,
 };
-use crate::Response;
+use crate::{Response, ResponseHeaders};
 use bytes::Bytes;
 use std::{borrow::Cow, error::Error as StdError, sync::Arc, time::Duration};
 
@@ -59,6 +59,7 @@ pub(super) struct Inner {
     pub(super) quota_spent: bool,
     pub(super) kind: Option<ErrorKind>,
     pub(super) request_id: Option<String>,
+    pub(super) headers: ResponseHeaders,
     pub(super) url: Option<String>,
     pub(super) origin: Option<Box<Origin>>,
     pub(super) key_rejected: bool,
@@ -123,6 +124,7 @@ impl Error {
             quota_spent: false,
             kind: None,
             request_id: None,
+            headers: ResponseHeaders::default(),
             url: None,
             origin: None,
             key_rejected: false,
@@ -135,6 +137,18 @@ impl Error {
             partial: None,
             attempts: Vec::new(),
         }))
+    }
+
+    /// The headers of the response that is the error, or holds it.
+    pub fn headers(&self) -> &ResponseHeaders {
+        &self.0.headers
+    }
+
+    /// Sets the headers of the response.
+    #[must_use]
+    pub fn with_headers(mut self, headers: ResponseHeaders) -> Self {
+        Arc::make_mut(&mut self.0).headers = headers;
+        self
     }
 
     /// An input that is refused before anything is sent: `message` names the place.

@@ -104,6 +104,11 @@ fn standard_reset(headers: &HeaderMap, now: Option<SystemTime>) -> Option<Durati
     })
 }
 
+/// How long until a limit is reset, of the value of such a header.
+pub(crate) fn reset_delay(value: &str) -> Option<Duration> {
+    reset_value(value, None)
+}
+
 /// A Go duration (`6m0s`), seconds, or a moment: in seconds or milliseconds since 1970, by RFC 3339, or as an
 /// HTTP date.
 fn reset_value(value: &str, now: Option<SystemTime>) -> Option<Duration> {

@@ -1,7 +1,7 @@
 //! A completion as an exchange: the request as bytes, and the decoder of its response.
 
 use super::{
-    decode::{AnswerParts, Body, body_start, read_body},
+    decode::{AnswerParts, Body, body_start, read_body, read_choices},
     encode::encode,
     endpoint::Endpoint,
     stream::{ChatStream, Failure},
@@ -20,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// A validated and encoded request. Nothing was sent.
 #[derive(Clone, Debug)]
@@ -140,6 +140,12 @@ impl ResponseDecoder {
         Self(self.0.with_proxy(proxy))
     }
 
+    /// Sets the headers of the response, which [`Response::headers`] or [`Error::headers`] then share.
+    #[must_use]
+    pub fn with_headers(self, headers: Arc<HeaderMap>) -> Self {
+        Self(self.0.with_headers(headers.into()))
+    }
+
     /// Adds a piece of the body. Poll its events before the next.
     #[inline]
     pub fn push(&mut self, bytes: Bytes) {
@@ -207,6 +213,10 @@ impl Decoder for ResponseDecoder {
         self.with_proxy(proxy)
     }
 
+    fn with_headers(self, headers: Arc<HeaderMap>) -> Self {
+        self.with_headers(headers)
+    }
+
     #[inline]
     fn push(&mut self, bytes: Bytes) {
         self.0.push(bytes);
@@ -260,7 +270,11 @@ impl AnswerFormat for ChatFormat {
         let raw = || RawBody::from(body.clone());
         let wrong = match kind {
             Ok(Body::Completion) => {
-                return parts.into_response(expected, raw()).map_err(BodyFailure::Invalid);
+                let mut response = parts.into_response(expected, raw()).map_err(BodyFailure::Invalid)?;
+                if expected.many_choices {
+                    response.all_choices = read_choices(&text, expected);
+                }
+                return Ok(response);
             }
             Ok(Body::Error { has_answer, of_choice }) => {
                 let partial = has_answer.then(|| Box::new(parts.into_response_unchecked(expected, raw())));

@@ -338,3 +338,22 @@ pub(super) fn error_body(reader: &mut Reader<'_>) -> Result<Option<String>, Malf
 pub(super) fn is_filled_list(value: &Value) -> bool {
     value.as_array().is_some_and(|list| !list.is_empty())
 }
+
+/// Reads all choices of a body, by their index.
+pub(super) fn read_choices(text: &str, expected: &Expected) -> Vec<crate::Choice> {
+    let mut choices = Vec::new();
+    let Ok(Some(mut list)) = Reader::new(text).lookup("choices") else { return choices };
+    let read = list.array(|reader, at| {
+        let mut parts = AnswerParts::default();
+        let choice = Choice::read(reader, at as i64, &mut parts)?;
+        if choice.has_message {
+            let response = parts.into_response_unchecked(expected, RawBody::default());
+            choices.push(crate::Choice::of(choice.index, response));
+        }
+        Ok(())
+    });
+    // The body was read as JSON before.
+    debug_assert!(read.is_ok(), "{read:?}");
+    choices.sort_by_key(|choice| choice.index);
+    choices
+}

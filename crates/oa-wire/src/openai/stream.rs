@@ -5,12 +5,13 @@ mod chunk;
 mod numbering;
 mod raw;
 
-use super::decode::{AnswerParts, body_start, read_body};
+use super::decode::{AnswerParts, body_start, read_body, read_choices};
 use crate::{
     Category, Error, ErrorKind, Event, RawBody, Response, TextDelta, ToolCall,
     chunk_template::ChunkTemplate,
     expected::Expected,
     json::{Kind, Malformed, Reader},
+    response::RawParts,
     sse,
 };
 use answer::{Answer, ChunkContent, TextField};
@@ -215,8 +216,14 @@ impl ChatStream {
         if let Some(body) = raw.render_first() {
             self.take_first(&mut parts, &body);
         }
+        let choices = if expected.many_choices {
+            read_choices(&String::from_utf8_lossy(&raw.render()), expected)
+        } else {
+            Vec::new()
+        };
         match parts.into_response(expected, RawBody::from_parts(Arc::new(raw))) {
-            Ok(response) => {
+            Ok(mut response) => {
+                response.all_choices = choices;
                 self.queue.extend(whole_calls(&response));
                 self.queue.push_back(Event::Done(Box::new(response)));
             }

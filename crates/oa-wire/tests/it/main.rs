@@ -11,5 +11,6 @@ mod hostile;
 mod messages;
 mod raw;
 mod requests;
+mod returned;
 mod scripts;
 mod session;

@@ -6,7 +6,7 @@ use super::{
     raw::{Owner, Scope},
 };
 use crate::{
-    Event,
+    ChoiceEvent, Event, TextDelta,
     json::{Kind, Malformed, Reader},
     openai::decode::{
         MessageFields, choice_index, error_body, is_meaningful, owned, read_message, read_usage,
@@ -145,7 +145,11 @@ fn read_choice(
             }
             "delta" | "message" if kind == Kind::Object => {
                 reader.object(|reader, key| {
-                    answer.log.note(delta, key, reader.raw()?);
+                    let raw = reader.raw()?;
+                    answer.log.note(delta, key, raw);
+                    if let (true, Some(index)) = (answer.many_choices, index) {
+                        queue.extend(piece_of_choice(index, key, raw)?);
+                    }
                     Ok(())
                 })?;
             }
@@ -213,6 +217,17 @@ fn read_choice(
     };
     chunk.has_too_many_calls |= !is_whole;
     Ok(())
+}
+
+/// The event of a member of another choice's delta.
+fn piece_of_choice(index: i64, key: &str, raw: &str) -> Result<Option<Event>, Malformed> {
+    let event = match key {
+        "content" => Event::Content,
+        "reasoning" | "reasoning_content" => Event::Reasoning,
+        _ => return Ok(None),
+    };
+    let text = Reader::new(raw).text()?.filter(|text| !text.is_empty());
+    Ok(text.map(|text| Event::Choice(Box::new(ChoiceEvent::new(index, event(TextDelta::from(&*text)))))))
 }
 
 /// True when no other choice follows the next.

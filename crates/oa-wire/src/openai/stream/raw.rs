@@ -9,7 +9,9 @@ mod join;
 
 use super::super::tool_calls::RawCall;
 use crate::{
+    TokenLogprob,
     json::{Reader, push_text},
+    measurements::read_logprobs,
     response::RawParts,
 };
 use join::{is_in_pieces, join_members};
@@ -240,6 +242,20 @@ impl RawParts for Assembled {
             (index != 0, Some(owner) != answer, index)
         });
         self.rendered(&choices)
+    }
+
+    fn logprobs(&self) -> Vec<TokenLogprob> {
+        let first = self.log.others().first().copied().filter(|_| !self.has_answer);
+        let scope = Scope::Choice(first.unwrap_or(Owner::Answer));
+        let mut found = Vec::new();
+        if let Some((_, values)) = self.log.members(scope).find(|(name, _)| *name == "logprobs") {
+            for raw in values {
+                // It was read as JSON before.
+                let read = read_logprobs(&mut Reader::new(raw), &mut found);
+                debug_assert!(read.is_ok(), "{read:?}");
+            }
+        }
+        found
     }
 }
 
