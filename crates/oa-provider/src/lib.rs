@@ -17,6 +17,8 @@
 //! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and
 //!   yours.
 //!
+//! The [`guide`] shows how things are done, a chapter a task, with a page for each server.
+//!
 //! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its
 //! inputs, adds no queue, and sets no time limits of its own but those of connecting and of probing: limits
 //! are layers.
@@ -39,6 +41,8 @@ mod body;
 mod dyn_provider;
 mod environment;
 mod error;
+#[cfg(all(any(doc, doctest), feature = "middleware", feature = "tls", feature = "validator"))]
+pub mod guide;
 mod http_client;
 mod http_client_builder;
 mod http_provider;

@@ -67,6 +67,13 @@ fn every_row_is_tested() {
     assert_eq!((untested, rows().len()), (Vec::new(), TESTED.len()));
 }
 
+#[test]
+fn the_guide_has_the_words_of_every_row() {
+    let guide = include_str!("../../../oa-provider/src/guide/refused_connections.md").replace('`', "");
+    let missing: Vec<_> = rows().into_iter().filter(|[_, _, words]| !guide.contains(&**words)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[tokio::test]
 async fn a_closed_port() {
     let closed = Sim::closed_port().unwrap();
