@@ -1,6 +1,6 @@
 //! Reads JSON by asking for what is wanted and skipping the rest, without building a tree.
 
-use super::special::special;
+use super::special::{first_control, mark, special};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -461,11 +461,27 @@ pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
     if bytes.get(at) == Some(&b'"') {
         return Ok((at, false));
     }
+    let escapes = at;
     while bytes.get(at) != Some(&b'"') {
-        let length = Escape::at(bytes, at)?.1;
-        at = special(bytes, at + length);
+        let length = Escape::at(bytes, at).map_err(|wrong| first_wrong(bytes, escapes, wrong))?.1;
+        at = mark(bytes, at + length);
     }
+    no_control(bytes, escapes, at)?;
     Ok((at, true))
+}
+
+/// The error that a control character stands between these.
+fn no_control(bytes: &[u8], from: usize, to: usize) -> Read<()> {
+    match first_control(bytes, from, to) {
+        Some(at) => Err(Malformed { at, expected: "no control character in a text" }),
+        None => Ok(()),
+    }
+}
+
+/// This error, or that of a control character before it.
+#[cold]
+fn first_wrong(bytes: &[u8], from: usize, wrong: Malformed) -> Malformed {
+    no_control(bytes, from, wrong.at).err().unwrap_or(wrong)
 }
 
 /// The text that stands before a closing quote, which is the last byte of `quoted`.
@@ -481,22 +497,30 @@ pub(crate) fn unescape(quoted: &str) -> Read<String> {
 /// cannot hold it.
 fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
+    let escapes = at;
     out.reserve(2 * (at - from) + 32);
     loop {
-        out.push_str(&text[from..at]);
-        // Texts within texts, such as the arguments of a tool call, are dense with these two.
+        if from < at {
+            out.push_str(&text[from..at]);
+        }
         match bytes.get(at..at + 2) {
-            Some(b"\\\"") => out.push('"'),
-            Some(b"\\n") => out.push('\n'),
-            _ if bytes.get(at) == Some(&b'"') => return Ok(at),
+            // What stands for itself goes with what follows.
+            Some(b"\\\"" | b"\\\\") => from = at + 1,
+            Some(b"\\n") => {
+                out.push('\n');
+                from = at + 2;
+            }
+            _ if bytes.get(at) == Some(&b'"') => {
+                no_control(bytes, escapes, at)?;
+                return Ok(at);
+            }
             _ => {
-                from = unescape_one(out, bytes, at)?;
-                at = special(bytes, from);
+                from = unescape_one(out, bytes, at).map_err(|wrong| first_wrong(bytes, escapes, wrong))?;
+                at = mark(bytes, from);
                 continue;
             }
         }
-        from = at + 2;
-        at = special(bytes, from);
+        at = mark(bytes, at + 2);
     }
 }
 

@@ -7,7 +7,7 @@ pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
     // Most texts are short: they end within the first words.
     for _ in 0..4 {
         let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
-        let marks = marks(*word);
+        let marks = marks(*word) | controls(*word);
         if marks != 0 {
             return at + (marks.trailing_zeros() / 8) as usize;
         }
@@ -16,23 +16,43 @@ pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
     special_in_long(bytes, at)
 }
 
-/// The same for a long text: a block at a time, which the compiler does with vectors.
-fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(block) = bytes[at..].first_chunk::<64>() {
-        let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-        if block.iter().fold(0, |any, &byte| any | special(byte)) != 0 {
-            break;
-        }
-        at += 64;
+/// The same for a long text.
+fn special_in_long(bytes: &[u8], at: usize) -> usize {
+    let end = mark_in_long(bytes, at);
+    first_control(bytes, at, end).unwrap_or(end)
+}
+
+/// Where the next quote or backslash stands, whatever stands before it. The length when there is none.
+#[inline]
+pub(super) fn mark(bytes: &[u8], at: usize) -> usize {
+    // Texts within texts, such as the arguments of a tool call, are dense with them.
+    let Some(word) = bytes[at..].first_chunk::<8>() else { return mark_in_long(bytes, at) };
+    match marks(*word) {
+        0 => mark_in_long(bytes, at + 8),
+        marks => at + (marks.trailing_zeros() / 8) as usize,
     }
-    while let Some(word) = bytes[at..].first_chunk::<8>() {
-        let marks = marks(*word);
-        if marks != 0 {
-            return at + (marks.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
+}
+
+fn mark_in_long(bytes: &[u8], at: usize) -> usize {
+    memchr::memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |length| at + length)
+}
+
+/// Where the first control character stands between these.
+pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+    let is_control = |byte: u8| u8::from(byte < 0x20);
+    let text = &bytes[from..to];
+    // The compiler reads a block with vectors.
+    let (blocks, rest) = text.split_at(text.len() / 32 * 32);
+    let any = blocks
+        .chunks_exact(32)
+        .fold(0, |any, block| any | block.iter().fold(0, |any, &byte| any | is_control(byte)));
+    let words = rest.chunks_exact(8);
+    let last = words.remainder().iter().fold(0, |any, &byte| any | is_control(byte));
+    let marked = words.fold(0, |any, word| any | word.first_chunk().map_or(0, |word| controls(*word)));
+    if any | last == 0 && marked == 0 {
+        return None;
     }
-    special_in_rest(bytes, at)
+    Some(from + text.iter().position(|&byte| byte < 0x20)?)
 }
 
 fn special_in_rest(bytes: &[u8], at: usize) -> usize {
@@ -40,24 +60,29 @@ fn special_in_rest(bytes: &[u8], at: usize) -> usize {
     at + rest.take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
 }
 
-/// The special bytes among eight, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGHS: u64 = 0x8080_8080_8080_8080;
+
+/// The quotes and backslashes among eight bytes, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x
 /// & HIGHS` marks the zero bytes of x, and may go wrong only above one.
 #[inline]
 fn marks(word: [u8; 8]) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGHS: u64 = 0x8080_8080_8080_8080;
     let x = u64::from_le_bytes(word);
     let quote = x ^ (ONES * 0x22);
     let slash = x ^ (ONES * 0x5c);
-    let marks = (quote.wrapping_sub(ONES) & !quote)
-        | (slash.wrapping_sub(ONES) & !slash)
-        | (x.wrapping_sub(ONES * 0x20) & !x);
-    marks & HIGHS
+    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGHS
+}
+
+/// The control characters among eight bytes, marked in the same way.
+#[inline]
+fn controls(word: [u8; 8]) -> u64 {
+    let x = u64::from_le_bytes(word);
+    x.wrapping_sub(ONES * 0x20) & !x & HIGHS
 }
 
 #[cfg(test)]
 mod tests {
-    use super::special;
+    use super::{first_control, mark, special};
 
     #[test]
     fn the_first_special_byte_is_found_at_every_offset_and_for_every_byte() {
@@ -68,6 +93,10 @@ mod tests {
                     text[at] = byte;
                     let want = if byte == b'"' || byte == b'\\' || byte < 0x20 { at } else { len };
                     assert_eq!(special(&text, 0), want, "{byte:#x} at {at} of {len}");
+                    let want = if byte == b'"' || byte == b'\\' { at } else { len };
+                    assert_eq!(mark(&text, 0), want, "{byte:#x} at {at} of {len}");
+                    let want = (byte < 0x20).then_some(at);
+                    assert_eq!(first_control(&text, 0, len), want, "{byte:#x} at {at} of {len}");
                 }
             }
         }
