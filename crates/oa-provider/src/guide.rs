@@ -14,6 +14,7 @@
 //! | [`other_runtimes`] | the wire crate alone: blocking, another runtime, a browser |
 //! | [`servers`] | a page for each server: flags, traps, what is handled |
 //! | [`refused_connections`] | a connection is refused, or nothing answers: causes and remedies |
+//! | [`coming_from`] | ten tasks side by side with other libraries |
 
 use crate::*;
 
@@ -57,7 +58,8 @@ pub mod other_runtimes {}
 /// | [`openai`](servers::openai) | 443 | its documentation |
 ///
 /// There is no switch for a server: rules are about what was sent. The name in
-/// [`genai_system`](crate::HttpProviderBuilder::genai_system) is for telemetry alone.
+/// [`genai_system`](crate::HttpProviderBuilder::genai_system) is for telemetry alone, and
+/// [`spellings`](crate::HttpProviderBuilder::spellings) says where a request's session and priority are sent.
 ///
 /// # True of all of them
 ///
@@ -94,3 +96,24 @@ pub mod servers {
 
 #[doc = include_str!("guide/refused_connections.md")]
 pub mod refused_connections {}
+
+/// Ten tasks side by side with other libraries: a client, a completion, a system message and settings, a
+/// stream, a tool call, structured output, an image, an error, retries and limits, the list of models.
+///
+/// - [`async_openai`](coming_from::async_openai)
+/// - [`genai_and_rig`](coming_from::genai_and_rig)
+/// - [`openarmature`](coming_from::openarmature), the Python `OpenAIProvider`
+/// - [`openai_python`](coming_from::openai_python)
+pub mod coming_from {
+    #[doc = include_str!("guide/coming_from/async_openai.md")]
+    pub mod async_openai {}
+
+    #[doc = include_str!("guide/coming_from/genai_and_rig.md")]
+    pub mod genai_and_rig {}
+
+    #[doc = include_str!("guide/coming_from/openarmature.md")]
+    pub mod openarmature {}
+
+    #[doc = include_str!("guide/coming_from/openai_python.md")]
+    pub mod openai_python {}
+}

@@ -17,7 +17,8 @@
 //! - [`Provider::layer`] puts tower layers around a provider: those of [`middleware`], tower's own, and
 //!   yours.
 //!
-//! The [`guide`] shows how things are done, a chapter a task, with a page for each server.
+//! The [`guide`] shows how things are done, a chapter a task, with a page for each server and ten
+//! tasks side by side with other libraries.
 //!
 //! A provider is bound to one model, keeps no conversation, never loops on tool calls, never changes its
 //! inputs, adds no queue, and sets no time limits of its own but those of connecting and of probing: limits
