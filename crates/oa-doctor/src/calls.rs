@@ -37,6 +37,8 @@ pub(crate) struct Calls<'a> {
     /// How long the one token took.
     one_token: Option<Duration>,
     another_model_answers: bool,
+    /// How long the stream took to its first token.
+    first_token: Option<Duration>,
 }
 
 impl<'a> Calls<'a> {
@@ -57,12 +59,18 @@ impl<'a> Calls<'a> {
             usages: Vec::new(),
             one_token: None,
             another_model_answers: false,
+            first_token: None,
         }
     }
 
     /// Whether the completion was answered by another model than the one that was asked for.
     pub(crate) fn another_model_answers(&self) -> bool {
         self.another_model_answers
+    }
+
+    /// How long the stream took to its first token.
+    pub(crate) fn first_token(&self) -> Option<Duration> {
+        self.first_token
     }
 
     /// One token. Like every call here it also says whether it is any use to go on.
@@ -146,6 +154,7 @@ impl<'a> Calls<'a> {
         };
         self.usages.push(("a stream", answer.response.usage));
         let Timing { head, first, last, pieces, bursts } = answer.timing;
+        self.first_token = (pieces > 0).then_some(first);
         let observed = format!(
             "head after {}, {pieces} pieces from {} to {}",
             text::duration(head),

@@ -197,6 +197,7 @@ impl Doctor {
         let models = log.run(&MODELS, listing).await.unwrap_or_else(|| models::Models::of(&target));
         head.model.clone_from(&models.model);
         facts.listing = Some(models.listing);
+        facts.models = models.list.as_ref().map(|list| list.ids().map(str::to_owned).collect());
         if let Some(why) = models.refused {
             return Err(stop(&MODELS, why));
         }
@@ -220,7 +221,9 @@ impl Doctor {
         if completes != Some(true) {
             return Err(stop(&COMPLETION, "no completion works"));
         }
-        if log.run(&STREAM, calls.stream()).await == Some(false) {
+        let streams = log.run(&STREAM, calls.stream()).await;
+        facts.first_token = calls.first_token();
+        if streams == Some(false) {
             return Err(stop(&STREAM, "the server takes no more requests"));
         }
         if log.run(&TOOLS, calls.tools()).await == Some(false) {

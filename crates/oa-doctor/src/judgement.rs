@@ -5,6 +5,7 @@ use crate::{
     report::{Status, Step},
     step_kind::{COMPLETION, LOAD, MODELS},
 };
+use std::time::Duration;
 
 /// What is known after the last step, besides the steps.
 #[derive(Default)]
@@ -17,6 +18,10 @@ pub(crate) struct Facts {
     pub(crate) another_model_answers: bool,
     /// The command that asks for one token.
     pub(crate) chat_probe: String,
+    /// The ids that are listed.
+    pub(crate) models: Option<Vec<String>>,
+    /// How long the stream took to its first token.
+    pub(crate) first_token: Option<Duration>,
 }
 
 /// Revises the steps. Changes no step that nothing contradicts.
@@ -84,7 +89,6 @@ fn lower(step: &mut Step, cause: &str, next: &str) {
 mod tests {
     use super::*;
     use oa_wire::Category;
-    use std::time::Duration;
 
     fn made(name: &'static str, status: Status) -> Step {
         Step {

@@ -44,6 +44,11 @@
 //! A server that merely lacks tools, schemas or token counts gets a [`Warning`](Status::Warning): an
 //! application may not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
 //!
+//! # Replicas
+//!
+//! [`Comparison::of`] puts the reports of several servers side by side: which one fails, which is of another
+//! version, lists other models, refuses the key, or is slow to its first token.
+//!
 //! # Connection refused, and its kin
 //!
 //! What pages on refused connections advise to look at, the step that looks, and words of its answer.
@@ -81,6 +86,7 @@ pub mod advice;
 mod calls;
 mod causes;
 mod client;
+mod comparison;
 mod connection;
 mod doctor;
 mod environment;
@@ -98,6 +104,7 @@ mod report;
 mod step_kind;
 mod text;
 
+pub use comparison::{Comparison, Replica};
 pub use doctor::Doctor;
 pub use log::Progress;
 pub use ports::WELL_KNOWN_PORTS;

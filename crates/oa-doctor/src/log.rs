@@ -143,6 +143,11 @@ impl<'a> Log<'a> {
             url: shown(head.url),
             server: shown(head.server),
             model: shown(head.model),
+            models: facts
+                .models
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| self.secrets.redact(&text::one_line(id, SHOWN))).collect()),
+            first_token: facts.first_token,
             took: self.start.elapsed(),
             steps: self.steps,
         }

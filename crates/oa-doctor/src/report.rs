@@ -25,6 +25,17 @@ pub struct Report {
     pub server: Option<String>,
     /// The model that was asked for; none when none is named and none is listed.
     pub model: Option<String>,
+    /// The ids that it lists, in its order; none where it has no list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// How long a short stream took to its first token; in seconds, as `first_token_seconds`, where it is
+    /// serialized.
+    #[serde(
+        rename = "first_token_seconds",
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "optional_seconds"
+    )]
+    pub first_token: Option<Duration>,
     /// How long it took; in seconds, as `took_seconds`, where it is serialized.
     #[serde(rename = "took_seconds", serialize_with = "seconds")]
     pub took: Duration,
@@ -169,6 +180,17 @@ impl fmt::Display for Status {
 
 fn seconds<S: Serializer>(took: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(took.as_secs_f64())
+}
+
+#[expect(clippy::ref_option, reason = "serde calls it so")]
+pub(crate) fn optional_seconds<S: Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    match time {
+        Some(time) => serializer.serialize_some(&time.as_secs_f64()),
+        None => serializer.serialize_none(),
+    }
 }
 
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]

@@ -11,9 +11,10 @@ use crate::{
     transport::TransportArgs,
     values,
 };
-use oa_doctor::{Doctor, Progress, Report};
+use oa_doctor::{Comparison, Doctor, Progress, Report};
 use oa_provider::Environment;
 use oa_wire::Error;
+use serde::Serialize;
 use std::{
     io::{self, IsTerminal},
     time::Duration,
@@ -22,13 +23,14 @@ use std::{
 // No `Debug`: it holds a key.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Root of the server [env: OA_BASE_URL]
+    /// Root of the server [env: OA_BASE_URL]; of several, the replicas are compared
     ///
-    /// Without a scheme, or with /v1 at its end, it is corrected and reported.
+    /// Without a scheme, or with /v1 at its end, it is corrected and reported. Of several servers each is
+    /// examined, one after the other, and what differs is told: models, versions, keys, times to first tokens.
     #[arg(value_name = "URL")]
-    url: Option<String>,
+    urls: Vec<String>,
     /// The same as URL, as the other commands have it
-    #[arg(long, value_name = "URL", conflicts_with = "url")]
+    #[arg(long, value_name = "URL", conflicts_with = "urls")]
     base_url: Option<String>,
     /// Make no completion, for servers whose tokens cost money
     #[arg(long)]
@@ -57,14 +59,12 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     process::block_on(async {
-        let report = watched(&args.doctor()?, args.timeout).await;
-        let text = if args.json {
-            serde_json::to_string_pretty(&report).map_err(io::Error::from)?
-        } else {
-            report.to_string()
-        };
-        Screen::new(false).line(&text)?;
-        match report.first_failure().and_then(|step| step.category) {
+        let mut reports = Vec::new();
+        for url in args.urls() {
+            reports.push(watched(&args.doctor(url)?, args.timeout).await);
+        }
+        Screen::new(false).line(&args.shown(&reports)?)?;
+        match reports.iter().find_map(Report::first_failure).and_then(|step| step.category) {
             Some(_) if args.names_no_server() => Err(Failure::Reported(WRONG_USAGE)),
             Some(category) => Err(Failure::Reported(exit_code(category))),
             None => Ok(()),
@@ -72,21 +72,44 @@ pub(crate) fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
+/// The reports of several servers, and how they differ.
+#[derive(Serialize)]
+struct Compared<'a> {
+    reports: &'a [Report],
+    comparison: Comparison,
+}
+
 impl Args {
     fn names_no_server(&self) -> bool {
-        self.url().is_none() && Environment::from_process().root().is_none()
+        self.urls() == [None] && Environment::from_process().root().is_none()
     }
 
-    fn url(&self) -> Option<&String> {
-        self.url.as_ref().or(self.base_url.as_ref())
+    /// The servers that are named, or none for that of the environment.
+    fn urls(&self) -> Vec<Option<&String>> {
+        let named: Vec<Option<&String>> = self.urls.iter().chain(&self.base_url).map(Some).collect();
+        if named.is_empty() { vec![None] } else { named }
     }
 
-    fn doctor(&self) -> Result<Doctor, Error> {
+    /// The reports as they are printed.
+    fn shown(&self, reports: &[Report]) -> io::Result<String> {
+        let comparison = Comparison::of(reports);
+        Ok(match reports {
+            [report] if self.json => serde_json::to_string_pretty(report)?,
+            [report] => report.to_string(),
+            reports if self.json => serde_json::to_string_pretty(&Compared { reports, comparison })?,
+            reports => {
+                let texts = reports.iter().map(Report::to_string).chain([comparison.to_string()]);
+                texts.collect::<Vec<_>>().join("\n\n")
+            }
+        })
+    }
+
+    fn doctor(&self, url: Option<&String>) -> Result<Doctor, Error> {
         let mut doctor = Doctor::new()
             .no_completion(self.no_completion)
             .time_limit(self.timeout)
             .command_line(command_line());
-        if let Some(url) = self.url() {
+        if let Some(url) = url {
             doctor = doctor.url(url);
         }
         if let Some(model) = &self.model {

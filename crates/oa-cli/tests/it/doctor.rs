@@ -58,6 +58,38 @@ fn json_is_the_whole_report() {
 }
 
 #[test]
+fn replicas_are_compared() {
+    let (one, other) = (sim(), Sim::builder().models(["oa-sim", "lora"]).start_blocking().unwrap());
+    let closed = Sim::closed_port().unwrap();
+    let urls = [one.base_url(), other.base_url(), closed.base_url()];
+    let run = |more: &[&str]| {
+        let args = ["doctor", &urls[0], &urls[1], &urls[2], "--model", "oa-sim"];
+        run(oa(args).args(more).env_remove("LITELLM_PORT").env_remove("PORT"))
+    };
+    let ran = run(&[]);
+    assert_eq!(ran.code, 11, "{ran:?}");
+    for want in [
+        format!("differs: {} fails at `tcp`: ", urls[2]),
+        format!("differs: {} does not list: lora", urls[0]),
+        format!("ok       {}  oa-sim", urls[0]),
+    ] {
+        assert!(ran.stdout.contains(&want), "{}, want {want}", ran.stdout);
+    }
+    let record = run(&["--json"]).json();
+    assert_eq!(record["reports"].as_array().unwrap().len(), 3);
+    assert_eq!(record["comparison"]["replicas"][1]["models"].as_array().unwrap().len(), 2);
+    assert!(record["comparison"]["replicas"][0]["first_token_seconds"].is_number());
+}
+
+#[test]
+fn replicas_that_are_alike_are_said_to_be() {
+    let (one, other) = (sim(), sim());
+    let ran = run(oa(["doctor", &one.base_url(), &other.base_url()]).env_remove("PORT"));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.ends_with("the 2 replicas are alike\n"), "{}", ran.stdout);
+}
+
+#[test]
 fn a_header_that_is_none_is_wrong_usage_of_the_command() {
     let ran = doctor(&sim(), &["--header", "canary"]);
     assert_eq!((ran.code, ran.stdout.as_str()), (16, ""), "{ran:?}");

@@ -383,26 +383,6 @@ async fn tools_that_are_refused_are_a_warning_and_a_dead_server_is_not() {
 }
 
 #[tokio::test]
-async fn a_call_that_breaks_its_schema_is_not_blamed_on_the_servers_settings() {
-    let call = json!({"id": "c", "type": "function", "function": {"name": "get_weather",
-        "arguments": "{\"city\": \"Paris\", \"unit\": \"C\"}"}});
-    let answer = json!({"choices": [{"index": 0, "finish_reason": "tool_calls",
-        "message": {"role": "assistant", "content": null, "tool_calls": [call]}}]});
-    let sim = Sim::builder()
-        .handler(move |request| {
-            (!request.json()["tools"].is_null()).then(|| Answer::json(200, answer.clone()))
-        })
-        .start()
-        .await
-        .unwrap();
-    let report = doctor(sim.base_url()).run().await;
-    let tools = report.step("tools").unwrap();
-    assert_eq!(step(&report, "tools").0, "warning", "{report}");
-    assert!(tools.observed.starts_with("get_weather was called, but: "), "{report}");
-    assert!(tools.cause.as_ref().unwrap().contains("the server reads calls"), "{report}");
-}
-
-#[tokio::test]
 async fn variables_contradict_each_other() {
     let sim = Sim::start().await.unwrap();
     let variables = [

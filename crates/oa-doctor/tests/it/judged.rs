@@ -132,3 +132,23 @@ async fn a_tool_call_is_forced_by_name_where_any_is_not_enough() {
         sim.requests().iter().filter(|one| one.method == "POST").all(|one| one.json()["temperature"] == 0.0)
     );
 }
+
+#[tokio::test]
+async fn a_call_that_breaks_its_schema_is_not_blamed_on_the_servers_settings() {
+    let call = json!({"id": "c", "type": "function", "function": {"name": "get_weather",
+        "arguments": "{\"city\": \"Paris\", \"unit\": \"C\"}"}});
+    let answer = json!({"choices": [{"index": 0, "finish_reason": "tool_calls",
+        "message": {"role": "assistant", "content": null, "tool_calls": [call]}}]});
+    let sim = Sim::builder()
+        .handler(move |request| {
+            (!request.json()["tools"].is_null()).then(|| Answer::json(200, answer.clone()))
+        })
+        .start()
+        .await
+        .unwrap();
+    let report = doctor(sim.base_url()).run().await;
+    let tools = report.step("tools").unwrap();
+    assert_eq!(step(&report, "tools").0, "warning", "{report}");
+    assert!(tools.observed.starts_with("get_weather was called, but: "), "{report}");
+    assert!(tools.cause.as_ref().unwrap().contains("the server reads calls"), "{report}");
+}
