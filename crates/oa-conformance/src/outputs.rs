@@ -7,6 +7,10 @@ pub(crate) fn response(response: &Response) -> Value {
     let mut out = json!(response);
     // The library leaves an empty list out, the protocol does not.
     out["message"]["tool_calls"] = json!(response.message.tool_calls);
+    // The protocol's blocks do not have the name under which reasoning was received.
+    for block in out["message"]["content"].as_array_mut().into_iter().flatten() {
+        block.as_object_mut().map(|block| block.remove("member"));
+    }
     out["raw"] = response.raw.json().unwrap_or_default();
     out
 }
