@@ -1,6 +1,7 @@
 //! One scripted answer: status, headers and body, byte by byte where wanted.
 
 mod completion;
+pub(crate) mod messages;
 
 use crate::piece::{Gate, Piece};
 use bytes::Bytes;

@@ -1,6 +1,7 @@
 //! The generative mode: requests are answered as a small model behind vLLM's API would.
 
 mod chat;
+mod messages;
 mod model;
 #[cfg(feature = "generate")]
 mod pattern;
@@ -18,11 +19,14 @@ use crate::{answer::Answer, json::Json, recorded::Recorded, version::VERSION};
 use model::CREATED;
 use refusal::{Refusal, json, unknown_model};
 
+/// The path of Anthropic Messages.
+const MESSAGES: &str = "/v1/messages";
+
 /// Answers `request` as a small model behind vLLM's API would.
 pub(crate) fn answer(model: &Model, request: &Recorded) -> Answer {
     let method = if request.method == "HEAD" { "GET" } else { request.method.as_str() };
     let allowed = match request.path.as_str() {
-        "/v1/chat/completions" => "POST",
+        "/v1/chat/completions" | MESSAGES => "POST",
         "/v1/models" | "/health" | "/version" | "/" => "GET",
         path if path.starts_with("/v1/models/") => "GET",
         _ => "",
@@ -42,6 +46,7 @@ pub(crate) fn answer(model: &Model, request: &Recorded) -> Answer {
     }
     match request.path.as_str() {
         "/v1/chat/completions" => complete(model, request).unwrap_or_else(|refusal| *refusal),
+        MESSAGES => messages::answer(model, request).unwrap_or_else(|refusal| *refusal),
         "/v1/models" => models(model),
         "/version" => Answer::json(200, serde_json::json!({"version": VERSION})),
         "/health" => Answer::text(200, ""),
@@ -65,6 +70,8 @@ fn unauthorized(model: &Model, request: &Recorded) -> Option<Answer> {
         let (scheme, sent) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then_some(sent.trim())
     });
+    // There are clients of Anthropic Messages that send the key in a header of its own.
+    let sent = sent.or_else(|| request.header("x-api-key").filter(|_| request.path == MESSAGES));
     match sent {
         Some(sent) if sent == key => None,
         _ => Some(Answer::json(401, serde_json::json!({"error": "Unauthorized"}))),

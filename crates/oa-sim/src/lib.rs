@@ -22,6 +22,8 @@
 //! - `POST /v1/chat/completions` obeys `messages`, `max_tokens`, `max_completion_tokens`, `stop`, `n`,
 //!   `seed`, `stream`, `stream_options`, `response_format`, `tools`, `tool_choice` and `parallel_tool_calls`,
 //!   and refuses what vLLM refuses, in its words.
+//! - `POST /v1/messages` is Anthropic's form of the same: blocks, tools, `tool_choice`, `stop_sequences`,
+//!   `output_config.format` and streams; `max_tokens` is required.
 //! - `GET /v1/models` and `GET /v1/models/ID` show the names that it serves.
 //! - `GET /health`, `GET /version` and `GET /` are 200.
 //! - Every other path is 404 `{"detail":"Not Found"}`, every other method 405.

@@ -4,6 +4,7 @@
     reason = "clippy knows the functions of a test by their attribute alone, not their helpers"
 )]
 
+mod anthropic;
 mod complete;
 mod composition;
 mod concurrency;
