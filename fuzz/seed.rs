@@ -1,7 +1,7 @@
 //! Writes the first inputs of the targets.
 //!
-//! `decode` begins with the answers of the repository's recorded exchanges, `requests` with schemas,
-//! histories, URLs and lists of models.
+//! `decode` and `messages` begin with the answers of the repository's recorded exchanges, `requests` with
+//! schemas, histories, URLs and lists of models.
 
 use serde_json::Value;
 use std::{fs, io, path::Path};
@@ -54,7 +54,8 @@ const REQUESTS: [(u8, &str); 14] = [
 
 fn main() -> io::Result<()> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    answers(here)?;
+    answers(here, "decode", "exchanges")?;
+    answers(here, "messages", "messages")?;
     let corpus = here.join("corpus/requests");
     fs::create_dir_all(&corpus)?;
     for (at, (which, text)) in REQUESTS.iter().enumerate() {
@@ -64,11 +65,11 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-fn answers(here: &Path) -> io::Result<()> {
-    let corpus = here.join("corpus/decode");
+fn answers(here: &Path, target: &str, recorded: &str) -> io::Result<()> {
+    let corpus = here.join("corpus").join(target);
     fs::create_dir_all(&corpus)?;
     let mut count = 0;
-    for server in fs::read_dir(here.join("../crates/oa-wire/tests/exchanges"))? {
+    for server in fs::read_dir(here.join("../crates/oa-wire/tests").join(recorded))? {
         for file in fs::read_dir(server?.path())? {
             let file: Value = serde_json::from_slice(&fs::read(file?.path())?)?;
             let response = &file["response"];

@@ -41,6 +41,11 @@ pub(crate) fn run(args: &[String]) -> Outcome {
             check
         })
         .collect();
+    if options.server != Kind::LiteLlm {
+        let mut check = Command::new(cargo::build("oa-conformance", "oa-live-messages")?);
+        check.args(["--base-url", &server.url(), "--key", KEY, "--model", model]);
+        checks.push(check);
+    }
     if let (Some(judge), Some(adapter)) = (&options.judge, &adapter) {
         let mut check = Command::new("python3");
         check.arg(judge).arg("--adapter").arg(adapter).args(["--server", options.server.name()]);

@@ -1,4 +1,4 @@
-//! Why the model stopped, under this wire's names.
+//! Stop reasons under this wire's names, and the finish reasons they stand for.
 
 use crate::FinishReason;
 

@@ -1,4 +1,4 @@
-//! What the events of a stream have added up to.
+//! The answer that the events of a stream add up to.
 
 use super::members::Members;
 use crate::{

@@ -1,4 +1,4 @@
-//! The members of an object that came in several pieces, as they were written.
+//! The members of an object that was received in several pieces, as they were written.
 
 use crate::json::push_text;
 
