@@ -411,7 +411,26 @@ fn attribute(of: &Value, key: &str) -> Value {
     }
 }
 
-/// The relay of `stream_relay_axum`, killed when it is dropped.
+#[test]
+fn relay_openai_answers_in_the_form_of_openai() {
+    let sim = Sim::start_blocking().unwrap();
+    let relay = Relay::of("relay_openai", "/v1", &sim);
+    let body = |stream: bool| {
+        json!({"model": "m", "messages": [{"role": "user", "content": "Hello"}], "top_k": 5, "stream": stream,
+            "stream_options": {"include_usage": true}})
+    };
+    let whole = relay.complete(&body(false));
+    assert!(whole.starts_with("HTTP/1.1 200") && whole.contains("You said: Hello"), "{whole}");
+    let streamed = relay.complete(&body(true));
+    for part in ["text/event-stream", "chat.completion.chunk", "\"usage\":{", "data: [DONE]"] {
+        assert!(streamed.contains(part), "{streamed}");
+    }
+    assert_eq!(sim.last_request().unwrap().json()["top_k"], 5);
+    let refused = relay.complete(&json!({"messages": []}));
+    assert!(refused.starts_with("HTTP/1.1 400") && refused.contains("messages: there is none"), "{refused}");
+}
+
+/// The relay of an example, killed when it is dropped.
 struct Relay {
     child: Child,
     address: String,
@@ -419,14 +438,17 @@ struct Relay {
 
 impl Relay {
     fn start(sim: &Sim) -> Self {
-        let mut child =
-            command_for("stream_relay_axum", sim).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
+        Self::of("stream_relay_axum", "/chat", sim)
+    }
+
+    fn of(example: &str, path: &str, sim: &Sim) -> Self {
+        let mut child = command_for(example, sim).arg("127.0.0.1:0").stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let stdout = child.stdout.take().unwrap();
         let mut relay = Relay { child, address: String::new() };
         BufReader::new(stdout).read_line(&mut line).unwrap();
         let (_, url) = line.trim().split_once("http://").unwrap();
-        url.strip_suffix("/chat").unwrap().clone_into(&mut relay.address);
+        url.strip_suffix(path).unwrap().clone_into(&mut relay.address);
         relay
     }
 
@@ -444,6 +466,19 @@ impl Relay {
     fn ask(&self, prompt: &str) -> String {
         let mut answer = String::new();
         self.send(prompt).read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn complete(&self, body: &Value) -> String {
+        let mut client = TcpStream::connect(&self.address).unwrap();
+        client.set_read_timeout(Some(LIMIT)).unwrap();
+        let body = body.to_string();
+        let length = body.len();
+        let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: relay\r\nconnection: close\r\n";
+        let head = format!("{head}content-length: {length}\r\n\r\n");
+        client.write_all((head + &body).as_bytes()).unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
         answer
     }
 }

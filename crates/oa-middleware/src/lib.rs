@@ -46,6 +46,9 @@
 //! - **[`ConcurrencyLimitLayer`]** outside, so that the time in the queue is nobody's fault. tower's own
 //!   limit (and its rate limit) would do, but lets go of a stream at its first event.
 //!
+//! - **[`ThinkLayer`]** inside retry, next to the provider or around [`Servers`], so that all others see
+//!   reasoning as reasoning.
+//!
 //! A service's future resolves at the first event of a stream. So a time limit of the future is one of the
 //! first event, and what is retried or failed over has shown the caller nothing: both follow from the shape
 //! alone.
@@ -78,6 +81,7 @@ mod stack;
 mod summary;
 #[cfg(test)]
 mod testing;
+mod think;
 mod timeout;
 mod trace;
 
@@ -95,6 +99,7 @@ pub use servers::{
 };
 pub use stack::{Stack, StackService};
 pub use summary::{CallSummary, OnEnd, Outcome};
+pub use think::{Think, ThinkLayer};
 pub use timeout::{
     Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, IdleTimeout, IdleTimeoutLayer,
     Timeouts,
@@ -111,6 +116,7 @@ pub mod future {
         observe::ObserveFuture,
         retry::RetryFuture,
         summary::Stopwatch,
+        think::ThinkFuture,
         timeout::{DeadlineFuture, FirstEventTimeoutFuture, IdleTimeoutFuture},
         trace::Tracer,
     };

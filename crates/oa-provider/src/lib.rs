@@ -85,8 +85,9 @@ pub use oa_wire::{
     Mapping, Message, Messages, Model, ModelList, Origin, Place, Priority, Profile, RateLimit, RateLimits,
     RawBody, ReasoningMember, Response, ResponseHeaders, RetryAfter, RetryAfterSource, RuntimeConfig,
     SchemaViolation, SendReasoning, ServerErrorDetails, SessionId, Setting, Spellings,
-    StructuredOutputFailure, TextDelta, Timings, TokenLogprob, Tool, ToolArguments, ToolCall, ToolCallDelta,
-    ToolChoice, ToolMode, Tools, TopLogprob, TraceContext, UnknownName, Usage, UserBlock, UserContent, Video,
+    StructuredOutputFailure, TextDelta, ThinkPiece, ThinkSplitter, Timings, TokenLogprob, Tool,
+    ToolArguments, ToolCall, ToolCallDelta, ToolChoice, ToolMode, Tools, TopLogprob, TraceContext,
+    UnknownName, Usage, UserBlock, UserContent, Video,
 };
 
 #[cfg(feature = "middleware")]

@@ -111,6 +111,9 @@ pub struct ToolCallDelta {
     pub name: Option<TextDelta>,
     /// The next piece of the arguments' text; may be empty.
     pub arguments: TextDelta,
+    /// True in a piece that says that the tool is a custom one, whose input is a text.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_custom: bool,
 }
 
 impl ToolCallDelta {
@@ -121,7 +124,7 @@ impl ToolCallDelta {
         name: Option<TextDelta>,
         arguments: TextDelta,
     ) -> Self {
-        Self { position, id, name, arguments }
+        Self { position, id, name, arguments, is_custom: false }
     }
 }
 

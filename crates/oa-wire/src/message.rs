@@ -323,6 +323,12 @@ impl AssistantMessage {
         }
     }
 
+    /// True when there is neither text nor a tool call: a model that was cut off while it reasoned gives such
+    /// an answer. It cannot be sent back.
+    pub fn is_empty(&self) -> bool {
+        self.tool_calls.is_empty() && self.text_parts().all(str::is_empty)
+    }
+
     /// The parts of the text, one for each text block.
     pub fn text_parts(&self) -> impl Iterator<Item = &str> {
         let (text, blocks) = match &self.content {

@@ -1,7 +1,8 @@
 //! One completion request, as a value that is cheap to clone.
 
 use crate::{
-    JsonSchema, Message, Priority, RuntimeConfig, SchemaMode, SessionId, ToolChoice, Tools, TraceContext,
+    JsonSchema, Message, Priority, Response, RuntimeConfig, SchemaMode, SessionId, ToolChoice, Tools,
+    TraceContext,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::{Map, Value};
@@ -71,6 +72,36 @@ impl CompletionRequest {
     /// The conversation, to be changed. Copies it first if a clone of this request still holds it.
     pub fn messages_mut(&mut self) -> &mut Vec<Message> {
         Arc::make_mut(&mut self.messages)
+    }
+
+    /// Appends an answer to the conversation, and says whether it did: one that is
+    /// [empty](crate::AssistantMessage::is_empty) is left out, because it cannot be sent back. The results
+    /// of its tool calls come next ([`push_results`](Self::push_results)), or the user's next message.
+    ///
+    /// ```
+    /// use oa_wire::{AssistantMessage, CompletionRequest, FinishReason, Response, ToolCall};
+    ///
+    /// let mut request = CompletionRequest::new("What time is it?");
+    /// let call = ToolCall::new("call_1", "get_time", serde_json::json!({}));
+    /// let message = AssistantMessage::default().with_tool_calls([call]);
+    /// assert!(request.push_answer(&Response::new(message, FinishReason::ToolCalls)));
+    /// request.push_results([("call_1", "12:00")]);
+    /// assert_eq!(request.messages().len(), 3);
+    /// ```
+    pub fn push_answer(&mut self, response: &Response) -> bool {
+        let is_kept = !response.message.is_empty();
+        if is_kept {
+            self.messages_mut().push(response.message.clone().into());
+        }
+        is_kept
+    }
+
+    /// Appends the results of tool calls: the id of each, and its result as text.
+    pub fn push_results<I: Into<String>, T: Into<String>>(
+        &mut self,
+        results: impl IntoIterator<Item = (I, T)>,
+    ) {
+        self.messages_mut().extend(results.into_iter().map(|(id, result)| Message::tool(id, result)));
     }
 
     /// Sets the tools that the model may call.

@@ -1,4 +1,4 @@
-//! Whether the model's reasoning is sent back with the history, and the member it is sent as.
+//! The choice to send the model's reasoning back with the history, and the member it is sent as.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! How servers and routers spell a session and a priority: a table by the server's label.
+//! The spellings of a session and a priority: a table by the label of the server or router.
 
 use http::HeaderName;
 

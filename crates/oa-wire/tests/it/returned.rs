@@ -1,4 +1,4 @@
-//! What comes back beside the answer: headers, log-probabilities, timings and the other choices.
+//! The things that come back beside the answer: headers, log-probabilities, timings and the other choices.
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oa_wire::{

@@ -286,7 +286,11 @@ impl Answer {
             }
             _ => *content = ChunkContent::More,
         }
-        queue.extend(self.calls.push(fragment, &self.tools).map(call_delta));
+        let is_custom = fragment.is_custom;
+        queue.extend(self.calls.push(fragment, &self.tools).map(|mut delta| {
+            delta.is_custom = is_custom;
+            call_delta(delta)
+        }));
         if (call.has_type || call.has_more) && !(says_nothing && self.calls.is_empty()) {
             let number = self.calls.open();
             call.read_more(|key, is_nested, raw| {
