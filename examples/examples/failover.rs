@@ -50,3 +50,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     Ok(())
 }
+
+// Against real servers:
+// OA_BASE_URLS=http://near:8000,http://far:8000 OA_MODEL=my-model cargo run -p oa-examples --example failover

@@ -77,3 +77,7 @@ impl<S: Service<CompletionRequest>> Service<CompletionRequest> for Announce<S> {
         self.0.call(request)
     }
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example full_stack

@@ -56,3 +56,7 @@ fn chunk(kind: [u8; 4], data: &[u8]) -> Vec<u8> {
     let length = u32::try_from(data.len()).expect("the data above are some kilobytes");
     [&length.to_be_bytes(), &checked[..], &crc.to_be_bytes()].concat()
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example image_input

@@ -40,3 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", answer?.text());
     Ok(sent?)
 }
+
+// Against a real server, with a collector:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 \
+//     cargo run -p oa-examples --example otlp_export

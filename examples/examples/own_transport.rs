@@ -43,3 +43,6 @@ fn canned(request: &http::Request<Bytes>) -> http::Response<Full<Bytes>> {
     }
     response
 }
+
+// Against a real server: leave out `.transport(..)`, and name the server's URL and model, as
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model cargo run -p oa-examples --example quickstart does.

@@ -60,3 +60,7 @@ fn balanced(replicas: Vec<(String, OpenAiProvider)>) -> Result<impl Provider, Er
     let stack = Stack::new(any.profile()).first_event_timeout(PATIENCE).idle_timeout(PATIENCE);
     Ok(Layered::new(stack.layer(servers), any))
 }
+
+// Against real servers:
+// OA_BASE_URLS=http://a:8000,http://b:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example replicas -- 64

@@ -38,3 +38,8 @@ fn show(event: Event<'_>) {
     let name = if name.is_empty() { "message" } else { &*name };
     println!("{name}: {}", event.text().escape_debug());
 }
+
+// With the stream of a real server:
+// curl -N http://localhost:8000/v1/chat/completions -H "content-type: application/json" \
+//     -d '{"model":"my-model","stream":true,"messages":[{"role":"user","content":"Hi"}]}' >answer.sse
+// cargo run -p oa-examples --example sse_over_file answer.sse

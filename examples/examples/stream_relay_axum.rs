@@ -53,3 +53,7 @@ fn relay(event: Result<Event, Error>) -> Option<sse::Event> {
         Err(error) => Some(sse::Event::default().event("error").data(error.category().as_str())),
     }
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example stream_relay_axum

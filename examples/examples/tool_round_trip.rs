@@ -54,3 +54,7 @@ fn run(call: &ToolCall) -> String {
         None => "error: `city` is missing".to_owned(),
     }
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example tool_round_trip

@@ -44,3 +44,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", provider.complete_as::<City>(&request).await?.value.reasoning.len());
     Ok(())
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example typed_extraction

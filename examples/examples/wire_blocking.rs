@@ -49,3 +49,7 @@ fn exchange(agent: &ureq::Agent, call: ChatCall) -> Result<Response, Error> {
 fn failed(error: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::new(Category::Unavailable, "the HTTP exchange failed").with_source(error)
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example wire_blocking

@@ -61,3 +61,7 @@ async fn exchange(
 fn failed(error: reqwest::Error) -> Error {
     Error::new(Category::Unavailable, "the HTTP exchange failed").with_source(error)
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example wire_with_reqwest

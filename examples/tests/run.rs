@@ -168,8 +168,31 @@ fn the_wire_crate_works_without_a_runtime() {
 }
 
 #[test]
+fn the_wire_crate_works_under_smol() {
+    let sim = Sim::start_blocking().unwrap();
+    let out = run("wire_smol", &sim, &[]);
+    let pieces = r#""You"|" said:"|" The"|" capital"|" of"|" France?"|(stop)|"#.replace('|', "\n");
+    assert_eq!(stdout(&out), pieces);
+    assert_eq!(sim.last_request().unwrap().header("authorization"), Some("Bearer sk-test"));
+}
+
+#[test]
+fn the_last_lines_of_each_program_show_a_real_server() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() != Some("rs".as_ref()) {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, last) = text.trim_end().rsplit_once("\n\n").unwrap();
+        assert!(last.lines().all(|line| line.starts_with("// ")), "{}: {last}", path.display());
+        assert!(last.contains("real server") && last.contains("--example"), "{}: {last}", path.display());
+    }
+}
+
+#[test]
 fn foreign_clients_hand_refusals_to_the_decoder() {
-    for name in ["wire_with_reqwest", "wire_blocking"] {
+    for name in ["wire_with_reqwest", "wire_blocking", "wire_smol"] {
         let sim = scripted([Answer::json(401, json!({"error": {"message": "who are you?"}}))]);
         let out = command_for(name, &sim).output().unwrap();
         let text = stderr(&out);
