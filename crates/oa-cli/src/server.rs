@@ -4,9 +4,11 @@
 #![allow(clippy::doc_markdown)]
 
 use crate::{failure::Failure, screen, transport::TransportArgs, values};
-use oa_provider::{Environment, HyperTransport, OpenAiProvider, OpenAiProviderBuilder, Probe};
+use oa_provider::{
+    Environment, HttpProvider, HttpProviderBuilder, HyperTransport, OpenAiProviderBuilder, Probe,
+};
 use oa_sim::Sim;
-use oa_wire::Error;
+use oa_wire::{Error, Mapping};
 use std::time::Duration;
 
 /// How long a probe may take where `--timeout` does not say it.
@@ -178,7 +180,10 @@ impl Server {
     }
 
     /// A provider of the model that was named, or else of the only one that the server lists.
-    pub(crate) async fn builder(&self, args: &ModelArgs) -> Result<OpenAiProviderBuilder, Error> {
+    pub(crate) async fn builder<M: Mapping>(
+        &self,
+        args: &ModelArgs,
+    ) -> Result<HttpProviderBuilder<M>, Error> {
         let builder = match &self.model {
             Some(model) => self.of_model(model),
             None => self.of_model(&self.only_model().await?),
@@ -194,8 +199,8 @@ impl Server {
         self.of_model("any").probe(Probe::Models)
     }
 
-    fn of_model(&self, model: &str) -> OpenAiProviderBuilder {
-        let builder = OpenAiProvider::builder(&self.base_url, model)
+    fn of_model<M: Mapping>(&self, model: &str) -> HttpProviderBuilder<M> {
+        let builder = HttpProvider::<M>::builder(&self.base_url, model)
             .probe_timeout(self.probe_timeout)
             .transport(self.transport.clone());
         let builder = match &self.api_key {

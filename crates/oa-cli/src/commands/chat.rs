@@ -14,10 +14,10 @@ use crate::{
     values,
 };
 use oa_middleware::{FirstEventTimeoutLayer, IdleTimeoutLayer, RetryEvent, RetryLayer, RetryPolicy};
-use oa_provider::{Layered, OpenAiProvider, Provider};
+use oa_provider::{HttpProvider, Layered, Provider};
 use oa_wire::{
-    CompletionRequest, CompletionStream, Error, Event, FinishReason, Message, Response, RuntimeConfig,
-    UserBlock,
+    CompletionRequest, CompletionStream, Error, Event, FinishReason, Mapping, Message, Response,
+    RuntimeConfig, UserBlock, anthropic, openai,
 };
 use serde_json::Value;
 use std::{
@@ -49,6 +49,11 @@ pub(crate) struct Args {
     #[arg(long)]
     fallback: bool,
 
+    /// How the server is spoken to: chat completions, or Anthropic Messages (/v1/messages)
+    ///
+    /// Messages need a limit on tokens: without --max-tokens it is 4096.
+    #[arg(long, value_name = "WIRE", value_enum, default_value_t = Wire::Openai, help_heading = "Server")]
+    wire: Wire,
     /// How many times a transient failure is retried
     ///
     /// Never after the first piece of a stream. The waits grow from 1 to 30 seconds, and are never shorter
@@ -65,6 +70,16 @@ pub(crate) struct Args {
     #[command(flatten)]
     output: OutputArgs,
 }
+
+/// The wire mappings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Wire {
+    Openai,
+    Anthropic,
+}
+
+/// The limit on tokens of a request that needs one and was given none.
+const MAX_TOKENS: u64 = 4096;
 
 #[derive(clap::Args)]
 #[command(next_help_heading = "Sampling")]
@@ -149,9 +164,13 @@ impl Args {
                 Message::user(text.chain(images.into_iter().map(UserBlock::from)).collect::<Vec<_>>())
             }
         };
+        let mut config = self.sampling.config();
+        if self.wire == Wire::Anthropic {
+            config.max_tokens = config.max_tokens.or(Some(MAX_TOKENS));
+        }
         let system = self.system.iter().map(Message::system);
         let request = CompletionRequest::new(system.chain([user]).collect::<Vec<_>>())
-            .with_config(self.sampling.config())
+            .with_config(config)
             .with_stream(self.streams());
         Ok(match &self.schema {
             Some(path) => request.with_response_schema(input::schema(path)?),
@@ -173,8 +192,19 @@ impl Args {
     }
 
     async fn ask(&self, request: &CompletionRequest, screen: &mut Screen) -> Result<(), Failure> {
+        match self.wire {
+            Wire::Openai => self.ask_over::<openai::Endpoint>(request, screen).await,
+            Wire::Anthropic => self.ask_over::<anthropic::Endpoint>(request, screen).await,
+        }
+    }
+
+    async fn ask_over<M: Mapping>(
+        &self,
+        request: &CompletionRequest,
+        screen: &mut Screen,
+    ) -> Result<(), Failure> {
         let server = self.server.find_or_simulate(&self.model).await?;
-        let builder = server.builder(&self.model).await?;
+        let builder = server.builder::<M>(&self.model).await?;
         let provider = builder.force_prompt_augmentation_fallback(self.fallback).build()?;
         let spinner = Arc::new(Spinner::new(None));
         spinner.set("waiting for the first token");
@@ -191,7 +221,7 @@ impl Args {
     }
 
     /// The provider with the time limit and the retries.
-    fn stacked(&self, provider: OpenAiProvider, spinner: Arc<Spinner>) -> impl Provider {
+    fn stacked<M: Mapping>(&self, provider: HttpProvider<M>, spinner: Arc<Spinner>) -> impl Provider {
         let limit = self.server.timeout.unwrap_or(Duration::MAX);
         let named = self.server.timeout;
         let policy = RetryPolicy::new().max_attempts(self.retries.saturating_add(1)).on_retry(

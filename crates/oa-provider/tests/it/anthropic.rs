@@ -114,6 +114,7 @@ async fn faults_are_what_they_are() {
     let provider = provider(&sim);
     let error = provider.complete(&asked("x")).await.unwrap_err();
     assert_eq!((error.category(), error.request_id()), (Category::Unavailable, Some("req_sim")));
+    assert!(error.headers().get("x-oa-simulator").is_some());
     let error = provider.complete(&asked("x")).await.unwrap_err();
     assert_eq!(error.category(), Category::Authentication);
     assert!(!format!("{error:?} {error:#}").contains("sk-canary-1"));

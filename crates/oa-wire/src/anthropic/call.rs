@@ -20,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// A validated and encoded request. Nothing was sent. What is done with it are the verbs of [`Exchange`].
 #[derive(Clone, Debug)]
@@ -125,6 +125,10 @@ impl Decoder for ResponseDecoder {
 
     fn with_proxy(self, proxy: Option<String>) -> Self {
         Self(self.0.with_proxy(proxy))
+    }
+
+    fn with_headers(self, headers: Arc<HeaderMap>) -> Self {
+        Self(self.0.with_headers(headers.into()))
     }
 
     #[inline]
