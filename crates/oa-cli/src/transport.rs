@@ -49,7 +49,7 @@ impl TransportArgs {
         let Some(path) = &self.ca_file else { return Ok(None) };
         let refused = |why: &str| Error::invalid_request(format!("--ca-file {}: {why}", path.display()));
         let pem = fs::read(path).map_err(|error| refused(&error.to_string()))?;
-        // Said here, where the flag is known.
+        // Named here, where the flag is known.
         HyperTransport::builder().add_root_pem(&pem).build().map_err(|error| {
             let text = error.to_string();
             refused(text.strip_prefix("add_root_pem: ").unwrap_or(&text))

@@ -120,7 +120,7 @@ impl FromStr for ImageDetail {
 /// ```
 /// use oa_wire::{Audio, Message, UserBlock};
 ///
-/// let question = UserBlock::text("What is said here?");
+/// let question = UserBlock::text("What is spoken here?");
 /// let message = Message::user([question, Audio::base64("wav", "UklGRg==").into()]);
 /// # let _ = message;
 /// ```

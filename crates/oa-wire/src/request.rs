@@ -222,7 +222,7 @@ impl CompletionRequest {
     }
 
     /// Sets whether the messages may end with one of the assistant, which the model goes on with. Some
-    /// servers want more said: vLLM and SGLang take the extras `continue_final_message` (true) and
+    /// servers want more: vLLM and SGLang take the extras `continue_final_message` (true) and
     /// `add_generation_prompt` (false).
     ///
     /// ```

@@ -155,7 +155,7 @@ async fn answered(provider: &AnthropicProvider, request: &CompletionRequest) -> 
     provider.complete(request).await.map_err(wording)
 }
 
-fn sound(response: &Response) -> Checked {
+fn well_formed(response: &Response) -> Checked {
     match response {
         _ if response.finish_reason == FinishReason::Error => Err(format!("no reason: {}", shown(response))),
         _ if response.usage.total_tokens.is_none() => Err(format!("no usage: {}", shown(response))),
@@ -165,12 +165,12 @@ fn sound(response: &Response) -> Checked {
 
 async fn text(provider: &AnthropicProvider) -> Checked {
     let response = answered(provider, &hi()).await?;
-    if response.text().is_empty() { Err("no text".to_owned()) } else { sound(&response) }
+    if response.text().is_empty() { Err("no text".to_owned()) } else { well_formed(&response) }
 }
 
 async fn whole(provider: &AnthropicProvider, request: CompletionRequest) -> Checked {
     let request = if request.config.max_tokens.is_none() { request.with_config(config(24)) } else { request };
-    sound(&answered(provider, &request).await?)
+    well_formed(&answered(provider, &request).await?)
 }
 
 async fn stream(provider: &AnthropicProvider) -> Checked {
@@ -182,7 +182,7 @@ async fn stream(provider: &AnthropicProvider) -> Checked {
                 text.push_str(&delta);
                 pieces += 1;
             }
-            Event::Done(response) if response.text() == text && pieces > 1 => return sound(&response),
+            Event::Done(response) if response.text() == text && pieces > 1 => return well_formed(&response),
             Event::Done(response) => return Err(format!("{pieces} pieces {text:?}: {}", shown(&response))),
             _ => {}
         }
@@ -213,7 +213,7 @@ async fn same(provider: &AnthropicProvider) -> Checked {
 async fn limit(provider: &AnthropicProvider, stream: bool) -> Checked {
     let response = answered(provider, &hi().with_config(config(1)).with_stream(stream)).await?;
     match response.finish_reason {
-        FinishReason::Length => sound(&response),
+        FinishReason::Length => well_formed(&response),
         _ => Err(shown(&response)),
     }
 }
@@ -226,7 +226,7 @@ async fn stop(provider: &AnthropicProvider, stream: bool) -> Checked {
     let response = answered(provider, &hi().with_config(config).with_stream(stream)).await?;
     let raw = response.raw.json().unwrap_or_default();
     if response.finish_reason == FinishReason::Stop && raw["stop_sequence"] == word.as_str() {
-        return sound(&response);
+        return well_formed(&response);
     }
     Err(format!("{} after {word:?}: {raw}", shown(&response)))
 }
@@ -244,7 +244,7 @@ async fn tools_called(provider: &AnthropicProvider, choice: Option<ToolChoice>, 
     let mut request = hi().with_tools(tools()?).with_config(config(90)).with_stream(stream);
     request.tool_choice = choice;
     match provider.complete(&request).await {
-        Ok(response) => sound(&response),
+        Ok(response) => well_formed(&response),
         Err(error) if error.category() == Category::InvalidResponse && error.partial().is_some() => {
             Ok(wording(error))
         }
@@ -263,7 +263,7 @@ async fn results(provider: &AnthropicProvider, stream: bool) -> Checked {
         {"role": "tool", "tool_call_id": "toolu_2", "content": "25"}]);
     let history: Vec<Message> = serde_json::from_value(history).map_err(|error| error.to_string())?;
     let request = CompletionRequest::new(history).with_tools(tools()?).with_config(config(40));
-    sound(&answered(provider, &request.with_stream(stream)).await?)
+    well_formed(&answered(provider, &request.with_stream(stream)).await?)
 }
 
 async fn reasoning(provider: &AnthropicProvider, stream: bool) -> Checked {
@@ -272,14 +272,14 @@ async fn reasoning(provider: &AnthropicProvider, stream: bool) -> Checked {
         {"role": "user", "content": "go on"}]);
     let history: Vec<Message> = serde_json::from_value(history).map_err(|error| error.to_string())?;
     let request = CompletionRequest::new(history).with_config(config(24)).with_stream(stream);
-    sound(&answered(provider, &request).await?)
+    well_formed(&answered(provider, &request).await?)
 }
 
 async fn thinking(provider: &AnthropicProvider, stream: bool) -> Checked {
     let template = json!({"enable_thinking": true});
     let config = config(60).with_extra("chat_template_kwargs", template);
     let response = answered(provider, &hi().with_config(config).with_stream(stream)).await?;
-    Ok(format!("{:?} beside {}", response.message.reasoning(), sound(&response)?))
+    Ok(format!("{:?} beside {}", response.message.reasoning(), well_formed(&response)?))
 }
 
 /// Not every server constrains the answer: one that does not satisfy the schema is an error that says so.
@@ -301,7 +301,7 @@ async fn image(provider: &AnthropicProvider, stream: bool) -> Checked {
     let blocks = [UserBlock::text("what is it?"), Image::base64("image/png", PIXEL).into()];
     let request = CompletionRequest::new(Message::user(blocks)).with_config(config(8)).with_stream(stream);
     match provider.complete(&request).await {
-        Ok(response) => sound(&response),
+        Ok(response) => well_formed(&response),
         Err(error) => refused(Err::<(), _>(error), &[Category::UnsupportedContentBlock]),
     }
 }
@@ -314,7 +314,7 @@ async fn overflow(provider: &AnthropicProvider, stream: bool) -> Checked {
 /// llama.cpp answers under any name.
 async fn wrong_model(provider: &AnthropicProvider, stream: bool) -> Checked {
     match provider.complete(&hi().with_stream(stream)).await {
-        Ok(response) => sound(&response),
+        Ok(response) => well_formed(&response),
         error => refused(error, &[Category::InvalidModel]),
     }
 }

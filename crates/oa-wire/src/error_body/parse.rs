@@ -430,7 +430,7 @@ mod tests {
                 Some(("no", Some("400"))),
             ),
             (
-                r#"said {\"error\":{\"message\":\"escaped\",\"code\":\"a\"}} twice"#,
+                r#"answered {\"error\":{\"message\":\"escaped\",\"code\":\"a\"}} twice"#,
                 Some(("escaped", Some("a"))),
             ),
             (

@@ -327,7 +327,7 @@ impl ChunkWriter {
             Event::ToolCall(call) => {
                 let position = self.whole_calls;
                 self.whole_calls += 1;
-                // Its fragments said it before.
+                // Its fragments had it before.
                 if position < self.begun_calls {
                     return String::new();
                 }
