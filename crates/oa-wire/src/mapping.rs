@@ -78,11 +78,7 @@ pub trait Decoder: Send + Unpin + 'static {
     #[must_use]
     fn with_headers(self, headers: Arc<HeaderMap>) -> Self
     where
-        Self: Sized,
-    {
-        let _ = headers;
-        self
-    }
+        Self: Sized;
 
     /// Adds a piece of the body.
     fn push(&mut self, bytes: Bytes);

@@ -1,7 +1,7 @@
 //! The body of a response to a list of models, read to a [`ModelList`].
 
 use crate::{
-    Error, ErrorKind, ModelList,
+    Error, ErrorKind, ModelList, ResponseHeaders,
     error_body::ErrorContext,
     mapping::Decoder,
     response_head::ResponseHead,
@@ -9,7 +9,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 /// The longest list of models that is read, in bytes.
 const MAX_BODY: usize = 16 << 20;
@@ -20,6 +20,8 @@ const MAX_BODY: usize = 16 << 20;
 pub struct ModelsDecoder {
     head: ResponseHead,
     headers: HeaderMap,
+    /// The headers that an error has.
+    shared: ResponseHeaders,
     body: Vec<u8>,
     is_too_long: bool,
 }
@@ -32,7 +34,13 @@ impl ModelsDecoder {
         received_at: Option<SystemTime>,
     ) -> Self {
         let head = ResponseHead::new(Some((server, Route::Models)), status, headers, received_at);
-        Self { head, headers: headers.clone(), body: Vec::new(), is_too_long: false }
+        Self {
+            head,
+            headers: headers.clone(),
+            shared: ResponseHeaders::default(),
+            body: Vec::new(),
+            is_too_long: false,
+        }
     }
 
     /// Says through which forward proxy the response came, with the variable that names it
@@ -95,6 +103,11 @@ impl Decoder for ModelsDecoder {
         self.with_proxy(proxy)
     }
 
+    fn with_headers(mut self, headers: Arc<HeaderMap>) -> Self {
+        self.shared = headers.into();
+        self
+    }
+
     fn push(&mut self, bytes: Bytes) {
         self.push(bytes);
     }
@@ -104,10 +117,11 @@ impl Decoder for ModelsDecoder {
     }
 
     fn finish(self) -> Result<ModelList, Error> {
-        self.finish()
+        let headers = self.shared.clone();
+        self.finish().map_err(|error| error.with_headers(headers))
     }
 
     fn abort(&mut self, cause: Error) -> Error {
-        self.abort(cause)
+        self.abort(cause).with_headers(self.shared.clone())
     }
 }

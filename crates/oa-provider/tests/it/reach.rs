@@ -261,6 +261,7 @@ async fn a_response_and_an_error_have_the_headers() {
         .script([
             Answer::json(200, completion("x")).header("x-litellm-response-cost", "0.25"),
             Answer::json(400, json!({"error": {"message": "no"}})).header("x-a", "1"),
+            Answer::json(403, json!({"error": {"message": "no"}})).header("x-b", "2"),
         ])
         .start()
         .await
@@ -270,5 +271,7 @@ async fn a_response_and_an_error_have_the_headers() {
     assert_eq!(response.headers.litellm().cost, Some(0.25));
     let error = provider.complete(&"hi".into()).await.unwrap_err();
     assert_eq!(error.headers().get("x-a"), Some("1"));
+    let error = provider.models().await.unwrap_err();
+    assert_eq!(error.headers().get("x-b"), Some("2"));
     sim.shutdown().await;
 }

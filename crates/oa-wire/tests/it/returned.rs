@@ -3,6 +3,7 @@
 use http::{HeaderMap, HeaderValue, StatusCode};
 use oa_wire::{
     CompletionRequest, Error, Event, FinishReason, Profile, Response, RuntimeConfig, TokenLogprob,
+    mapping::Decoder,
     openai::{ChatCall, Endpoint, ResponseDecoder},
 };
 use serde_json::{Value, json};
@@ -45,6 +46,11 @@ fn headers_are_shared_by_responses_and_errors() {
         let error = decoder.finish().unwrap_err();
         assert_eq!(error.headers().get("X-LiteLLM-Model-Id"), Some("id"), "{error}");
     }
+    let messages = oa_wire::anthropic::ResponseDecoder::new(StatusCode::OK, &HeaderMap::new());
+    let mut messages = Decoder::with_headers(messages, headers.clone());
+    Decoder::push(&mut messages, "{}".into());
+    let error = Decoder::finish(messages).unwrap_err();
+    assert_eq!(error.headers().get("x-litellm-model-id"), Some("id"));
     let mut decoder = decoder(&"hi".into()).with_headers(headers);
     assert!(decoder.abort(Error::invalid_response("gone")).headers().as_map().is_some());
 }
