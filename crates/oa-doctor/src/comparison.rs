@@ -8,8 +8,8 @@ use oa_wire::Category;
 use serde::Serialize;
 use std::{fmt, time::Duration};
 
-/// How replicas differ. `Display` is the text for people, a line for each replica and one for each difference;
-/// serialized it is a record for programs.
+/// How replicas differ. `Display` is the text for people, a line for each replica and one for each
+/// difference; serialized it is a record for programs.
 ///
 /// ```no_run
 /// # async fn example() {

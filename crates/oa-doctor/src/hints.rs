@@ -220,8 +220,8 @@ impl Hints<'_> {
                 "oa doctor API_BASE_OF_THE_UPSTREAM".to_owned(),
             ),
             Some("--header") => (
-                "the credentials of the header Authorization are not the server's: a gateway may want some of \
-                 its own, and pass them on"
+                "the credentials of the header Authorization are not the server's: a gateway may want some \
+                 of its own, and pass them on"
                     .to_owned(),
                 self.target.again(),
             ),

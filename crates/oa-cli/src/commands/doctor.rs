@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// Root of the server [env: OA_BASE_URL]; of several, the replicas are compared
     ///
     /// Without a scheme, or with /v1 at its end, it is corrected and reported. Of several servers each is
-    /// examined, one after the other, and what differs is told: models, versions, keys, times to first tokens.
+    /// examined, one after the other, and what differs is told: models, versions, keys, times to first
+    /// tokens.
     #[arg(value_name = "URL")]
     urls: Vec<String>,
     /// The same as URL, as the other commands have it

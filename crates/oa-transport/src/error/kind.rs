@@ -70,8 +70,8 @@ pub enum TransportErrorKind {
     CertificateUnknownIssuer,
     /// The server's certificate is for other names.
     CertificateWrongName,
-    /// The server's certificate names no host: it has no `subjectAltName`, and clients no longer read its common
-    /// name.
+    /// The server's certificate names no host: it has no `subjectAltName`, and clients no longer read its
+    /// common name.
     CertificateWithoutNames,
     /// The server's certificate is that of an authority (CA:TRUE), and is not itself trusted.
     CertificateIsAuthority,

@@ -63,8 +63,8 @@ fn special_in_rest(bytes: &[u8], at: usize) -> usize {
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The quotes and backslashes among eight bytes, each marked in its highest bit. The lowest mark is exact: `(x - ONES) & !x
-/// & HIGHS` marks the zero bytes of x, and may go wrong only above one.
+/// The quotes and backslashes among eight bytes, each marked in its highest bit. The lowest mark is exact:
+/// `(x - ONES) & !x & HIGHS` marks the zero bytes of x, and may go wrong only above one.
 #[inline]
 fn marks(word: [u8; 8]) -> u64 {
     let x = u64::from_le_bytes(word);
