@@ -208,7 +208,8 @@ impl<'a> Calls<'a> {
             if let Some(problem) = calls.iter().find_map(|call| call.arguments.error()) {
                 let observed = format!("{name} was called, but: {}", text::one_line(problem, 200));
                 let cause = "the server reads calls, and does not hold the model to the schema: an \
-                             application must expect such calls, or ask for `strict` tools where the server knows them";
+                             application must expect such calls, or ask for `strict` tools where the server \
+                             knows them";
                 return (Finding::warning(observed).cause(cause).next(self.hints.chat()), true);
             }
             if let Some(call) = calls.first() {

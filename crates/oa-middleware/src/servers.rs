@@ -94,9 +94,9 @@ use tower_service::Service;
 /// Then the [probe](Self::probe), or one call, finds out whether it is back, and its share of the calls rises
 /// over half a minute ([`slow_start`](Self::slow_start)). A call that does so goes to another server as well
 /// where the answer takes four times as long as was usual to begin, and half a second at least. Where all
-/// are out of rotation they are called all the same: a refusal would be a sure failure. A server whose streams take more than three times as long to
-/// begin as the others' loses share, and gets it back. [`on_change`](Self::on_change) tells of all this, and
-/// [`status`](Self::status) shows it.
+/// are out of rotation they are called all the same: a refusal would be a sure failure. A server whose
+/// streams take more than three times as long to begin as the others' loses share, and gets it back.
+/// [`on_change`](Self::on_change) tells of all this, and [`status`](Self::status) shows it.
 ///
 /// The failed attempts are in the error ([`Error::attempts`]), each with the server's name; of a call that
 /// succeeds they are in its [`AttemptLog`](crate::AttemptLog), if it has one.
