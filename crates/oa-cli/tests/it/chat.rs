@@ -78,7 +78,10 @@ fn json_is_the_whole_response() {
         "request_id": "req-1",
         "message": {
             "role": "assistant",
-            "content": [{"type": "thinking", "text": "6 x 7"}, {"type": "text", "text": "42"}],
+            "content": [
+                {"type": "thinking", "text": "6 x 7", "member": "reasoning_content"},
+                {"type": "text", "text": "42"},
+            ],
         },
         "usage": {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5},
     });
