@@ -54,3 +54,7 @@ async fn completion(provider: &OpenAiProvider, body: &[u8]) -> Result<Response, 
     });
     Ok(([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(frames)).into_response())
 }
+
+// Against a real server:
+// OA_BASE_URL=http://localhost:8000 OA_MODEL=my-model \
+//     cargo run -p oa-examples --example relay_openai
