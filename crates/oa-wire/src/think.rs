@@ -20,6 +20,7 @@ const TAGS: [(&str, &str); 3] =
 /// let mut take = |piece: ThinkPiece<'_>| match piece {
 ///     ThinkPiece::Reasoning(piece) => reasoning.push_str(piece),
 ///     ThinkPiece::Text(piece) => text.push_str(piece),
+///     _ => {}
 /// };
 /// for piece in ["<th", "ink>2 and 2 is", " 4.</thi", "nk>\n\nFour."] {
 ///     splitter.push(piece, &mut take);
