@@ -13,9 +13,10 @@ pub(crate) fn with_flags(error: Error) -> Error {
             (None, remedy) => remedy.map(|remedy| advice::remedy(remedy).to_owned()),
         },
         None if error.kind() == Some(ErrorKind::Timeout) => Some("--timeout raises the limit".to_owned()),
-        None => {
-            error.retry_after().filter(|after| after.delay > LONGEST_WAIT).map(|after| long_wait(after.delay))
-        }
+        None => error.retry_after().filter(|after| after.delay > LONGEST_WAIT).map(|after| {
+            let wait = long_wait(after.delay);
+            error.hint().map_or_else(|| wait.clone(), |hint| format!("{hint}; {wait}"))
+        }),
     };
     match hint {
         Some(hint) => error.with_hint(hint),

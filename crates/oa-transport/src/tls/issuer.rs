@@ -1,5 +1,5 @@
 //! The verifier of servers' certificates. It names the issuer that is not trusted, which is what its owner
-//! needs in order to add the authority, and takes a root that was given on purpose for a server's certificate
+//! needs in order to add the authority, and takes a root that was given in code for a server's certificate
 //! too.
 
 use std::{fmt, sync::Arc};
@@ -43,7 +43,7 @@ pub(super) enum Chain {
     Open,
 }
 
-/// The server's certificate is an authority's (CA:TRUE), and not one of the roots that were given on purpose.
+/// The server's certificate is an authority's (CA:TRUE), and not one of the roots that were given in code.
 #[derive(Debug)]
 pub(super) struct CaAsServer;
 
@@ -52,7 +52,8 @@ impl Verifier {
         Self { inner: trust.verifier, given: trust.given }
     }
 
-    /// Whether the certificate is itself a root that was given in code or by `SSL_CERT_FILE`.
+    /// Whether the certificate is itself a root that was given in code. `SSL_CERT_FILE` stands for the
+    /// platform's roots, whose authorities are no servers.
     ///
     /// Whoever has the key of a root can issue a certificate for any name, so that nothing is gained by
     /// refusing the root itself. `openssl req -x509` makes such certificates, and who gives one trusts it on

@@ -11,7 +11,7 @@ use rustls::{
 
 use crate::error::os;
 
-/// What verifies a server's certificate, and the roots that were given on purpose.
+/// What verifies a server's certificate, and the roots that were given in code.
 pub(super) struct Trust {
     pub(super) verifier: Arc<dyn ServerCertVerifier>,
     pub(super) given: Vec<TrustAnchor<'static>>,
@@ -42,7 +42,7 @@ pub(super) fn given(
 }
 
 /// Trusts the platform's roots and the given ones. Those of the platform are read from its files, or from
-/// those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place, which then are given on purpose too.
+/// those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name in their place.
 #[cfg(all(unix, not(target_vendor = "apple"), not(target_os = "android")))]
 pub(super) fn with_platform(
     roots: &[CertificateDer<'static>],
@@ -50,14 +50,11 @@ pub(super) fn with_platform(
 ) -> Result<Trust, rustls::Error> {
     let loaded = rustls_native_certs::load_native_certs();
     let mut store = store(roots);
-    let mut given = store.roots.clone();
+    let given = store.roots.clone();
     store.add_parsable_certificates(loaded.certs);
-    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
-    let set = variables.into_iter().find_map(|name| Some((name, std::env::var_os(name)?)));
-    if set.is_some() {
-        given.clone_from(&store.roots);
-    }
     if store.is_empty() {
+        let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+        let set = variables.into_iter().find_map(|name| Some((name, std::env::var_os(name)?)));
         return Err(match set {
             Some((variable, path)) => NoRoots::of_path(variable, Path::new(&path), &loaded.errors),
             None => NoRoots::of_platform(),
