@@ -306,6 +306,36 @@ impl<'a> Calls<'a> {
         Finding::ok(format!("{}; {cached}", shown.join(", ")))
     }
 
+    /// A short stream of Anthropic Messages, where the server has that too.
+    pub(crate) async fn messages(&self) -> Finding {
+        const ABSENT: [u16; 3] = [404, 405, 501];
+        let request = CompletionRequest::new([Message::user("Hi")])
+            .with_stream(true)
+            .with_config(RuntimeConfig::new().with_temperature(0.0).with_max_tokens(8));
+        let endpoint = &self.hints.target.messages;
+        match self.client.exchange(endpoint, &self.profile, &request).await {
+            Ok(answer) => {
+                let response = &answer.response;
+                let reason =
+                    response.server_finish_reason.as_deref().unwrap_or(response.finish_reason.as_str());
+                Finding::ok(format!(
+                    "/v1/messages streams: {} pieces, stop reason {}",
+                    answer.timing.pieces,
+                    text::one_line(reason, 40)
+                ))
+            }
+            Err(error) if error.status().is_some_and(|status| ABSENT.contains(&status)) => {
+                Finding::skipped("the server has no /v1/messages")
+            }
+            Err(error) => self
+                .hints
+                .finding(&error, Call::Completion)
+                .only_a_warning()
+                .cause("the server has /v1/messages, and it does not work; chat completions do")
+                .next(format!("{} --wire anthropic", self.hints.chat())),
+        }
+    }
+
     /// Asks for at most so many tokens, by the name that the server wants for that.
     async fn ask(&mut self, request: &CompletionRequest, tokens: u64) -> Result<Answer, Error> {
         let limited = |renamed: bool| {

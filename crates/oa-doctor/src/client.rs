@@ -6,8 +6,9 @@ use http_body::Body;
 use oa_provider::from_transport_error;
 use oa_transport::{HyperTransport, Proxy, TransportError};
 use oa_wire::{
-    CompletionRequest, Error, Event, ModelList, Profile, Response,
-    openai::{ChatCall, Endpoint, ModelsCall},
+    CompletionRequest, Error, Event, Mapping, ModelList, Profile, Response,
+    mapping::{Decoder, EventDecoder, Exchange},
+    openai::{Endpoint, ModelsCall},
 };
 use std::{
     future::poll_fn,
@@ -97,12 +98,22 @@ impl Client {
         profile: &Profile,
         request: &CompletionRequest,
     ) -> Result<Answer, Error> {
-        let call = ChatCall::new(&self.endpoint, profile, request)?;
+        self.exchange(&self.endpoint, profile, request).await
+    }
+
+    /// A completion by this mapping, streamed if the request says so.
+    pub(crate) async fn exchange<M: Mapping>(
+        &self,
+        endpoint: &M,
+        profile: &Profile,
+        request: &CompletionRequest,
+    ) -> Result<Answer, Error> {
+        let call = endpoint.chat_call(profile, request)?;
         let sent = Instant::now();
         let response = self.send(call.http_request()).await.map_err(from_transport_error)?;
         let (head, body) = response.into_parts();
         let mut timing = Timing { head: sent.elapsed(), ..Timing::default() };
-        let mut decoder = call.on_response(head.status, &head.headers, SystemTime::now());
+        let mut decoder = call.on_response(head.status, &head.headers, Some(SystemTime::now()));
         let mut body = pin!(body);
         let mut frame_before: Option<Instant> = None;
         loop {

@@ -15,8 +15,8 @@ use crate::{
     redact::Secrets,
     report::Report,
     step_kind::{
-        COMPLETION, DNS, ENVIRONMENT, IDENTITY, LOAD, MODELS, PROXY, SCHEMA, STREAM, StepKind, TCP, TLS,
-        TOOLS, USAGE,
+        COMPLETION, DNS, ENVIRONMENT, IDENTITY, LOAD, MESSAGES, MODELS, PROXY, SCHEMA, STREAM, StepKind, TCP,
+        TLS, TOOLS, USAGE,
     },
     text,
 };
@@ -231,6 +231,9 @@ impl Doctor {
         }
         log.run(&SCHEMA, calls.schema()).await;
         log.push(&USAGE, Duration::ZERO, calls.usage());
+        // An application that speaks chat completions does not need it, so that it is never a failure.
+        let (messages, took) = log.measure(&MESSAGES, calls.messages()).await;
+        log.push(&MESSAGES, took, messages.unwrap_or_else(Finding::only_a_warning));
         Ok(())
     }
 
@@ -261,6 +264,7 @@ impl Doctor {
                 // It takes the place of the key.
                 target.key = Some("--header");
             }
+            target.messages = target.messages.with_header(key.clone(), value.clone());
             target.endpoint = target.endpoint.with_header(key, value);
         }
         (finding, Some(target))
@@ -388,6 +392,7 @@ const STEPS: &[&StepKind] = &[
     &TOOLS,
     &SCHEMA,
     &USAGE,
+    &MESSAGES,
 ];
 
 /// Stops after this step.

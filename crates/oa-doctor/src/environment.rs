@@ -2,7 +2,7 @@
 
 use crate::{finding::Finding, redact::Secrets, text};
 use oa_provider::Environment;
-use oa_wire::{ApiKey, Category, CorrectedBaseUrl, openai::Endpoint};
+use oa_wire::{ApiKey, Category, CorrectedBaseUrl, anthropic, openai::Endpoint};
 use std::collections::BTreeMap;
 
 /// All variables, as they were when they were read.
@@ -55,6 +55,8 @@ pub(crate) struct Overrides {
 /// What is to be examined.
 pub(crate) struct Target {
     pub(crate) endpoint: Endpoint,
+    /// The same server by Anthropic Messages.
+    pub(crate) messages: anthropic::Endpoint,
     /// The model that was named.
     pub(crate) model: Option<String>,
     /// Who gave the key, if there is one.
@@ -188,8 +190,9 @@ fn target(given: &Overrides, variables: &Variables) -> Result<(Finding, Option<T
     })?;
     let url = corrected.as_ref().map_or(root, |corrected| corrected.url.clone());
     let key = found.api_key.as_ref().map(|(key, _)| ApiKey::new(key)).transpose();
-    let endpoint =
-        key.and_then(|key| Endpoint::new(&url, key)).map_err(|error| refused(error.message().into()))?;
+    let endpoints =
+        key.and_then(|key| Ok((Endpoint::new(&url, key.clone())?, anthropic::Endpoint::new(&url, key)?)));
+    let (endpoint, messages) = endpoints.map_err(|error| refused(error.message().into()))?;
 
     let from = match &found.base_url {
         Some((_, name)) => name,
@@ -205,6 +208,7 @@ fn target(given: &Overrides, variables: &Variables) -> Result<(Finding, Option<T
         no_proxy: ["NO_PROXY", "no_proxy"].into_iter().find(|name| variables.get(name).is_some()),
         given: given.clone(),
         endpoint,
+        messages,
     };
     let mut observed = vec![format!("{} ({from})", target.url())];
     observed.push(target.key.map_or("no key".to_owned(), |key| format!("key ({key})")));

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! It reads, and changes nothing: lists of models, health and version pages, and unless
-//! [`no_completion`](Doctor::no_completion) is set, four to five completions of a few tokens each. Everything
+//! [`no_completion`](Doctor::no_completion) is set, five to six completions of a few tokens each. Everything
 //! is bounded in time, and dropping the future ends it all. No key, header value or password is shown in any
 //! step.
 //!
@@ -34,14 +34,15 @@
 //! | `tools` | a forced tool call |
 //! | `schema` | an answer by a JSON Schema |
 //! | `usage` | whether tokens are counted, those of the cache too |
+//! | `messages` | a short stream of `/v1/messages`, Anthropic's form, where the server has it |
 //!
 //! The steps are judged together: a completion that works makes a list that is missing, or lacks the model,
 //! or a health page that complains, a warning; a health page is no proof while completions hang.
 //!
-//! All thirteen are in every [`Report`], in this order. What cannot be asked any more, or was not to be, is
+//! All fourteen are in every [`Report`], in this order. What cannot be asked any more, or was not to be, is
 //! [`Skipped`](Status::Skipped), and says why.
 //!
-//! A server that merely lacks tools, schemas or token counts gets a [`Warning`](Status::Warning): an
+//! A server that merely lacks tools, schemas, token counts or a working `/v1/messages` gets a [`Warning`](Status::Warning): an
 //! application may not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
 //!
 //! # Replicas

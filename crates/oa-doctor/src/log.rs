@@ -51,7 +51,7 @@ impl<'a> Log<'a> {
         progress: &'a mut (dyn FnMut(Progress<'_>) + Send),
     ) -> Self {
         Self {
-            steps: Vec::with_capacity(13),
+            steps: Vec::with_capacity(14),
             start: Instant::now(),
             limit,
             secrets,

@@ -37,3 +37,4 @@ pub(crate) const STREAM: StepKind = kind("stream", 30, SLOW);
 pub(crate) const TOOLS: StepKind = kind("tools", 30, SLOW);
 pub(crate) const SCHEMA: StepKind = kind("schema", 30, SLOW);
 pub(crate) const USAGE: StepKind = kind("usage", 5, SLOW);
+pub(crate) const MESSAGES: StepKind = kind("messages", 20, SLOW);

@@ -264,3 +264,28 @@ fn a_transient_failure_is_retried_and_noted() {
     let ran = run(&mut oa_at(&sim, ["chat", "hi"]));
     assert_eq!((ran.code, sim.requests().len()), (11, 1));
 }
+
+#[test]
+fn anthropic_messages_are_asked_by_the_flag() {
+    let sim = sim();
+    for (flags, tokens, streams) in [
+        (&["--max-tokens", "9"][..], 9, false),
+        (&["--stream"], 4096, true),
+        (&["--json-events"], 4096, true),
+    ] {
+        let command = ["chat", "Hello there", "--system", "Be brief", "--wire", "anthropic"];
+        let ran = run(&mut oa_at(&sim, command.iter().chain(flags).copied()));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        if flags.contains(&"--json-events") {
+            let end = ran.json_lines().pop().unwrap();
+            assert_eq!(end["response"]["message"]["content"], "You said: Hello there", "{ran:?}");
+        } else {
+            assert_eq!(ran.stdout, "You said: Hello there\n", "{flags:?}");
+        }
+        assert_eq!(sim.last_request().unwrap().path, "/v1/messages", "{flags:?}");
+        let sent = sent(&sim);
+        assert_eq!((&sent["system"], &sent["max_tokens"]), (&json!("Be brief"), &json!(tokens)), "{sent}");
+        assert_eq!(sent["messages"], json!([{"role": "user", "content": "Hello there"}]));
+        assert_eq!(sent["stream"] == json!(true), streams, "{flags:?}");
+    }
+}

@@ -5,7 +5,7 @@ use oa_doctor::Progress;
 use oa_sim::{Answer, Sim};
 use serde_json::json;
 
-const NAMES: [&str; 13] = [
+const NAMES: [&str; 14] = [
     "environment",
     "proxy",
     "dns",
@@ -19,6 +19,7 @@ const NAMES: [&str; 13] = [
     "tools",
     "schema",
     "usage",
+    "messages",
 ];
 
 #[tokio::test]
@@ -132,4 +133,21 @@ async fn a_transport_of_the_callers_is_used_as_it_is() {
     assert_eq!(report.step("proxy").unwrap().observed, "the transport was given, and its proxy with it");
     // What goes through a proxy names the whole URL.
     assert!(sim.requests().iter().all(|request| request.target.starts_with("http://")), "{report}");
+}
+
+#[tokio::test]
+async fn messages_that_do_not_work_are_a_warning_and_absent_ones_are_none() {
+    for (status, word) in [(404, "skipped"), (405, "skipped"), (500, "warning"), (403, "warning")] {
+        let sim = Sim::builder()
+            .handler(move |request| {
+                let refusal = Answer::json(status, json!({"detail": "no such thing"}));
+                (request.path == "/v1/messages").then_some(refusal)
+            })
+            .start()
+            .await
+            .unwrap();
+        let report = doctor(sim.base_url()).run().await;
+        assert_eq!(report.step("messages").unwrap().status.as_str(), word, "{status}: {report}");
+        assert!(report.first_failure().is_none(), "{status}: {report}");
+    }
 }
