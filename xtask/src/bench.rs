@@ -13,6 +13,7 @@ use std::{
     process::Command,
 };
 
+const BENCHES: &[&str] = &["wire", "servers"];
 /// What was recorded: a line for each bench, its name and its instructions.
 const BASELINE: &str = "crates/oa-bench/instructions.txt";
 /// How far above the recorded count is a failure, in percent.
@@ -32,27 +33,32 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     if !is_there("valgrind") {
         return Err("there is no valgrind".to_owned());
     }
-    let program = build()?;
-    let cases = output(Command::new(&program).arg("--list"))?;
-    let wanted = |case: &&str| names.iter().all(|name| case.contains(name.as_str()));
+    let wanted = |case: &str| names.iter().all(|name| case.contains(name.as_str()));
+    let mut cases = Vec::new();
+    for bench in BENCHES {
+        let program = build(bench)?;
+        let listed = output(Command::new(&program).arg("--list"))?;
+        let listed = listed.lines().filter(|case| wanted(case));
+        cases.extend(listed.map(|case| (program.clone(), case.to_owned())));
+    }
     let recorded = read().unwrap_or_default();
     let compiler =
         output(Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())).arg("--version"))?;
     let mut counted = format!("# {compiler}");
     let mut worse = Vec::new();
-    println!("{:<24} {:>12} {:>12} {:>8}", "bench", "instructions", "recorded", "%");
-    for case in cases.lines().filter(wanted) {
-        let count = instructions(&program, case)?;
+    println!("{:<32} {:>12} {:>12} {:>8}", "bench", "instructions", "recorded", "%");
+    for (program, case) in &cases {
+        let count = instructions(program, case)?;
         counted.extend([case, " ", &count.to_string(), "\n"]);
         match recorded.get(case) {
             Some(before) => {
                 let percent = (count as f64 / *before as f64 - 1.0) * 100.0;
-                println!("{case:<24} {count:>12} {before:>12} {percent:>+8.2}");
+                println!("{case:<32} {count:>12} {before:>12} {percent:>+8.2}");
                 if percent > GATE {
                     worse.push(format!("{case} {percent:+.2} %"));
                 }
             }
-            None => println!("{case:<24} {count:>12} {:>12}", "-"),
+            None => println!("{case:<32} {count:>12} {:>12}", "-"),
         }
     }
     if record {
@@ -91,14 +97,14 @@ fn total(program: &Path, case: &str, runs: u64) -> Outcome<u64> {
     })
 }
 
-/// Builds the benches and says where they are.
-fn build() -> Outcome<PathBuf> {
-    let args = ["bench", "--no-run", "--package", "oa-bench", "--bench", "wire", "--message-format"];
+/// Builds a bench and says where it is.
+fn build(bench: &str) -> Outcome<PathBuf> {
+    let args = ["bench", "--no-run", "--package", "oa-bench", "--bench", bench, "--message-format"];
     let messages = output(cargo(&args).arg("json-render-diagnostics"))?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "wire")
+        .filter(|message| message["target"]["name"] == bench)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .ok_or_else(|| "cargo built the benches and did not say where".to_owned())
+        .ok_or_else(|| format!("cargo built the bench {bench} and did not say where"))
 }

@@ -1,11 +1,12 @@
 //! A micro bench of the choice among 16 servers, without a call: `cargo bench -p oa-bench --bench servers`.
 //! It fails if a choice allocates. Reading the clock, which every choice does once, is shown for comparison.
+//! Instruction counts are steadier: `cargo xtask bench choose`.
 
 #[path = "../src/alloc.rs"]
 #[allow(dead_code, reason = "only the count is used")]
 mod alloc;
 
-use oa_middleware::{AffinityKey, Servers, Stack};
+use oa_middleware::{AffinityKey, ServerChoice, Servers, Stack};
 use oa_wire::{
     AssistantMessage, Completion, CompletionRequest, Error, FinishReason, Message, Profile, Response,
 };
@@ -35,41 +36,38 @@ impl tower_service::Service<CompletionRequest> for Idle {
 }
 
 fn main() {
-    let text = "x".repeat(200);
-    let plain = CompletionRequest::new([Message::system("Be brief."), Message::user(text)]);
-    let mut keyed = plain.clone();
-    keyed.extensions.insert(AffinityKey::new("session"));
-    let list = || (0..16).map(|server| (format!("server-{server}"), Idle));
-    let rising = Servers::affinity([("server", Idle)]);
-    let cases = [
-        ("failover", Servers::failover(list()), &plain),
-        ("balance", Servers::balance(list()), &plain),
-        ("affinity, key given", Servers::affinity(list()), &keyed),
-        ("affinity, key hashed", Servers::affinity(list()), &plain),
-        ("affinity, shares rising", rising, &keyed),
-    ];
-    alloc::count(true);
-    println!("{:<24} {:>8} {:>12}", "case", "ns", "allocations");
-    for (name, servers, request) in cases {
-        let servers = servers.unwrap_or_else(|error| panic!("{error}"));
-        if servers.status().len() == 1 {
-            for (name, server) in list().skip(1) {
-                servers.add(name, server);
-            }
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let value = |option: &str| words.iter().position(|word| word == option).and_then(|at| words.get(at + 1));
+    let mut cases = cases();
+    if let Some(name) = value("--exact") {
+        cases.retain(|case| case.name == name);
+    }
+    if words.iter().any(|word| word == "--list") {
+        for case in &cases {
+            println!("{}", case.name);
         }
+        return;
+    }
+    if let Some(iterations) = value("--iterations") {
+        for case in &cases {
+            case.times(iterations.parse().unwrap_or(1));
+        }
+        return;
+    }
+    alloc::count(true);
+    println!("{:<32} {:>8} {:>12}", "case", "ns", "allocations");
+    for case in cases {
         let (mut least, mut allocations) = (f64::INFINITY, 0);
         // Many short rounds: on a shared machine, some are not disturbed.
         for _ in 0..2000 {
             const TIMES: u32 = 200;
             let (before, start) = (alloc::counted().0, Instant::now());
-            for _ in 0..TIMES {
-                black_box(servers.route(black_box(request)));
-            }
+            case.times(TIMES);
             least = least.min(start.elapsed().as_nanos() as f64 / f64::from(TIMES));
             allocations += alloc::counted().0 - before;
         }
-        println!("{name:<24} {least:>8.0} {allocations:>12}");
-        assert_eq!(allocations, 0, "{name}: a choice allocates");
+        println!("{:<32} {least:>8.0} {allocations:>12}", case.name);
+        assert_eq!(allocations, 0, "{}: a choice allocates", case.name);
     }
     stack_allocations();
     let (mut least, mut start) = (f64::INFINITY, Instant::now());
@@ -78,7 +76,47 @@ fn main() {
         least = least.min((now - start).as_nanos() as f64);
         start = now;
     }
-    println!("{:<24} {least:>8.0}", "the clock");
+    println!("{:<32} {least:>8.0}", "the clock");
+}
+
+struct Case {
+    name: &'static str,
+    servers: Servers<Idle>,
+    request: CompletionRequest,
+}
+
+impl Case {
+    fn times(&self, times: u32) {
+        for _ in 0..times {
+            black_box(self.servers.route(black_box(&self.request)));
+        }
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let request =
+        |text: &str| CompletionRequest::new([Message::system("Be brief."), Message::user(text.to_owned())]);
+    let plain = request(&"x".repeat(200));
+    let mut keyed = plain.clone();
+    keyed.extensions.insert(AffinityKey::new("session"));
+    let list = || (0..16).map(|server| (format!("server-{server}"), Idle));
+    let case = |name, servers: Result<Servers<Idle>, Error>, request: &CompletionRequest| Case {
+        name,
+        servers: servers.unwrap_or_else(|error| panic!("{error}")),
+        request: request.clone(),
+    };
+    let rising = Servers::empty(ServerChoice::Affinity);
+    for (name, server) in list() {
+        rising.add(name, server);
+    }
+    vec![
+        case("choose/failover", Servers::failover(list()), &plain),
+        case("choose/balance", Servers::balance(list()), &plain),
+        case("choose/affinity-key-given", Servers::affinity(list()), &keyed),
+        case("choose/affinity-key-hashed", Servers::affinity(list()), &plain),
+        case("choose/affinity-16k-hashed", Servers::affinity(list()), &request(&"x".repeat(16 * 1024))),
+        case("choose/affinity-shares-rising", Ok(rising), &keyed),
+    ]
 }
 
 /// A server that answers at once.
@@ -106,9 +144,9 @@ fn stack_allocations() {
     let servers =
         Servers::affinity([("a", Answering), ("b", Answering)]).unwrap_or_else(|error| panic!("{error}"));
     let bare = allocations(Answering);
-    println!("{:<24} {:>21}", "the stack", allocations(stack.layer(Answering)) - bare);
-    println!("{:<24} {:>21}", "servers", allocations(servers.clone()) - bare);
-    println!("{:<24} {:>21}", "the stack and servers", allocations(stack.layer(servers)) - bare);
+    println!("{:<32} {:>21}", "the stack", allocations(stack.layer(Answering)) - bare);
+    println!("{:<32} {:>21}", "servers", allocations(servers.clone()) - bare);
+    println!("{:<32} {:>21}", "the stack and servers", allocations(stack.layer(servers)) - bare);
 }
 
 /// The allocations of one call.

@@ -67,12 +67,12 @@ use tower_service::Service;
 /// | caches | replicas | balance | affinity | hashing without a bound |
 /// |---|---|---|---|---|
 /// | endless | 1 | 9 % | 9 % | 9 % |
-/// | endless | 2 | 11 %, 1.0 | 9 %, 1.1 | 9 %, 1.1 |
+/// | endless | 2 | 11 %, 1.0 | 9 %, 1.0 | 9 %, 1.1 |
 /// | endless | 4 | 30 %, 1.0 | 10 %, 1.1 | 9 %, 1.2 |
-/// | endless | 8 | 48 %, 1.1 | 11 %, 1.2 | 9 %, 1.6 |
-/// | six conversations each | 2 | 32 %, 1.0 | 32 %, 1.0 | 38 %, 1.1 |
-/// | six conversations each | 4 | 53 %, 1.0 | 10 %, 1.1 | 12 %, 1.2 |
-/// | six conversations each | 8 | 61 %, 1.0 | 11 %, 1.2 | 9 %, 1.6 |
+/// | endless | 8 | 48 %, 1.1 | 10 %, 1.2 | 9 %, 1.4 |
+/// | six conversations each | 2 | 34 %, 1.0 | 32 %, 1.0 | 38 %, 1.1 |
+/// | six conversations each | 4 | 54 %, 1.0 | 10 %, 1.1 | 12 %, 1.2 |
+/// | six conversations each | 8 | 60 %, 1.1 | 10 %, 1.2 | 9 %, 1.4 |
 ///
 /// # Where a server fails
 ///

@@ -78,6 +78,7 @@ impl Health {
         self.weight.store(weight.to_bits(), Relaxed);
     }
 
+    #[inline]
     pub(super) fn weight(&self) -> f64 {
         f64::from_bits(self.weight.load(Relaxed))
     }
@@ -99,15 +100,15 @@ impl Health {
     }
 
     #[inline]
-    pub(super) fn candidate(&self, now: u64, slow_start: Duration) -> Candidate {
+    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: u64) -> Candidate {
         let share = self.share(now, slow_start);
         let load = self.load.load(Relaxed);
-        Candidate { hash: self.hash, weight: self.weight() * share, share, load }
+        Candidate { at: at as u32, share: share as f32, hash: self.hash, weight: self.weight() * share, load }
     }
 
-    /// The present share of its weight.
+    /// The present share of its weight. Times are in microseconds.
     #[inline]
-    pub(super) fn share(&self, now: u64, slow_start: Duration) -> f64 {
+    pub(super) fn share(&self, now: u64, slow_start: u64) -> f64 {
         let returned = self.returned.load(Relaxed);
         let outlier = f64::from_bits(self.outlier.load(Relaxed));
         if returned == NEVER && outlier >= 1.0 {
@@ -116,9 +117,8 @@ impl Health {
         self.part_of_share(now, slow_start, returned, outlier)
     }
 
-    #[cold]
-    fn part_of_share(&self, now: u64, slow_start: Duration, returned: u64, outlier: f64) -> f64 {
-        let since = |then| Duration::from_micros(now.saturating_sub(then));
+    fn part_of_share(&self, now: u64, slow_start: u64, returned: u64, outlier: f64) -> f64 {
+        let since = |then| now.saturating_sub(then);
         let mut share = 1.0;
         if returned != NEVER {
             share = share::slow_start(since(returned), slow_start);

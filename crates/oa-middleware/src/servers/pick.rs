@@ -1,14 +1,16 @@
 //! The choice of a server as a function: load, weights, key and randomness are arguments. No allocation.
 
 /// What the choice needs to know of one server that may be called.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Candidate {
+    /// Its place in the set.
+    pub(super) at: u32,
+    /// Its present share of the configured weight, up to 1: lower after a return, and for an outlier.
+    pub(super) share: f32,
     /// Of its name, so that every process orders the servers alike.
     pub(super) hash: u64,
     /// Its part of the load: the configured weight times its present share. Above 0.
     pub(super) weight: f64,
-    /// Its present share of the configured weight, up to 1: lower after a return, and for an outlier.
-    pub(super) share: f64,
     /// What is under way there.
     pub(super) load: u64,
 }
@@ -28,39 +30,34 @@ pub(super) struct Call {
 
 /// The first in the given order. One that has a part of its share only gets that part of the calls.
 pub(super) fn first(
-    count: usize,
-    candidate: impl Fn(usize) -> Option<Candidate>,
+    servers: impl Iterator<Item = Candidate>,
     mut random: impl FnMut() -> f64,
-) -> Option<usize> {
+) -> Option<Candidate> {
     let mut fallback = None;
-    for at in 0..count {
-        let Some(server) = candidate(at) else { continue };
-        if server.share >= 1.0 || random() < server.share {
-            return Some(at);
+    for server in servers {
+        if server.share >= 1.0 || random() < f64::from(server.share) {
+            return Some(server);
         }
-        fallback.get_or_insert(at);
+        fallback.get_or_insert(server);
     }
     fallback
 }
 
 /// The one with less load by its weight, of two that are drawn.
 pub(super) fn power_of_two(
-    count: usize,
-    candidate: impl Fn(usize) -> Option<Candidate>,
+    servers: &[Candidate],
     call: Call,
     mut below: impl FnMut(usize) -> usize,
-) -> Option<usize> {
-    let able = (0..count).filter(|&at| candidate(at).is_some()).count();
-    let nth = |n: usize| (0..count).filter_map(|at| candidate(at).map(|server| (at, server))).nth(n);
-    let draw = below(able.max(1));
-    let (first, one) = nth(draw)?;
-    if able < 2 {
-        return Some(first);
+) -> Option<Candidate> {
+    let draw = below(servers.len().max(1));
+    let one = *servers.get(draw)?;
+    if servers.len() < 2 {
+        return Some(one);
     }
-    let other = below(able - 1);
-    let Some((second, two)) = nth(if other >= draw { other + 1 } else { other }) else { return Some(first) };
-    let after = |server: Candidate| server.load.saturating_add(call.load) as f64 / server.weight;
-    Some(if after(two) < after(one) { second } else { first })
+    let other = below(servers.len() - 1);
+    let two = servers[if other >= draw { other + 1 } else { other }];
+    let after = |server: Candidate| server.load.saturating_add(call.load) as f64;
+    Some(if after(two) * one.weight < after(one) * two.weight { two } else { one })
 }
 
 /// Rendezvous hashing with bounded loads: the first in the key's order whose load is within the bound.
@@ -69,51 +66,82 @@ pub(super) fn power_of_two(
 /// all load, this call's included. So its load exceeds the bound by one call at most. The server of the
 /// conversation's last turn comes first in the order, as its cache holds the latest prefix. Where none is
 /// within the bound, the one with the least load by its weight.
-pub(super) fn affinity(
-    count: usize,
-    candidate: impl Fn(usize) -> Option<Candidate>,
-    call: Call,
-    bound: f64,
-) -> Option<usize> {
-    let (mut load, mut weight) = (call.load as f64, 0.0);
-    for server in (0..count).filter_map(&candidate) {
-        load += server.load as f64;
+pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
+    let (mut load, mut weight) = (call.load, 0.0);
+    for server in servers {
+        load = load.saturating_add(server.load);
         weight += server.weight;
     }
-    let most = bound * load / weight;
-    let mut best: Option<(f64, usize)> = None;
-    for at in 0..count {
-        let Some(server) = candidate(at) else { continue };
-        if server.load != 0 && server.load as f64 > most * server.weight {
+    let most = bound * load as f64 / weight;
+    let is_within = |server: &Candidate| server.load == 0 || server.load as f64 <= most * server.weight;
+    let mut best: Option<(Place, &Candidate)> = None;
+    // Where weights are equal, the greatest draw is the first: most servers need no logarithm.
+    let mut greatest: Option<(u64, &Candidate)> = None;
+    for server in servers {
+        if !is_within(server) {
             continue;
         }
         // A server that has little of its share keeps no conversations.
-        let is_home = call.home == Some(server.hash as u32) && server.share >= 0.5;
-        let place = if is_home { f64::NEG_INFINITY } else { place(call.key, server) };
-        if best.is_none_or(|(other, _)| place < other) {
-            best = Some((place, at));
+        if call.home == Some(server.hash as u32) && server.share >= 0.5 {
+            return Some(*server);
+        }
+        let draw = draw(call.key, server);
+        if (server.weight - 1.0).abs() < f64::EPSILON {
+            if greatest.is_none_or(|(other, _)| draw > other) {
+                greatest = Some((draw, server));
+            }
+        } else {
+            let place = Place::new(draw, server.weight);
+            if best.is_none_or(|(other, _)| place.is_before(other)) {
+                best = Some((place, server));
+            }
         }
     }
-    best.map(|(_, at)| at).or_else(|| least(count, candidate))
+    let first = match (greatest, best) {
+        (Some((draw, one)), Some((place, other))) => {
+            Some(if place.is_before(Place::new(draw, 1.0)) { other } else { one })
+        }
+        (Some((_, one)), None) | (None, Some((_, one))) => Some(one),
+        (None, None) => least(servers),
+    };
+    first.copied()
 }
 
 /// The server with the least load by its weight.
 #[cold]
-fn least(count: usize, candidate: impl Fn(usize) -> Option<Candidate>) -> Option<usize> {
-    let relative = |at| candidate(at).map(|server| (server.load as f64 / server.weight, at));
-    let least = (0..count).filter_map(relative).min_by(|(one, _), (other, _)| one.total_cmp(other));
-    least.map(|(_, at)| at)
+fn least(servers: &[Candidate]) -> Option<&Candidate> {
+    let relative = |server: &Candidate| server.load as f64 / server.weight;
+    servers.iter().min_by(|one, other| relative(one).total_cmp(&relative(other)))
 }
 
-/// The server's place in the key's order: the lowest is the first. Each is first for a part of the keys that
-/// is proportional to its weight, and a change of one weight moves keys only from or to that server.
+/// What a server draws for a key: 53 bits, which are what a mantissa holds.
 #[inline]
-fn place(key: u64, server: Candidate) -> f64 {
-    // In (0, 1], from the 53 bits that a mantissa holds.
-    let unit = ((mix(key ^ server.hash) >> 11) + 1) as f64 / (1u64 << 53) as f64;
-    let exponential = -log2(unit);
-    // A division takes as long as all the rest.
-    if (server.weight - 1.0).abs() < f64::EPSILON { exponential } else { exponential / server.weight }
+fn draw(key: u64, server: &Candidate) -> u64 {
+    mix(key ^ server.hash) >> 11
+}
+
+/// A server's place in a key's order: an exponential variable, and the weight by which it is to be divided.
+/// The lowest is the first. Each is first for a part of the keys that is proportional to its weight, and a
+/// change of one weight moves keys only from or to that server.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    exponential: f64,
+    weight: f64,
+}
+
+impl Place {
+    #[inline]
+    fn new(draw: u64, weight: f64) -> Self {
+        // In (0, 1].
+        let unit = (draw + 1) as f64 / (1u64 << 53) as f64;
+        Self { exponential: -log2(unit), weight }
+    }
+
+    /// Compares the quotients. A division takes as long as all the rest.
+    #[inline]
+    fn is_before(self, other: Self) -> bool {
+        self.exponential * other.weight < other.exponential * self.weight
+    }
 }
 
 /// The binary logarithm of a number in (0, 1], within 0.01. Made of exact operations, so that all processes
@@ -135,15 +163,34 @@ pub(super) const fn mix(mut z: u64) -> u64 {
 /// A hash that is the same in every process and version.
 pub(super) fn hash(bytes: &[u8]) -> u64 {
     let mut state = mix(bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15);
-    let mut words = bytes.chunks_exact(8);
+    let mut rest = bytes;
+    if bytes.len() >= 64 {
+        // Each step waits for the one before: of long texts, four are under way at once.
+        let mut lanes = [state; 4];
+        let mut blocks = bytes.chunks_exact(32);
+        for block in &mut blocks {
+            for (lane, word) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+                *lane = step(*lane, word);
+            }
+        }
+        state = lanes.into_iter().fold(state, |state, lane| mix(state ^ lane));
+        rest = blocks.remainder();
+    }
+    let mut words = rest.chunks_exact(8);
     for word in &mut words {
-        let word = word.try_into().map_or(0, u64::from_le_bytes);
-        state = (state ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29);
+        state = step(state, word);
     }
     let mut last = [0; 8];
     let rest = words.remainder();
     last[..rest.len()].copy_from_slice(rest);
     mix(state ^ u64::from_le_bytes(last))
+}
+
+/// One word of eight bytes more.
+#[inline]
+fn step(state: u64, word: &[u8]) -> u64 {
+    let word = word.try_into().map_or(0, u64::from_le_bytes);
+    (state ^ word).wrapping_mul(0x9fb2_1c65_1e98_df25).rotate_left(29)
 }
 
 #[cfg(test)]
@@ -152,7 +199,17 @@ mod tests {
     use crate::random::Random;
 
     fn server(at: usize, weight: f64, load: u64) -> Candidate {
-        Candidate { hash: hash(format!("server {at}").as_bytes()), weight, share: 1.0, load }
+        let hash = hash(format!("server {at}").as_bytes());
+        Candidate { at: at as u32, share: 1.0, hash, weight, load }
+    }
+
+    /// So many servers, of which some may be called.
+    fn servers(count: usize, candidate: impl Fn(usize) -> Option<Candidate>) -> Vec<Candidate> {
+        (0..count).filter_map(candidate).collect()
+    }
+
+    fn by_affinity(servers: &[Candidate], call: Call) -> usize {
+        affinity(servers, call, 1.25).unwrap().at as usize
     }
 
     fn call(key: u64) -> Call {
@@ -176,8 +233,9 @@ mod tests {
     fn keys_spread_by_weight() {
         let weights = [1.0, 2.0, 1.0, 4.0];
         let mut counts = [0u32; 4];
+        let servers = servers(4, |at| Some(server(at, weights[at], 0)));
         for key in 0..80_000 {
-            counts[affinity(4, |at| Some(server(at, weights[at], 0)), call(key), 1.25).unwrap()] += 1;
+            counts[by_affinity(&servers, call(key))] += 1;
         }
         for (count, weight) in counts.into_iter().zip(weights) {
             let want = 10_000.0 * weight;
@@ -187,10 +245,10 @@ mod tests {
 
     #[test]
     fn a_server_that_goes_moves_only_its_own_keys() {
+        let whole = servers(8, |at| Some(server(at, 1.0, 0)));
+        let without = servers(8, |at| (at != 3).then(|| server(at, 1.0, 0)));
         for key in 0..2000 {
-            let all = affinity(8, |at| Some(server(at, 1.0, 0)), call(key), 1.25).unwrap();
-            let without = |at| (at != 3).then(|| server(at, 1.0, 0));
-            let left = affinity(8, without, call(key), 1.25).unwrap();
+            let (all, left) = (by_affinity(&whole, call(key)), by_affinity(&without, call(key)));
             assert!(left == all || all == 3, "key {key} moved from {all} to {left}");
         }
     }
@@ -200,10 +258,13 @@ mod tests {
         for key in 0..2000 {
             let pick = |weight| {
                 let candidate = |at| Some(server(at, if at == 2 { weight } else { 1.0 }, 0));
-                affinity(6, candidate, call(key), 1.25).unwrap()
+                by_affinity(&servers(6, candidate), call(key))
             };
-            let (before, after) = (pick(0.3), pick(0.9));
-            assert!(before == after || after == 2, "key {key} moved from {before} to {after}");
+            // A weight of 1 is compared in another way than the others.
+            let picks = [0.3, 0.9, 1.0, 1.5].map(pick);
+            for pair in picks.windows(2) {
+                assert!(pair[0] == pair[1] || pair[1] == 2, "key {key} moved: {picks:?}");
+            }
         }
     }
 
@@ -215,7 +276,7 @@ mod tests {
             let servers: Vec<_> =
                 (0..count).map(|at| server(at, 0.1 + random.next_f64(), random.next_u64() % 1000)).collect();
             let call = Call { home: Some(servers[random.below(count)].hash as u32), ..call(key) };
-            let chosen = affinity(count, |at| Some(servers[at]), call, 1.25).unwrap();
+            let chosen = by_affinity(&servers, call);
             let load: u64 = servers.iter().map(|server| server.load).sum::<u64>() + call.load;
             let weight: f64 = servers.iter().map(|server| server.weight).sum();
             let within = |server: &Candidate| {
@@ -230,10 +291,10 @@ mod tests {
         let mut servers: Vec<_> = (0..4).map(|at| server(at, 1.0, 100)).collect();
         let pick = |servers: &[Candidate], home: usize| {
             let call = Call { home: Some(servers[home].hash as u32), ..call(1) };
-            affinity(4, |at| Some(servers[at]), call, 1.25).unwrap()
+            by_affinity(servers, call)
         };
         assert!((0..4).all(|home| pick(&servers, home) == home));
-        let usual = affinity(4, |at| Some(servers[at]), call(1), 1.25).unwrap();
+        let usual = by_affinity(&servers, call(1));
         let home = (usual + 1) % 4;
         servers[home].load = 1000;
         assert_eq!(pick(&servers, home), usual);
@@ -245,26 +306,28 @@ mod tests {
     fn power_of_two_draws_evenly_and_takes_the_lesser_load() {
         let random = Random::seeded(3);
         let mut counts = [0u32; 5];
+        let able = servers(5, |at| (at != 2).then(|| server(at, 1.0, u64::from(at == 4) * 100)));
         for _ in 0..10_000 {
-            let candidate = |at| (at != 2).then(|| server(at, 1.0, u64::from(at == 4) * 100));
-            counts[power_of_two(5, candidate, call(0), |end| random.below(end)).unwrap()] += 1;
+            counts[power_of_two(&able, call(0), |end| random.below(end)).unwrap().at as usize] += 1;
         }
         assert_eq!((counts[2], counts[4]), (0, 0));
         assert!(
             [counts[0], counts[1], counts[3]].iter().all(|count| (3000..3700).contains(count)),
             "{counts:?}"
         );
-        assert_eq!(power_of_two(3, |_| None, call(0), |end| random.below(end)), None);
+        assert!(power_of_two(&[], call(0), |end| random.below(end)).is_none());
     }
 
     #[test]
     fn the_first_with_a_part_of_its_share_gets_that_part() {
         let random = Random::seeded(4);
-        let candidate = |at| Some(Candidate { share: if at == 0 { 0.2 } else { 1.0 }, ..server(at, 1.0, 0) });
-        let firsts = (0..10_000).filter(|_| first(2, candidate, || random.next_f64()) == Some(0)).count();
+        let both = [Candidate { share: 0.2, ..server(0, 1.0, 0) }, server(1, 1.0, 0)];
+        let pick = |servers: &[Candidate], draw: f64| {
+            first(servers.iter().copied(), || draw).map(|server| server.at)
+        };
+        let firsts = (0..10_000).filter(|_| pick(&both, random.next_f64()) == Some(0)).count();
         assert!((1800..2200).contains(&firsts), "{firsts}");
-        let alone = |at| candidate(at).filter(|_| at == 0);
-        assert_eq!(first(2, alone, || 0.9), Some(0));
+        assert_eq!(pick(&both[..1], 0.9), Some(0));
     }
 
     #[test]
@@ -273,5 +336,14 @@ mod tests {
         let hashes = [hash(b""), hash(b"gpu1"), hash(b"a text of more than eight bytes")];
         assert_eq!(hashes, [0x4821_8226_ff3c_d4bf, 0xb6f4_bba8_fac1_16c4, 0x54a0_851e_9df5_ee52]);
         assert_ne!(hash(b"ab"), hash(b"ab\0"));
+        let long: Vec<u8> = (0..255).collect();
+        assert_eq!([hash(&long[..64]), hash(&long)], [0xfbe4_8950_78a1_043f, 0xca85_77dd_01b0_7454]);
+        for at in 0..long.len() {
+            let mut other = long.clone();
+            other[at] ^= 1;
+            assert_ne!(hash(&long), hash(&other), "byte {at}");
+            other.swap(at, (at + 8) % long.len());
+            assert_ne!(hash(&long), hash(&other), "byte {at} at the place of another");
+        }
     }
 }

@@ -148,7 +148,7 @@ impl<S> Set<S> {
             calls: server.health.calls(),
             load: server.health.load(),
             weight: server.health.weight(),
-            share: server.health.share(micros(now), self.settings.slow_start),
+            share: server.health.share(micros(now), micros(self.settings.slow_start)),
         };
         self.snapshot().iter().map(status).collect()
     }
@@ -185,31 +185,29 @@ impl<S> Set<S> {
     ) -> Option<(usize, bool)> {
         let takes_trials = self.takes_trials(call);
         let retry = context.filter(|context| context.attempt() > 0);
-        let moment = micros(now);
-        let able = |at: usize, again: bool, out: Out| -> Option<Candidate> {
-            let server = &servers[at];
-            if !called.is_empty() && called.contains(&server.id) {
-                return None;
-            }
-            match server.health.condition(moment) {
-                Condition::Closed => {}
-                Condition::Due if takes_trials => {}
-                _ if out == Out::All => {}
-                _ if out == Out::Transient && server.health.out(now).is_some_and(may_be_back) => {}
-                _ => return None,
-            }
-            if !again && retry.is_some_and(|retry| retry.has_failed(&server.health.name)) {
-                return None;
-            }
-            Some(server.health.candidate(moment, self.settings.slow_start))
+        let (moment, slow_start) = (micros(now), micros(self.settings.slow_start));
+        let is_able = |server: &Server<S>, again: bool, out: Out| {
+            let in_rotation = match server.health.condition(moment) {
+                Condition::Closed => true,
+                Condition::Due if takes_trials => true,
+                _ => match out {
+                    Out::None => false,
+                    Out::Transient => server.health.out(now).is_some_and(may_be_back),
+                    Out::All => true,
+                },
+            };
+            in_rotation
+                && (called.is_empty() || !called.contains(&server.id))
+                && (again || !retry.is_some_and(|retry| retry.has_failed(&server.health.name)))
         };
         // A call that would fail everywhere is better made than refused. After a failure that a retry may
         // mend, one that surely fails would only hide it.
         let last = if called.is_empty() { Out::All } else { Out::Transient };
         let passes = [(false, Out::None), (true, Out::None), (true, Out::Transient), (true, last)];
         passes.into_iter().filter(|&(again, _)| retry.is_some() || again).find_map(|(again, out)| {
-            let chosen = self.pick(servers.len(), |at| able(at, again, out), call)?;
-            Some((chosen, again))
+            let able = servers.iter().enumerate().filter(|(_, server)| is_able(server, again, out));
+            let candidates = able.map(|(at, server)| server.health.candidate(at, moment, slow_start));
+            Some((self.pick(candidates, call)?, again))
         })
     }
 
@@ -218,26 +216,16 @@ impl<S> Set<S> {
         self.settings.probe.is_none() && !call.well_only
     }
 
-    fn pick(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
-        // A choice looks at each server more than once: of most sets, each is read once.
-        const KEPT: usize = 32;
-        if count > KEPT || matches!(self.settings.order, Order::AsGiven) {
-            return self.pick_of(count, able, call);
-        }
-        let mut kept = [None; KEPT];
-        for (at, kept) in kept.iter_mut().enumerate().take(count) {
-            *kept = able(at);
-        }
-        self.pick_of(count, |at| kept[at], call)
-    }
-
-    fn pick_of(&self, count: usize, able: impl Fn(usize) -> Option<Candidate>, call: Call) -> Option<usize> {
+    fn pick(&self, able: impl Iterator<Item = Candidate>, call: Call) -> Option<usize> {
         let random = &self.settings.random;
-        match self.settings.order {
-            Order::AsGiven => pick::first(count, able, || random.next_f64()),
-            Order::PowerOfTwo => pick::power_of_two(count, able, call, |end| random.below(end)),
-            Order::Affinity { bound } => pick::affinity(count, able, call, bound),
-        }
+        let chosen = match self.settings.order {
+            Order::AsGiven => pick::first(able, || random.next_f64()),
+            Order::PowerOfTwo => {
+                with_all(able, |servers| pick::power_of_two(servers, call, |end| random.below(end)))
+            }
+            Order::Affinity { bound } => with_all(able, |servers| pick::affinity(servers, call, bound)),
+        };
+        Some(chosen?.at as usize)
     }
 
     /// What the choice needs to know of a call.
@@ -337,6 +325,22 @@ impl<S: Clone> Set<S> {
                 self.record(server, verdict);
             }
         }
+    }
+}
+
+/// Shows the candidates to a function, which looks at each of them more than once. Up to sixteen, they are
+/// kept without an allocation.
+fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&[Candidate]) -> T) -> T {
+    let mut few = [Candidate::default(); 16];
+    let mut count = 0;
+    let mut able = able;
+    for (place, server) in few.iter_mut().zip(&mut able) {
+        *place = server;
+        count += 1;
+    }
+    match able.next() {
+        None => look(&few[..count]),
+        Some(next) => look(&few.into_iter().chain([next]).chain(able).collect::<Vec<_>>()),
     }
 }
 

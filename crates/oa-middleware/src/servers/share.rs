@@ -1,16 +1,16 @@
 //! The share of the calls that a server gets: less after a return, and less while it is slow to begin.
 
-use std::time::Duration;
-
 /// The least share: something must show whether the server does better.
 const LEAST: f64 = 0.1;
 
-/// The share of a server that came back, or was added, so long ago: it rises evenly up to 1.
-pub(super) fn slow_start(since: Duration, rise: Duration) -> f64 {
+/// The share of a server that came back, or was added, so long ago: it rises evenly up to 1. Times are in
+/// microseconds, here and below: a choice finds the share of each server.
+#[inline]
+pub(super) fn slow_start(since: u64, rise: u64) -> f64 {
     if since >= rise {
         return 1.0;
     }
-    (since.as_secs_f64() / rise.as_secs_f64()).max(LEAST)
+    (since as f64 / rise as f64).max(LEAST)
 }
 
 /// How many times as long as the others a server may take to its first events.
@@ -20,7 +20,7 @@ const TOLERANCE: f64 = 3.0;
 const UNREMARKABLE: f64 = 0.1;
 
 /// How long a share that nothing confirms takes to come back.
-const FORGOTTEN: Duration = Duration::from_secs(60);
+const FORGOTTEN: f64 = 60e6;
 
 /// The share of a server whose streams take `own` seconds to begin on average, where those of the others
 /// take `others` (the median).
@@ -30,8 +30,8 @@ pub(super) fn outlier(own: f64, others: f64) -> f64 {
 }
 
 /// An outlier's share, so long after the last stream that began there.
-pub(super) fn regained(share: f64, since: Duration) -> f64 {
-    let part = (since.as_secs_f64() / FORGOTTEN.as_secs_f64()).min(1.0);
+pub(super) fn regained(share: f64, since: u64) -> f64 {
+    let part = (since as f64 / FORGOTTEN).min(1.0);
     share + (1.0 - share) * part
 }
 
@@ -50,7 +50,7 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const RISE: Duration = Duration::from_secs(30);
+    const SECOND: u64 = 1_000_000;
 
     fn are_close<const N: usize>(values: [f64; N], expected: [f64; N]) {
         let close = values.iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-9);
@@ -59,15 +59,15 @@ mod tests {
 
     #[test]
     fn a_share_rises_evenly_to_the_whole() {
-        let after = |seconds| slow_start(Duration::from_secs(seconds), RISE);
+        let after = |seconds| slow_start(seconds * SECOND, 30 * SECOND);
         are_close([0, 3, 15, 24, 30, 99].map(after), [0.1, 0.1, 0.5, 0.8, 1.0, 1.0]);
-        are_close([slow_start(Duration::ZERO, Duration::ZERO)], [1.0]);
+        are_close([slow_start(0, 0)], [1.0]);
     }
 
     #[test]
     fn an_outlier_loses_share_and_gets_it_back() {
         are_close([0.1, 0.4, 0.7, 1e9].map(|own| outlier(own, 0.1)), [1.0, 1.0, 0.4 / 0.7, LEAST]);
-        let after = |seconds| regained(0.1, Duration::from_secs(seconds));
+        let after = |seconds| regained(0.1, seconds * SECOND);
         are_close([0, 30, 60, 600].map(after), [0.1, 0.55, 1.0, 1.0]);
     }
 
