@@ -42,8 +42,9 @@
 //! All fourteen are in every [`Report`], in this order. What cannot be asked any more, or was not to be, is
 //! [`Skipped`](Status::Skipped), and says why.
 //!
-//! A server that merely lacks tools, schemas, token counts or a working `/v1/messages` gets a [`Warning`](Status::Warning): an
-//! application may not need them. What keeps a plain completion from working is [`Failed`](Status::Failed).
+//! A server that merely lacks tools, schemas, token counts or a working `/v1/messages` gets a
+//! [`Warning`](Status::Warning): an application may not need them. What keeps a plain completion from working
+//! is [`Failed`](Status::Failed).
 //!
 //! # Replicas
 //!

@@ -505,8 +505,8 @@ failed proxy could not connect to http://model.example:8000 through the proxy ht
          cause: the proxy http://127.0.0.1:PORT (HTTP_PROXY) is down, refuses this server, or is not meant \
             for it
          next: NO_PROXY=model.example oa doctor
-skipped dns, tcp, tls, identity, models, load, completion, stream, tools, schema, usage, messages: the proxy does not \
-            let it through
+skipped dns, tcp, tls, identity, models, load, completion, stream, tools, schema, usage, messages: \
+            the proxy does not let it through
 
 1 failed, in T; look at `proxy` first",
     );
