@@ -1,7 +1,7 @@
 //! The checks of an answer against its request, the same for every wire mapping.
 
 use crate::{
-    AssistantMessage, Error, ErrorKind, FinishReason, JsonSchema, Response, StructuredOutputFailure,
+    AssistantMessage, Error, ErrorKind, FinishReason, JsonSchema, Response, StructuredOutputFailure, Tool,
     ToolArguments, ToolCall, Tools, error_body::body_start, expected::Expected,
 };
 use serde_json::Value;
@@ -73,12 +73,27 @@ fn parse(message: &AssistantMessage, schema: &JsonSchema) -> Result<Value, Strin
     Ok(value)
 }
 
-/// The arguments, checked against the tool's schema; and the name, against the tools.
-pub(crate) fn checked_arguments(arguments: ToolArguments, name: &str, tools: &Tools) -> ToolArguments {
-    let Some(tool) = tools.get(name) else {
+/// Reads the arguments of a call, checked against the tool's schema; and the name, against the tools.
+/// `repaired` finds the object in a text that is none.
+pub(crate) fn read_arguments(
+    text: String,
+    name: &str,
+    tools: &Tools,
+    repaired: impl FnOnce(&str) -> Option<&str>,
+) -> ToolArguments {
+    let tool = tools.get(name);
+    let parameters = tool.and_then(Tool::parameters);
+    let (mut arguments, is_valid) = ToolArguments::read(text, parameters.and_then(JsonSchema::shape));
+    if is_valid {
+        return arguments;
+    }
+    if let Some(object) = arguments.text().and_then(repaired) {
+        arguments = ToolArguments::parse(object);
+    }
+    if tool.is_none() {
         return arguments.with_error(format!("the tool `{name}` was not offered"));
-    };
-    let Some(parameters) = tool.parameters() else { return arguments };
+    }
+    let Some(parameters) = parameters else { return arguments };
     let violation = arguments.as_value().and_then(|object| parameters.validate(object).err());
     match violation {
         Some(violation) => arguments.with_error(format!("they break the schema of `{name}` {violation}")),

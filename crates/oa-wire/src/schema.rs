@@ -1,12 +1,17 @@
 //! A JSON Schema that is known to be valid: its root is an object, and it is compiled once.
 
+mod reference;
+mod shape;
 #[cfg(feature = "schemars")]
 mod type_cache;
+
+pub(crate) use shape::{Look, Shape, look};
 
 use crate::{
     Error,
     json::{push_schema_in_order, push_sorted, value_kind},
 };
+use reference::resolve;
 use serde_json::{Map, Value};
 use std::{cell::Cell, fmt, sync::Arc};
 
@@ -42,6 +47,8 @@ struct Inner {
     json: String,
     name: String,
     strict: bool,
+    /// None: the schema has keywords that only the validator understands.
+    shape: Option<Shape>,
     #[cfg(feature = "validator")]
     validator: jsonschema::Validator,
 }
@@ -151,6 +158,7 @@ impl JsonSchema {
             Arc::new(Inner {
                 name: name(root, &json),
                 strict: is_strict(&value, root, 0),
+                shape: Shape::of(&value, root),
                 json,
                 #[cfg(feature = "validator")]
                 validator,
@@ -180,6 +188,11 @@ impl JsonSchema {
     /// properties and requires every property: what servers call `strict`.
     pub fn is_strict(&self) -> bool {
         self.0.strict
+    }
+
+    /// What every value that it accepts is valid by; none where only [`validate`](Self::validate) can tell.
+    pub(crate) fn shape(&self) -> Option<&Shape> {
+        if self.1.is_some() { None } else { self.0.shape.as_ref() }
     }
 
     /// Checks a value: by the function of [`with_validator`](Self::with_validator), or else against the
@@ -263,17 +276,6 @@ fn describes_object(schema: &Map<String, Value>, root: &Map<String, Value>, look
     list("allOf").is_some_and(|all| all.iter().any(below))
         || ["anyOf", "oneOf"].into_iter().any(|key| list(key).is_some_and(|any| any.iter().all(below)))
         || schema.contains_key("properties")
-}
-
-/// The schema that a local `$ref` names.
-fn resolve<'a>(target: &str, root: &'a Map<String, Value>) -> Option<&'a Value> {
-    let mut parts =
-        target.strip_prefix("#/")?.split('/').map(|part| part.replace("~1", "/").replace("~0", "~"));
-    let first = root.get(&parts.next()?)?;
-    parts.try_fold(first, |value, part| match value {
-        Value::Array(array) => array.get(part.parse::<usize>().ok()?),
-        value => value.get(&part),
-    })
 }
 
 fn name(root: &Map<String, Value>, json: &str) -> String {

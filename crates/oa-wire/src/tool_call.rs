@@ -1,6 +1,12 @@
 //! A call of a tool, and its arguments.
 
-use crate::json::value_kind;
+mod object;
+
+use crate::{
+    json::value_kind,
+    schema::{Look, Shape, look},
+};
+use object::Object;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -98,8 +104,7 @@ pub struct ToolArguments(Arguments);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Arguments {
-    /// Always a [`Value::Object`]: kept as a value because validators take one.
-    Object(Value),
+    Object(Object),
     /// The input of a custom tool, and what is wrong with the call.
     Input(String, Option<String>),
     Invalid(Box<Invalid>),
@@ -107,7 +112,7 @@ enum Arguments {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Invalid {
-    object: Option<Value>,
+    object: Option<Object>,
     text: Option<String>,
     error: String,
 }
@@ -115,11 +120,23 @@ struct Invalid {
 impl ToolArguments {
     /// Reads what a model wrote. A blank text is an empty object. Never fails: see [`error`](Self::error).
     pub fn parse(text: &str) -> Self {
+        Self::read(text.to_owned(), None).0
+    }
+
+    /// Reads what a model wrote; true where it is known to be an object of this shape.
+    pub(crate) fn read(text: String, shape: Option<&Shape>) -> (Self, bool) {
         if text.trim_ascii().is_empty() {
-            return Self::from(Map::new());
+            return (Self::default(), false);
         }
+        let Look { is_object: true, fits } = look(&text, shape) else {
+            return (Self::read_value(&text), false);
+        };
+        (Self(Arguments::Object(Object::of_text(text))), fits && shape.is_some())
+    }
+
+    fn read_value(text: &str) -> Self {
         match serde_json::from_str(text) {
-            Ok(object @ Value::Object(_)) => Self(Arguments::Object(object)),
+            Ok(Value::Object(object)) => Self::from(object),
             Ok(other) => Self::invalid(text, format!("expected an object, got {}", value_kind(&other))),
             Err(error) => Self::invalid(text, format!("not JSON: {error}")),
         }
@@ -146,9 +163,9 @@ impl ToolArguments {
 
     pub(crate) fn as_value(&self) -> Option<&Value> {
         match &self.0 {
-            Arguments::Object(object) => Some(object),
+            Arguments::Object(object) => Some(object.value()),
             Arguments::Input(..) => None,
-            Arguments::Invalid(invalid) => invalid.object.as_ref(),
+            Arguments::Invalid(invalid) => invalid.object.as_ref().map(Object::value),
         }
     }
 
@@ -190,7 +207,7 @@ impl Default for ToolArguments {
 
 impl From<Map<String, Value>> for ToolArguments {
     fn from(object: Map<String, Value>) -> Self {
-        Self(Arguments::Object(Value::Object(object)))
+        Self(Arguments::Object(object.into()))
     }
 }
 
@@ -198,7 +215,7 @@ impl From<Value> for ToolArguments {
     /// An object as it is, a string as what a model wrote, null as an empty object.
     fn from(value: Value) -> Self {
         match value {
-            Value::Object(_) => Self(Arguments::Object(value)),
+            Value::Object(object) => object.into(),
             Value::String(text) => Self::parse(&text),
             Value::Null => Self::default(),
             other => {
@@ -211,10 +228,10 @@ impl From<Value> for ToolArguments {
 impl From<ToolArguments> for Value {
     fn from(arguments: ToolArguments) -> Self {
         match arguments.0 {
-            Arguments::Object(object) => object,
+            Arguments::Object(object) => object.into_value(),
             Arguments::Input(text, _) => Value::String(text),
             Arguments::Invalid(invalid) => match (invalid.object, invalid.text) {
-                (Some(object), _) => object,
+                (Some(object), _) => object.into_value(),
                 (None, Some(text)) => Value::String(text),
                 (None, None) => Value::Null,
             },
@@ -223,28 +240,4 @@ impl From<ToolArguments> for Value {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn arguments_keep_what_the_model_wrote() {
-        let number = ToolArguments::parse("935");
-        assert_eq!((number.as_object(), number.text()), (None, Some("935")));
-        assert_eq!(number.error(), Some("expected an object, got a number"));
-        assert_eq!(ToolArguments::parse(" ").as_object(), Some(&Map::new()));
-        assert_eq!(Value::from(number), json!("935"));
-    }
-
-    #[test]
-    fn the_input_of_a_custom_tool_is_a_text_whatever_it_looks_like() {
-        for input in ["select 1", "{\"a\":1}", ""] {
-            let call = ToolCall::custom("c", "sql", input);
-            assert_eq!((call.arguments.text(), call.arguments.error()), (Some(input), None));
-            let stored = serde_json::to_string(&call).unwrap();
-            assert_eq!(serde_json::from_str::<ToolCall>(&stored).unwrap(), call, "{stored}");
-        }
-        let plain = serde_json::to_value(ToolCall::new("c", "f", json!({"a": 1}))).unwrap();
-        assert_eq!(plain, json!({"id": "c", "name": "f", "arguments": {"a": 1}}));
-    }
-}
+mod tests;

@@ -3,8 +3,8 @@
 use super::{stop_reason::finish_reason, usage::read_usage};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, Response, SchemaMode,
-    ToolArguments, ToolCall, Usage,
-    answer_checks::{LocalIds, checked, checked_arguments, first_problem},
+    ToolCall, Usage,
+    answer_checks::{LocalIds, checked, first_problem, read_arguments},
     expected::Expected,
     json::{Kind, Malformed, Reader, owned, reads_meaningful},
 };
@@ -123,10 +123,9 @@ fn tool_calls(calls: Vec<Call>, expected: &Expected) -> Vec<ToolCall> {
         .map(|call| {
             // An id that another call has already counts as missing: results could not tell them apart.
             let id_is_local = call.id.is_empty() || !used.insert(call.id.clone());
-            let arguments = ToolArguments::parse(&call.input);
             ToolCall {
                 id: if id_is_local { local_ids.make() } else { call.id },
-                arguments: checked_arguments(arguments, &call.name, &expected.tools),
+                arguments: read_arguments(call.input, &call.name, &expected.tools, |_| None),
                 name: call.name,
                 signature: None,
                 id_is_local,

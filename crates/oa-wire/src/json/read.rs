@@ -498,7 +498,8 @@ pub(crate) fn unescape(quoted: &str) -> Read<String> {
 fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
     let escapes = at;
-    out.reserve(2 * (at - from) + 32);
+    // Where the text ends is not known, but not behind the bytes.
+    out.reserve((2 * (at - from) + 256).min(bytes.len() - from));
     loop {
         if from < at {
             out.push_str(&text[from..at]);

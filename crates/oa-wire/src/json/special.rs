@@ -2,10 +2,21 @@
 
 /// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
 /// backslash or a control character. The length when there is none.
-#[inline]
-pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
-    // Most texts are short: they end within the first words.
-    for _ in 0..4 {
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "most texts end within the first word: a call costs more than it")]
+pub(super) fn special(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        Some(word) => match marks(*word) | controls(*word) {
+            0 => special_behind(bytes, at + 8),
+            marks => at + (marks.trailing_zeros() / 8) as usize,
+        },
+        None => special_in_rest(bytes, at),
+    }
+}
+
+/// The same behind the first word.
+fn special_behind(bytes: &[u8], mut at: usize) -> usize {
+    for _ in 0..3 {
         let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
         let marks = marks(*word) | controls(*word);
         if marks != 0 {

@@ -3,11 +3,11 @@
 mod message;
 mod usage;
 
-use super::tool_calls::{RawCall, distinct};
+use super::tool_calls::{RawCall, distinct, repeated};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, ReasoningMember,
     Response, SchemaMode, ToolArguments, ToolCall, Tools, Usage,
-    answer_checks::{LocalIds, checked, checked_arguments, first_problem},
+    answer_checks::{LocalIds, checked, first_problem, read_arguments},
     expected::Expected,
     json::{Index, Kind, Malformed, Reader},
 };
@@ -117,13 +117,13 @@ fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
     let mut local_ids = LocalIds::new(taken);
     calls
         .into_iter()
-        .map(|call| {
+        .map(|mut call| {
             let id_is_local = lacks_id(&call);
-            let arguments = arguments(&call, &expected.tools);
+            let text = std::mem::take(&mut call.arguments);
             ToolCall {
+                arguments: arguments(text, &call.name, call.is_custom, &expected.tools),
                 id: if id_is_local { local_ids.make() } else { call.id },
                 name: call.name,
-                arguments,
                 signature: None,
                 id_is_local,
             }
@@ -132,10 +132,9 @@ fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
 }
 
 /// The arguments, checked against the tool's schema; and the name, against the tools.
-fn arguments(call: &RawCall, tools: &Tools) -> ToolArguments {
-    let name = &call.name;
-    if call.is_custom {
-        let input = ToolArguments::input(&*call.arguments);
+fn arguments(text: String, name: &str, is_custom: bool, tools: &Tools) -> ToolArguments {
+    if is_custom {
+        let input = ToolArguments::input(text);
         return match tools.get(name) {
             Some(tool) if tool.is_custom() => input,
             Some(_) => {
@@ -144,13 +143,7 @@ fn arguments(call: &RawCall, tools: &Tools) -> ToolArguments {
             None => input.with_error(format!("the custom tool `{name}` was not offered")),
         };
     }
-    let mut arguments = ToolArguments::parse(&call.arguments);
-    if arguments.as_value().is_none() {
-        if let Some(object) = call.repeated_arguments() {
-            arguments = ToolArguments::parse(object);
-        }
-    }
-    checked_arguments(arguments, name, tools)
+    read_arguments(text, name, tools, repeated)
 }
 
 /// What a JSON body of a success is.

@@ -45,6 +45,7 @@ use crate::{
     json::{Index, Joined, Piece},
 };
 use arguments::Scan;
+pub(super) use arguments::repeated;
 pub(super) use raw_call::{RawCall, distinct};
 use std::borrow::Cow;
 

@@ -87,7 +87,7 @@ pub(super) fn are_equal(a: &str, b: &str) -> bool {
 }
 
 /// The object that a text of several repeats, or that stands behind `{}`. None for any other text.
-pub(super) fn repeated(text: &str) -> Option<&str> {
+pub(in super::super) fn repeated(text: &str) -> Option<&str> {
     let mut reader = Reader::new(text);
     let mut object: Option<&str> = None;
     let mut count = 0;

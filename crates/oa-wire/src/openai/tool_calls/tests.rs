@@ -56,7 +56,7 @@ fn assemble(fragments: &[&str]) -> (Vec<String>, Vec<String>) {
     let calls = distinct(before);
     let call = |call: RawCall| {
         let id = if call.is_id_taken { "" } else { &call.id };
-        format!("{id}|{}|{}", call.name, call.repeated_arguments().unwrap_or(&call.arguments))
+        format!("{id}|{}|{}", call.name, repeated(&call.arguments).unwrap_or(&call.arguments))
     };
     (calls.into_iter().map(call).collect(), deltas.into_iter().map(|call| call.join("|")).collect())
 }
