@@ -1,5 +1,7 @@
 //! A JSON Schema that is known to be valid: its root is an object, and it is compiled once.
 
+#[cfg(feature = "validator")]
+mod alternatives;
 mod reference;
 mod shape;
 #[cfg(feature = "schemars")]
@@ -51,6 +53,8 @@ struct Inner {
     shape: Option<Shape>,
     #[cfg(feature = "validator")]
     validator: jsonschema::Validator,
+    #[cfg(feature = "validator")]
+    alternatives_lead_back: bool,
 }
 
 /// Where and how a value breaks a schema.
@@ -162,6 +166,8 @@ impl JsonSchema {
                 json,
                 #[cfg(feature = "validator")]
                 validator,
+                #[cfg(feature = "validator")]
+                alternatives_lead_back: alternatives::lead_back(&value, root),
                 value,
             }),
             None,
@@ -200,10 +206,20 @@ impl JsonSchema {
     ///
     /// # Errors
     ///
-    /// The first violation that is found.
+    /// The first violation that is found. Its place is not looked for in a value that is nested deeper than
+    /// 4 levels where alternatives of the schema lead back to themselves: that would take time exponential in
+    /// the depth.
     pub fn validate(&self, value: &Value) -> Result<(), SchemaViolation> {
         if let Some(check) = &self.1 {
             return check(value);
+        }
+        #[cfg(feature = "validator")]
+        if self.0.alternatives_lead_back && alternatives::is_too_deep(value) {
+            return if self.0.validator.is_valid(value) {
+                Ok(())
+            } else {
+                Err(SchemaViolation::new("", "it fits none of the schema's nested alternatives"))
+            };
         }
         #[cfg(feature = "validator")]
         return self.0.validator.validate(value).map_err(|error| SchemaViolation {
