@@ -37,7 +37,7 @@ fn request(tokens: u64) -> CompletionRequest {
 /// An answer of four tokens is no value, and the limit is named.
 async fn cut_off(provider: &OpenAiProvider, stream: bool) -> Result<String, String> {
     let error = if stream {
-        let mut answer = provider.stream_as::<Place>(&request(4)).await.map_err(wording)?;
+        let mut answer = provider.stream_as::<Place>(&request(4)).await.map_err(|error| wording(&error))?;
         while let Some(event) = answer.next().await {
             if event.is_err() {
                 break;
@@ -48,16 +48,17 @@ async fn cut_off(provider: &OpenAiProvider, stream: bool) -> Result<String, Stri
         provider.complete_as::<Place>(&request(4)).await.err()
     };
     match error {
-        Some(error) if error.is_token_limit() && error.structured().is_some() => Ok(wording(error)),
-        Some(error) => Err(wording(error)),
+        Some(error) if error.is_token_limit() && error.structured().is_some() => Ok(wording(&error)),
+        Some(error) => Err(wording(&error)),
         None => Err("a value of four tokens".into()),
     }
 }
 
 /// The call of a tool named `name`: the error of the provider, and what a loop tells the model.
 async fn called(provider: &OpenAiProvider, name: &str, want: ToolFailure) -> Result<String, String> {
-    let tool = FunctionTool::new(name, |_: Coordinates| async { Ok("never") }).map_err(wording)?;
-    let tools = ToolSet::new([tool]).map_err(wording)?;
+    let tool =
+        FunctionTool::new(name, |_: Coordinates| async { Ok("never") }).map_err(|error| wording(&error))?;
+    let tools = ToolSet::new([tool]).map_err(|error| wording(&error))?;
     let strict = provider.complete(&request(60).with_tools(tools.definitions().clone())).await;
     let error = match strict {
         Ok(response) if response.message.tool_calls.is_empty() => return Ok("no call".into()),
@@ -65,13 +66,13 @@ async fn called(provider: &OpenAiProvider, name: &str, want: ToolFailure) -> Res
         Err(error) => error,
     };
     if error.category() != Category::InvalidResponse {
-        return Err(wording(error));
+        return Err(wording(&error));
     }
     let mut steps = ToolLoop::new(provider, tools, request(60));
-    while let Some(step) = steps.next().await.map_err(wording)? {
+    while let Some(step) = steps.next().await.map_err(|error| wording(&error))? {
         match step {
             Step::ToolResults(results) if results.iter().all(|result| result.failure == Some(want)) => {
-                return Ok(format!("{}; the model is told: {}", wording(error), results[0].content));
+                return Ok(format!("{}; the model is told: {}", wording(&error), results[0].content));
             }
             Step::ToolResults(results) => return Err(format!("{results:?}")),
             Step::Answer(_) => return Err("the loop ended without the call".into()),
@@ -81,7 +82,7 @@ async fn called(provider: &OpenAiProvider, name: &str, want: ToolFailure) -> Res
     Err("the loop ended".into())
 }
 
-fn wording(error: Error) -> String {
+fn wording(error: &Error) -> String {
     error.to_string()
 }
 
