@@ -4,9 +4,11 @@ use crate::{
     args::{Args, Mode},
     sink::Sink,
 };
+use http::{HeaderMap, HeaderName, HeaderValue};
 use oa_provider::{OpenAiProvider, Provider};
-use oa_wire::{CompletionRequest, Error, Message, RuntimeConfig, Tool, Tools};
+use oa_wire::{CompletionRequest, Error, Message, RuntimeConfig, SessionId, Tool, Tools};
 use serde_json::json;
+use std::sync::Arc;
 
 pub(crate) struct Client<P> {
     provider: P,
@@ -14,6 +16,8 @@ pub(crate) struct Client<P> {
     texts: Vec<String>,
     logprobs: bool,
     stream: bool,
+    /// The session and the headers of each call, where they are measured.
+    session: Option<(SessionId, Arc<HeaderMap>)>,
 }
 
 impl<P: Provider> Client<P> {
@@ -31,6 +35,7 @@ impl<P: Provider> Client<P> {
             texts: texts(args.history),
             logprobs: args.model == "c-logprobs",
             stream: args.mode != Mode::Complete,
+            session: (args.variant == "session").then(session).transpose()?,
         })
     }
 
@@ -55,11 +60,24 @@ impl<P: Provider> Client<P> {
             _ => Message::assistant(text.as_str()),
         };
         let messages: Vec<Message> = self.texts.iter().enumerate().map(message).collect();
-        CompletionRequest::new(messages)
+        let request = CompletionRequest::new(messages)
             .with_tools(self.tools.clone())
             .with_config(RuntimeConfig::new().with_temperature(0.0).with_max_tokens(64))
-            .with_stream(self.stream)
+            .with_stream(self.stream);
+        match &self.session {
+            Some((id, headers)) => request.with_session_id(id.clone()).with_headers(Arc::clone(headers)),
+            None => request,
+        }
     }
+}
+
+fn session() -> Result<(SessionId, Arc<HeaderMap>), Error> {
+    let headers = [("x-tenant", "search"), ("x-user", "4711")];
+    let headers = headers
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .into_iter()
+        .collect();
+    Ok((SessionId::new("conversation-4711")?, Arc::new(headers)))
 }
 
 fn tool(name: &str) -> Result<Tool, Error> {

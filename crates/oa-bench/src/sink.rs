@@ -39,7 +39,7 @@ impl Sink {
         self.arrived();
     }
 
-    /// A whole answer. Who wants the logprobs reads them from what the server sent.
+    /// A whole answer, with its log-probabilities where they are wanted.
     pub(crate) fn response(&mut self, response: &Response, logprobs: bool) {
         self.arrived();
         for text in response.message.text_parts() {
@@ -47,8 +47,7 @@ impl Sink {
         }
         self.tool_calls += response.message.tool_calls.len() as u64;
         if logprobs {
-            let raw = response.raw.json().unwrap_or_default();
-            self.logprobs += raw["choices"][0]["logprobs"]["content"].as_array().map_or(0, Vec::len) as u64;
+            self.logprobs += response.logprobs().len() as u64;
         }
         self.end(response);
     }

@@ -12,7 +12,8 @@ const LIMIT: Duration = Duration::from_secs(600);
 
 pub(crate) async fn measure(args: Args) -> Result<String, Box<dyn Error>> {
     match args.variant.as_str() {
-        "" => load::measure(args, |provider| provider).await,
+        // With a header and a session of each call, or without: see `Client::request`.
+        "" | "session" => load::measure(args, |provider| provider).await,
         // What a stack costs that has no layers.
         "service" => load::measure(args, |provider| around(Identity::new(), provider)).await,
         "deadline" => load::measure(args, |provider| around(DeadlineLayer::new(LIMIT), provider)).await,

@@ -103,15 +103,22 @@ pub(crate) fn logprobs_of_body(text: &str) -> Result<Vec<TokenLogprob>, Malforme
     let mut found = Vec::new();
     let Some(mut choices) = Reader::new(text).lookup("choices")? else { return Ok(found) };
     choices.array(|reader, at| {
-        let index = match reader.lookup("index")? {
-            Some(mut place) => place.counter()?,
-            None => Some(at as u64),
-        };
-        if let Some(mut place) = reader.lookup("logprobs")?.filter(|_| at == 0 || index == Some(0)) {
-            found.clear();
-            read_logprobs(&mut place, &mut found)?;
+        let mut index = None;
+        let mut own = None;
+        reader.object(|reader, key| match key {
+            "index" => {
+                index = Some(reader.counter()?);
+                Ok(())
+            }
+            // Another choice's, where that is known already.
+            "logprobs" if at > 0 && index.is_some_and(|index| index != Some(0)) => reader.skip(),
+            "logprobs" => read_logprobs(reader, own.insert(Vec::new())),
+            _ => reader.skip(),
+        })?;
+        if let Some(own) = own.filter(|_| at == 0 || index == Some(Some(0))) {
+            found = own;
         }
-        reader.skip()
+        Ok(())
     })?;
     Ok(found)
 }
