@@ -10,8 +10,8 @@ use crate::{
     text,
 };
 use oa_wire::{
-    Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, Profile, RuntimeConfig, Tool,
-    ToolChoice, Tools, Usage,
+    Category, CompletionRequest, Error, FinishReason, JsonSchema, Message, Profile, RuntimeConfig,
+    TokenLimit, Tool, ToolChoice, Tools, Usage, openai::other_form,
 };
 use serde_json::json;
 use std::time::Duration;
@@ -30,8 +30,6 @@ pub(crate) struct Calls<'a> {
     hints: Hints<'a>,
     /// The list has the model.
     listed: bool,
-    /// The server wants `max_completion_tokens`.
-    renamed_limit: bool,
     /// What the calls that worked say of their tokens, and whether they were streams.
     usages: Vec<(&'static str, Usage)>,
     /// How long the one token took.
@@ -55,7 +53,6 @@ impl<'a> Calls<'a> {
             profile: Profile::new(model).with_surface_invalid_tool_calls(true),
             hints: Hints { target, identity, model: Some(model) },
             listed: models.list.as_ref().is_none_or(|list| list.find(model).is_some()),
-            renamed_limit: false,
             usages: Vec::new(),
             one_token: None,
             another_model_answers: false,
@@ -120,7 +117,7 @@ impl<'a> Calls<'a> {
                 )
                 .next(self.hints.target.again());
         }
-        if self.renamed_limit {
+        if self.profile.body_form().token_limit == TokenLimit::MaxCompletionTokens {
             return Finding::warning(format!("{observed}; it refuses max_tokens"))
                 .cause("this model wants max_completion_tokens: give it as an extra field")
                 .next(format!("{} --extra max_completion_tokens=64", self.hints.chat()));
@@ -336,29 +333,16 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Asks for at most so many tokens, by the name that the server wants for that.
+    /// Asks for at most so many tokens, in the form that the server takes.
     async fn ask(&mut self, request: &CompletionRequest, tokens: u64) -> Result<Answer, Error> {
-        let limited = |renamed: bool| {
-            // The same question has the same answer, as far as the server can.
-            let config = RuntimeConfig::new().with_temperature(0.0);
-            request.clone().with_config(if renamed {
-                config.with_extra("max_completion_tokens", tokens)
-            } else {
-                config.with_max_tokens(tokens)
-            })
-        };
-        let result = self.client.complete(&self.profile, &limited(self.renamed_limit)).await;
-        match result {
-            Err(error)
-                if !self.renamed_limit
-                    && error.category() == Category::InvalidRequest
-                    && error.message().contains("max_completion_tokens") =>
-            {
-                self.renamed_limit = true;
-                self.client.complete(&self.profile, &limited(true)).await
-            }
-            result => result,
-        }
+        // The same question has the same answer, as far as the server can.
+        let config = RuntimeConfig::new().with_temperature(0.0).with_max_tokens(tokens);
+        let request = request.clone().with_config(config);
+        let result = self.client.complete(&self.profile, &request).await;
+        let other = result.as_ref().err().and_then(|error| other_form(&self.profile, &request, error));
+        let Some(form) = other else { return result };
+        self.profile = self.profile.clone().with_body_form(form);
+        self.client.complete(&self.profile, &request).await
     }
 
     /// A failure of something that plain completions need.

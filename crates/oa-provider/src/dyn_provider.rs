@@ -1,7 +1,7 @@
 //! A provider whose type is erased.
 
 use crate::Provider;
-use oa_wire::{CompletionRequest, CompletionStream, Error, Response};
+use oa_wire::{CompletionRequest, CompletionStream, Error, Response, TokenCount};
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 /// Any [`Provider`], its type erased. Cloning costs a reference count; each call costs an allocation.
@@ -48,6 +48,10 @@ impl Provider for DynProvider {
     async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
         self.0.stream(request).await
     }
+
+    async fn count_tokens(&self, request: &CompletionRequest) -> Result<Option<TokenCount>, Error> {
+        self.0.count_tokens(request).await
+    }
 }
 
 type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
@@ -58,6 +62,7 @@ trait Erased: Send + Sync {
     fn ready(&self) -> Boxed<'_, ()>;
     fn complete<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, Response>;
     fn stream<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, CompletionStream>;
+    fn count_tokens<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, Option<TokenCount>>;
 }
 
 impl<P: Provider> Erased for P {
@@ -75,5 +80,9 @@ impl<P: Provider> Erased for P {
 
     fn stream<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, CompletionStream> {
         Box::pin(Provider::stream(self, request))
+    }
+
+    fn count_tokens<'a>(&'a self, request: &'a CompletionRequest) -> Boxed<'a, Option<TokenCount>> {
+        Box::pin(Provider::count_tokens(self, request))
     }
 }

@@ -4,14 +4,16 @@ use crate::{HyperTransport, Transport, body::next_data, error::from_transport_er
 use bytes::Bytes;
 use http::StatusCode;
 use oa_wire::{
-    Category, Error, ErrorKind, Mapping, ModelList,
+    BodyForm, Category, CompletionRequest, CountRoute, Error, ErrorKind, Mapping, ModelList, Profile,
+    TokenCount,
     mapping::{Decoder, Exchange},
 };
 use std::{
+    collections::HashMap,
     fmt,
     future::{Future, poll_fn},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 use tokio::time::timeout;
@@ -27,11 +29,22 @@ pub struct HttpClient<M, T = HyperTransport> {
 struct Shared<M> {
     endpoint: M,
     probe_timeout: Duration,
+    learnt: Mutex<Learnt>,
+}
+
+/// What calls have learnt of the server.
+#[derive(Default)]
+struct Learnt {
+    /// The form that each model takes, where a refusal told.
+    forms: HashMap<String, BodyForm>,
+    /// The path at which it counts tokens.
+    count_route: Option<CountRoute>,
 }
 
 impl<M, T> HttpClient<M, T> {
     pub(crate) fn from_parts(endpoint: M, probe_timeout: Duration, transport: T) -> Self {
-        Self { shared: Arc::new(Shared { endpoint, probe_timeout }), transport }
+        let shared = Shared { endpoint, probe_timeout, learnt: Mutex::default() };
+        Self { shared: Arc::new(shared), transport }
     }
 
     /// The server's endpoint.
@@ -47,6 +60,19 @@ impl<M, T> HttpClient<M, T> {
     pub(crate) fn probe_timeout(&self) -> Duration {
         self.shared.probe_timeout
     }
+
+    /// The form that a model was learnt to take.
+    pub(crate) fn learnt_form(&self, model: &str) -> Option<BodyForm> {
+        self.learnt().forms.get(model).copied()
+    }
+
+    pub(crate) fn learn_form(&self, model: &str, form: BodyForm) {
+        self.learnt().forms.insert(model.to_owned(), form);
+    }
+
+    fn learnt(&self) -> MutexGuard<'_, Learnt> {
+        self.shared.learnt.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<M: Mapping, T: Transport> HttpClient<M, T> {
@@ -58,19 +84,39 @@ impl<M: Mapping, T: Transport> HttpClient<M, T> {
     /// The error that the server answers with, or [`InvalidResponse`](oa_wire::Category::InvalidResponse) for
     /// an answer that is no list.
     pub async fn models(&self) -> Result<ModelList, Error> {
-        self.probe(async {
-            let (mut decoder, body) = self.exchange(self.endpoint().models_call()).await?;
-            let mut body = pin!(body);
-            while !decoder.is_done() {
-                match next_data(body.as_mut()).await {
-                    Some(Ok(bytes)) => decoder.push(bytes),
-                    Some(Err(error)) => return Err(decoder.abort(error)),
-                    None => break,
-                }
+        self.probe(self.read(self.endpoint().models_call())).await
+    }
+
+    /// The tokens of a request's prompt: at the path that counted before, or else at each in its order.
+    pub(crate) async fn count_tokens(
+        &self,
+        profile: &Profile,
+        request: &CompletionRequest,
+    ) -> Result<Option<TokenCount>, Error> {
+        let known = self.learnt().count_route;
+        let others = M::COUNT_ROUTES.iter().copied().filter(|route| known != Some(*route));
+        for route in known.into_iter().chain(others) {
+            let call = self.endpoint().count_call(profile, request, route)?;
+            if let Some(count) = self.within_limit("the count of tokens", self.read(call)).await? {
+                self.learnt().count_route = Some(route);
+                return Ok(Some(count));
             }
-            decoder.finish()
-        })
-        .await
+        }
+        Ok(None)
+    }
+
+    /// Sends a call, and reads its response whole.
+    async fn read<C: Exchange>(&self, call: C) -> Result<<C::Decoder as Decoder>::Output, Error> {
+        let (mut decoder, body) = self.exchange(call).await?;
+        let mut body = pin!(body);
+        while !decoder.is_done() {
+            match next_data(body.as_mut()).await {
+                Some(Ok(bytes)) => decoder.push(bytes),
+                Some(Err(error)) => return Err(decoder.abort(error)),
+                None => break,
+            }
+        }
+        decoder.finish()
     }
 
     /// Whether the server answers: whether [`models`](Self::models) succeeds.
@@ -103,10 +149,17 @@ impl<M: Mapping, T: Transport> HttpClient<M, T> {
     }
 
     pub(crate) async fn probe<O>(&self, probe: impl Future<Output = Result<O, Error>>) -> Result<O, Error> {
+        self.within_limit("the readiness probe", probe).await
+    }
+
+    async fn within_limit<O>(
+        &self,
+        what: &str,
+        call: impl Future<Output = Result<O, Error>>,
+    ) -> Result<O, Error> {
         let limit = self.probe_timeout();
-        timeout(limit, probe).await.unwrap_or_else(|_| {
-            let text =
-                format!("the server did not answer the readiness probe within {limit:?} (`probe_timeout`)");
+        timeout(limit, call).await.unwrap_or_else(|_| {
+            let text = format!("the server did not answer {what} within {limit:?} (`probe_timeout`)");
             Err(Error::new(Category::Unavailable, text).with_kind(ErrorKind::Timeout).with_elapsed(limit))
         })
     }

@@ -6,7 +6,7 @@ use crate::{
 };
 use oa_wire::{
     Category, Completion, CompletionRequest, CompletionStream, Error, Event, Mapping, Message, ModelList,
-    Profile, Response, RuntimeConfig,
+    Negotiated, Profile, Response, RuntimeConfig, TokenCount,
     mapping::{Decoder, EventDecoder},
 };
 use std::{
@@ -105,12 +105,12 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
     }
 
     async fn complete_whole(&self, request: &CompletionRequest) -> Result<Response, Error> {
-        let call = self.endpoint().chat_call(&self.profile, request)?;
         let started = Instant::now();
-        self.read_whole(call).await.map_err(|error| timed(error, started))
+        let read = |call, negotiated| self.read_whole(call, negotiated);
+        self.negotiate(request, read).await.map_err(|error| timed(error, started))
     }
 
-    async fn read_whole(&self, call: M::ChatCall) -> Result<Response, Error> {
+    async fn read_whole(&self, call: M::ChatCall, negotiated: Option<Negotiated>) -> Result<Response, Error> {
         let (mut decoder, body) = self.client.exchange(call).await?;
         let mut body = pin!(body);
         while let Some(bytes) = next_data(body.as_mut()).await {
@@ -118,26 +118,67 @@ impl<M: Mapping, T: Transport> HttpProvider<M, T> {
             decoder.push(bytes);
             // Only a stream has events before its end. It may come although none was requested.
             while let Some(event) = decoder.poll_event() {
-                if let Event::Done(response) = event? {
+                if let Event::Done(mut response) = event? {
+                    response.negotiated = negotiated;
                     return Ok(*response);
                 }
             }
         }
-        decoder.finish()
+        let mut response = decoder.finish()?;
+        response.negotiated = negotiated;
+        Ok(response)
     }
 
     async fn complete_streamed(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
-        let call = self.endpoint().chat_call(&self.profile, request)?;
         let started = Instant::now();
-        let begun = async {
+        let begin = |call, negotiated| async move {
             let (decoder, body) = self.client.exchange(call).await?;
-            BodySource::begin(decoder, body, started).await
+            BodySource::begin(decoder, body, started, negotiated).await
         };
-        begun.await.map_err(|error| timed(error, started))
+        self.negotiate(request, begin).await.map_err(|error| timed(error, started))
+    }
+
+    /// Sends a call, and once more in another form where the server refuses the form of the first and the
+    /// profile allows that. What is learnt so is the first form of the model's later calls.
+    async fn negotiate<O, F: Future<Output = Result<O, Error>>>(
+        &self,
+        request: &CompletionRequest,
+        send: impl Fn(M::ChatCall, Option<Negotiated>) -> F,
+    ) -> Result<O, Error> {
+        if !self.profile.negotiation() {
+            return send(self.endpoint().chat_call(&self.profile, request)?, None).await;
+        }
+        let learnt = self.client.learnt_form(self.model());
+        let profile = match learnt {
+            Some(form) => self.profile.clone().with_body_form(form),
+            None => self.profile.clone(),
+        };
+        let call = self.endpoint().chat_call(&profile, request)?;
+        let error = match send(call, learnt.map(|form| Negotiated::new(form, false))).await {
+            Ok(output) => return Ok(output),
+            Err(error) => error,
+        };
+        let Some(form) = self.endpoint().other_form(&profile, request, &error) else { return Err(error) };
+        let call = self.endpoint().chat_call(&profile.with_body_form(form), request)?;
+        // In a box, so that the calls that are not refused need no room for it.
+        let output = Box::pin(send(call, Some(Negotiated::new(form, true)))).await?;
+        self.client.learn_form(self.model(), form);
+        Ok(output)
     }
 }
 
 impl<M: Mapping, T: Transport> Provider for HttpProvider<M, T> {
+    /// The tokens of a request's prompt, as the server counts them, within the limit of a probe. None where
+    /// it has no path for it.
+    ///
+    /// vLLM counts at `POST /tokenize`, llama.cpp at `POST /v1/chat/completions/input_tokens`, servers of
+    /// Anthropic Messages at `POST /v1/messages/count_tokens`. The paths are tried in this order; the one
+    /// that answers is remembered for the server. Nothing is generated and nothing is counted here: a server
+    /// without such a path has no count.
+    async fn count_tokens(&self, request: &CompletionRequest) -> Result<Option<TokenCount>, Error> {
+        self.client.count_tokens(&self.profile, request).await
+    }
+
     fn model(&self) -> &str {
         self.profile.model()
     }

@@ -4,7 +4,7 @@ use crate::{
     HyperTransport, Probe, Transport, http_client::HttpClient, http_client_builder::HttpClientBuilder,
     http_provider::HttpProvider,
 };
-use oa_wire::{Error, Limits, Mapping, Profile, SendReasoning, Spellings};
+use oa_wire::{BodyForm, Error, Limits, Mapping, Profile, SendReasoning, Spellings};
 use std::{fmt, time::Duration};
 
 /// Settings of an [`HttpProvider`]. All but the base URL and the model have defaults.
@@ -86,6 +86,42 @@ impl<M, T> HttpProviderBuilder<M, T> {
     /// takes them.
     pub fn spellings(mut self, spellings: Spellings) -> Self {
         self.profile = self.profile.with_spellings(spellings);
+        self
+    }
+
+    /// The form in which the body says what servers want differently, such as `max_completion_tokens` for
+    /// `max_tokens`. Default: [`BodyForm::new`].
+    pub fn body_form(mut self, form: BodyForm) -> Self {
+        self.profile = self.profile.with_body_form(form);
+        self
+    }
+
+    /// Sends a call once more, in the other form, where the server refuses it (400 or 422) for the name
+    /// `max_tokens` or `max_completion_tokens`, or for the `content` of an answer that has tool calls alone.
+    /// What was learnt is the form of the model's later calls over the same client;
+    /// [`Response::negotiated`](oa_wire::Response::negotiated) says so. A call takes one additional request
+    /// at most. Default: off.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use oa_provider::{CompletionRequest, OpenAiProvider, Provider, RuntimeConfig, TokenLimit};
+    /// use oa_sim::{Answer, Sim};
+    /// use serde_json::json;
+    ///
+    /// let refusal = json!({"error": {"message": "Unsupported parameter: 'max_tokens'."}});
+    /// let sim = Sim::builder().script([Answer::json(400, refusal)]).then_generate().start().await?;
+    /// let provider = OpenAiProvider::builder(sim.base_url(), "oa-sim").negotiation(true).build()?;
+    /// let config = RuntimeConfig::new().with_max_tokens(64);
+    ///
+    /// let response = provider.complete(&CompletionRequest::new("Hello!").with_config(config)).await?;
+    /// let negotiated = response.negotiated.unwrap();
+    /// assert!(negotiated.resent);
+    /// assert_eq!(negotiated.form.token_limit, TokenLimit::MaxCompletionTokens);
+    /// # Ok(()) }
+    /// ```
+    pub fn negotiation(mut self, on: bool) -> Self {
+        self.profile = self.profile.with_negotiation(on);
         self
     }
 

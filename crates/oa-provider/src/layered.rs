@@ -2,7 +2,7 @@
 
 use crate::{Provider, error::from_transport_error, shared::Shared};
 use oa_transport::BoxError;
-use oa_wire::{Completion, CompletionRequest, CompletionStream, Error, Response};
+use oa_wire::{Completion, CompletionRequest, CompletionStream, Error, Response, TokenCount};
 use std::{
     fmt,
     future::Future,
@@ -18,8 +18,8 @@ use tower_service::Service;
 /// source of ours ([`from_transport_error`]). A response to a stream's request (of a cache, say) becomes a
 /// stream.
 ///
-/// [`ready`](Provider::ready) goes to the provider inside: a probe is not retried or traced as a completion
-/// is.
+/// [`ready`](Provider::ready) and [`count_tokens`](Provider::count_tokens) go to the provider inside: a probe
+/// is not retried or traced as a completion is.
 pub struct Layered<S, P> {
     service: Shared<S>,
     inner: P,
@@ -71,6 +71,10 @@ where
 
     async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
         Ok(self.call(request.clone().with_stream(true)).await?.into_stream())
+    }
+
+    async fn count_tokens(&self, request: &CompletionRequest) -> Result<Option<TokenCount>, Error> {
+        self.inner.count_tokens(request).await
     }
 }
 

@@ -79,15 +79,16 @@ pub use oa_transport::{BoxError, HyperTransport, HyperTransportBuilder, Transpor
 #[doc(inline)]
 pub use oa_wire::{
     ApiKey, AssistantBlock, AssistantContent, AssistantMessage, Attempt, AttemptReport, Audio, BaseUrl,
-    Category, Challenge, Choice, ChoiceEvent, Completion, CompletionRequest, CompletionStream,
-    ConnectionFailure, CorrectedBaseUrl, Error, ErrorKind, ErrorReport, Event, EventSource, File, FileSource,
-    FinishReason, Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema, Limits, LiteLlmHeaders,
-    Mapping, Message, Messages, Model, ModelList, Origin, Place, Priority, Profile, RateLimit, RateLimits,
-    RawBody, ReasoningMember, Response, ResponseHeaders, RetryAfter, RetryAfterSource, RuntimeConfig,
-    SchemaViolation, SendReasoning, ServerErrorDetails, SessionId, Setting, Spellings,
-    StructuredOutputFailure, TextDelta, ThinkPiece, ThinkSplitter, Timings, TokenLogprob, Tool,
-    ToolArguments, ToolCall, ToolCallDelta, ToolChoice, ToolMode, Tools, TopLogprob, TraceContext,
-    UnknownName, Usage, UserBlock, UserContent, Video,
+    BodyForm, Category, Challenge, Choice, ChoiceEvent, Completion, CompletionRequest, CompletionStream,
+    ConnectionFailure, CorrectedBaseUrl, CountRoute, EmptyContent, Error, ErrorKind, ErrorReport, Event,
+    EventSource, File, FileSource, FinishReason, Image, ImageDetail, ImageSource, InvalidSetting, JsonSchema,
+    Limits, LiteLlmHeaders, Mapping, Message, Messages, Model, ModelList, Negotiated, Origin, Place,
+    Priority, Profile, RateLimit, RateLimits, RawBody, ReasoningMember, Response, ResponseHeaders,
+    RetryAfter, RetryAfterSource, RuntimeConfig, SchemaMode, SchemaViolation, SendReasoning,
+    ServerErrorDetails, SessionId, Setting, Spellings, StructuredOutputFailure, TextDelta, ThinkPiece,
+    ThinkSplitter, Timings, TokenCount, TokenLimit, TokenLogprob, Tool, ToolArguments, ToolCall,
+    ToolCallDelta, ToolChoice, ToolMode, Tools, TopLogprob, TraceContext, UnknownName, Usage, UserBlock,
+    UserContent, Video,
 };
 
 #[cfg(feature = "middleware")]

@@ -2,7 +2,7 @@
 
 use crate::{Layered, ProviderService};
 use oa_transport::BoxError;
-use oa_wire::{Completion, CompletionRequest, CompletionStream, Error, Response};
+use oa_wire::{Completion, CompletionRequest, CompletionStream, Error, Response, TokenCount};
 use std::{future::Future, sync::Arc};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -48,6 +48,37 @@ pub trait Provider: Send + Sync {
         &self,
         request: &CompletionRequest,
     ) -> impl Future<Output = Result<CompletionStream, Error>> + Send;
+
+    /// The tokens of a request's prompt, as the server counts them; none where it does not count, and by
+    /// default.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use oa_provider::{CompletionRequest, OpenAiProvider, Provider};
+    /// use oa_sim::Sim;
+    ///
+    /// let sim = Sim::builder().context_length(512).start().await?;
+    /// let provider = OpenAiProvider::builder(sim.base_url(), "oa-sim").build()?;
+    ///
+    /// let request = CompletionRequest::new("The capital of France?");
+    /// let count = provider.count_tokens(&request).await?.unwrap();
+    /// assert_eq!((count.tokens, count.max_model_len), (5, Some(512)));
+    /// assert_eq!(count.left(), Some(507)); // what max_tokens may be
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// An invalid request, before anything is sent; the error that the server answers with, of an unknown
+    /// model for instance; an answer that is no count.
+    fn count_tokens(
+        &self,
+        request: &CompletionRequest,
+    ) -> impl Future<Output = Result<Option<TokenCount>, Error>> + Send {
+        let _ = request;
+        async { Ok(None) }
+    }
 
     /// This provider with a layer, or a stack of them, around its completions.
     ///
@@ -97,6 +128,10 @@ macro_rules! pointer {
 
             async fn stream(&self, request: &CompletionRequest) -> Result<CompletionStream, Error> {
                 (**self).stream(request).await
+            }
+
+            async fn count_tokens(&self, request: &CompletionRequest) -> Result<Option<TokenCount>, Error> {
+                (**self).count_tokens(request).await
             }
         }
     )*};

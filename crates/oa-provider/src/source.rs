@@ -5,7 +5,7 @@ use crate::error::{from_transport_error, timed};
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use oa_transport::BoxError;
-use oa_wire::{CompletionStream, Error, Event, EventSource, Response, mapping::EventDecoder};
+use oa_wire::{CompletionStream, Error, Event, EventSource, Negotiated, Response, mapping::EventDecoder};
 use std::{
     any::Any,
     future::poll_fn,
@@ -26,6 +26,8 @@ pub(crate) struct BodySource<D, B> {
     exhausted: bool,
     started: Instant,
     state: State,
+    /// The form in which the call was sent, where it was learnt.
+    negotiated: Option<Negotiated>,
 }
 
 enum State {
@@ -45,9 +47,14 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
     /// Awaits the first event.
-    pub(crate) async fn begin(decoder: D, body: B, started: Instant) -> Result<CompletionStream, Error> {
+    pub(crate) async fn begin(
+        decoder: D,
+        body: B,
+        started: Instant,
+        negotiated: Option<Negotiated>,
+    ) -> Result<CompletionStream, Error> {
         let body = Some(Box::pin(body));
-        let mut source = Self { body, decoder, exhausted: true, started, state: State::Open };
+        let mut source = Self { body, decoder, exhausted: true, started, state: State::Open, negotiated };
         if let Some(first) = poll_fn(|cx| Pin::new(&mut source).poll_event(cx)).await {
             source.state = match std::mem::replace(&mut source.state, State::Ended) {
                 State::Ended => State::Last(Box::new(first?)),
@@ -125,9 +132,10 @@ where
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let this = &mut *self;
         if let State::Open = this.state {
-            let polled = this.poll_read(cx);
-            match &polled {
-                Poll::Ready(Some(Ok(Event::Done(_)))) => {
+            let mut polled = this.poll_read(cx);
+            match &mut polled {
+                Poll::Ready(Some(Ok(Event::Done(response)))) => {
+                    response.negotiated = this.negotiated;
                     this.state = State::Ended;
                     this.finish_body(cx);
                 }
@@ -151,12 +159,14 @@ where
     }
 
     fn snapshot(&self) -> Response {
-        match &self.state {
+        let mut response = match &self.state {
             State::Last(event) => match &**event {
                 Event::Done(response) => (**response).clone(),
                 _ => self.decoder.snapshot(),
             },
             _ => self.decoder.snapshot(),
-        }
+        };
+        response.negotiated = self.negotiated;
+        response
     }
 }

@@ -24,6 +24,8 @@
 //!   and refuses what vLLM refuses, in its words.
 //! - `POST /v1/messages` is Anthropic's form of the same: blocks, tools, `tool_choice`, `stop_sequences`,
 //!   `output_config.format` and streams; `max_tokens` is required.
+//! - `POST /tokenize`, `POST /v1/chat/completions/input_tokens` and `POST /v1/messages/count_tokens` count
+//!   the tokens of a prompt, as vLLM, llama.cpp and Anthropic do.
 //! - `GET /v1/models` and `GET /v1/models/ID` show the names that it serves.
 //! - `GET /health`, `GET /version` and `GET /` are 200.
 //! - Every other path is 404 `{"detail":"Not Found"}`, every other method 405.

@@ -50,6 +50,7 @@
 //! - Blocks of other types than text, reasoning and tool calls are in [`raw`](crate::Response::raw) alone.
 
 mod call;
+mod count;
 mod decode;
 mod encode;
 mod endpoint;
@@ -61,5 +62,6 @@ mod stream;
 mod usage;
 
 pub use call::{ChatCall, ResponseDecoder};
+pub use count::CountCall;
 pub use endpoint::Endpoint;
 pub use models::ModelsCall;

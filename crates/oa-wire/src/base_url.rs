@@ -1,11 +1,13 @@
 //! Base URLs as people write them: read, refused with the reason, corrected where it is clear what was meant.
 
+mod exact;
 mod punycode;
 
 use crate::{
     Category, Error, InvalidSetting, Setting,
     value_check::{is_invisible, is_quote, without_assignment},
 };
+use exact::{CHAT, beside};
 use http::{HeaderValue, Uri, uri};
 use punycode::ascii_label;
 use std::net::Ipv6Addr;
@@ -136,7 +138,7 @@ impl BaseUrl {
         let invalid = |error: uri::InvalidUri| refused(&self.shown, &format!("is not a URL: {error}"));
         match &self.exact {
             Some((_, models)) if path == MODELS => models.parse().map_err(invalid),
-            Some((chat, _)) => chat.parse().map_err(invalid),
+            Some((chat, _)) => beside(chat, path).parse().map_err(invalid),
             None => format!("{}{path}", self.prefix).parse().map_err(invalid),
         }
     }
@@ -283,8 +285,6 @@ fn refuse_chat(rest: &str) -> Result<(), String> {
     let is_chat = path.to_ascii_lowercase().ends_with(CHAT);
     if is_chat { Err("is the whole URL of completions, not a base URL".to_owned()) } else { Ok(()) }
 }
-
-const CHAT: &str = "/chat/completions";
 
 /// Without white space, invisible characters, quotes and a variable's name.
 fn peeled(given: &str, flaws: &mut Vec<String>) -> String {

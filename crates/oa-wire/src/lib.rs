@@ -36,10 +36,12 @@ pub mod anthropic;
 mod api_key;
 mod base_url;
 mod body_decoder;
+mod body_form;
 mod call_headers;
 mod chunk_template;
 mod completion;
 mod config;
+mod count_decoder;
 mod error;
 mod error_body;
 mod event;
@@ -69,16 +71,20 @@ mod spelling;
 pub mod sse;
 mod text;
 mod think;
+mod token_count;
 mod tool;
 mod tool_call;
 mod unknown_name;
 mod validate;
 mod value_check;
+mod whole_body;
 
 pub use api_key::ApiKey;
 pub use base_url::{BaseUrl, CorrectedBaseUrl};
+pub use body_form::{BodyForm, EmptyContent, Negotiated, TokenLimit};
 pub use completion::{Completion, CompletionStream, EventSource};
 pub use config::RuntimeConfig;
+pub use count_decoder::CountDecoder;
 pub use error::{
     Attempt, AttemptReport, BODY_LIMIT, Category, Challenge, ConnectionFailure, Error, ErrorKind,
     ErrorReport, Origin, RetryAfter, RetryAfterSource, ServerErrorDetails, StructuredOutputFailure,
@@ -101,6 +107,7 @@ pub use send_reasoning::{ReasoningMember, SendReasoning};
 pub use session::{Priority, SessionId, TraceContext};
 pub use spelling::{Place, Spellings};
 pub use think::{ThinkPiece, ThinkSplitter};
+pub use token_count::{CountRoute, TokenCount};
 pub use tool::{Tool, ToolChoice, ToolMode, Tools};
 pub use tool_call::{ToolArguments, ToolCall};
 pub use unknown_name::UnknownName;

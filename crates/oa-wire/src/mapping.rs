@@ -1,6 +1,8 @@
 //! The seam between a provider and a wire mapping: calls as values, and decoders of their responses.
 
-use crate::{ApiKey, CompletionRequest, Error, Event, ModelList, Profile, Response};
+use crate::{
+    ApiKey, BodyForm, CompletionRequest, CountRoute, Error, Event, ModelList, Profile, Response, TokenCount,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use std::{fmt, sync::Arc, time::SystemTime};
@@ -17,6 +19,12 @@ pub trait Mapping: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// The list of models.
     type ModelsCall: Exchange<Decoder: Decoder<Output = ModelList>>;
+
+    /// A count of a request's tokens.
+    type CountCall: Exchange<Decoder: Decoder<Output = Option<TokenCount>>>;
+
+    /// The paths at which servers count, in the order in which they are tried.
+    const COUNT_ROUTES: &'static [CountRoute];
 
     /// An endpoint at this base URL.
     ///
@@ -41,6 +49,27 @@ pub trait Mapping: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// The call that lists the models. Nothing is sent.
     fn models_call(&self) -> Self::ModelsCall;
+
+    /// Validates and encodes a request for the tokens of a completion's prompt, at one of
+    /// [`COUNT_ROUTES`](Self::COUNT_ROUTES). Nothing is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidRequest`](crate::Category::InvalidRequest), naming the place.
+    fn count_call(
+        &self,
+        profile: &Profile,
+        request: &CompletionRequest,
+        route: CountRoute,
+    ) -> Result<Self::CountCall, Error>;
+
+    /// The other form of a request that this error refused for its form
+    /// ([`openai::other_form`](crate::openai::other_form)); none where the error is about anything else. By
+    /// default none ever.
+    fn other_form(&self, profile: &Profile, request: &CompletionRequest, error: &Error) -> Option<BodyForm> {
+        let _ = (profile, request, error);
+        None
+    }
 }
 
 /// One exchange with a server as a value: a request, and a decoder for its response.

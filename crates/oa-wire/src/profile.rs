@@ -1,6 +1,6 @@
 //! The settings that all calls of one provider share.
 
-use crate::{Limits, SendReasoning, Spellings};
+use crate::{BodyForm, Limits, SendReasoning, Spellings};
 use std::sync::Arc;
 
 /// The settings that all calls of one provider share, whatever the wire mapping: the model, and how its
@@ -24,6 +24,8 @@ struct Inner {
     limits: Limits,
     send_reasoning: SendReasoning,
     spellings: Spellings,
+    body_form: BodyForm,
+    negotiation: bool,
 }
 
 impl Profile {
@@ -37,6 +39,8 @@ impl Profile {
             limits: Limits::default(),
             send_reasoning: SendReasoning::default(),
             spellings: Spellings::of("openai").unwrap_or_default(),
+            body_form: BodyForm::new(),
+            negotiation: false,
         }))
     }
 
@@ -82,6 +86,19 @@ impl Profile {
         self.set(|inner| inner.spellings = spellings)
     }
 
+    /// Sets the form in which the body says what servers want differently.
+    #[must_use]
+    pub fn with_body_form(self, form: BodyForm) -> Self {
+        self.set(|inner| inner.body_form = form)
+    }
+
+    /// Sets whether a call that the server refuses for the form of its body is sent once more in the other
+    /// form ([`Mapping::other_form`](crate::Mapping::other_form)). Off by default.
+    #[must_use]
+    pub fn with_negotiation(self, on: bool) -> Self {
+        self.set(|inner| inner.negotiation = on)
+    }
+
     /// The model.
     pub fn model(&self) -> &str {
         &self.0.model
@@ -115,6 +132,16 @@ impl Profile {
     /// How a request's session id and priority are sent.
     pub fn spellings(&self) -> &Spellings {
         &self.0.spellings
+    }
+
+    /// The form in which the body says what servers want differently.
+    pub fn body_form(&self) -> BodyForm {
+        self.0.body_form
+    }
+
+    /// Whether a call that the server refuses for the form of its body is sent once more.
+    pub fn negotiation(&self) -> bool {
+        self.0.negotiation
     }
 
     fn set(mut self, change: impl FnOnce(&mut Inner)) -> Self {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use std::{convert::Infallible, fmt, marker::PhantomData, ops::Range};
 
 /// The most members that a mapping writes itself.
-const MOST: usize = 16;
+const MOST: usize = 17;
 
 /// The members that a mapping itself writes.
 pub(crate) trait Members {
@@ -97,6 +97,12 @@ impl<M: Members> RequestBody<M> {
         if let Some(number) = number {
             self.member(member, |out| out.extend_from_slice(number.to_string().as_bytes()));
         }
+    }
+
+    /// Says that a member stands in the body under another name, so that an extra of its own name must be
+    /// equal to it.
+    pub(crate) fn written_as(&mut self, member: Member<M>, other: Member<M>) {
+        self.values[member.0] = self.values[other.0].clone();
     }
 
     /// Writes a number, where there is one.

@@ -1,7 +1,7 @@
 //! A finished completion: the message, the finish reason, the usage, and the body as the server sent it.
 
 use crate::{
-    AssistantMessage, ResponseHeaders, SchemaMode, Timings, TokenLogprob, UnknownName,
+    AssistantMessage, Negotiated, ResponseHeaders, SchemaMode, Timings, TokenLogprob, UnknownName,
     json::Reader,
     measurements::{logprobs_of_body, timings_of_body},
     text::lossy,
@@ -51,6 +51,10 @@ pub struct Response {
     /// How the schema was put to the server, where the request has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schema_mode: Option<SchemaMode>,
+    /// The form of the body that was learnt from a refusal, where the call was sent in one
+    /// ([`Profile::with_negotiation`](crate::Profile::with_negotiation)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub negotiated: Option<Negotiated>,
     /// The server's id of the completion. Not unique on every server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -83,6 +87,7 @@ impl Response {
             usage: Usage::default(),
             parsed: None,
             schema_mode: None,
+            negotiated: None,
             id: None,
             model: None,
             request_id: None,

@@ -1,7 +1,7 @@
 //! A server as the calls of a mapping see it: its URIs, the headers of its requests, and the secrets among
 //! them.
 
-use crate::{Error, base_url::BaseUrl, error_body::redact_error};
+use crate::{CountRoute, Error, base_url::BaseUrl, error_body::redact_error};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
 use std::{fmt, sync::Arc};
@@ -15,6 +15,8 @@ struct Inner {
     base: BaseUrl,
     chat: Uri,
     models: Uri,
+    /// By [`CountRoute`].
+    count: [Uri; CountRoute::ALL.len()],
     /// The headers of a request that wants JSON, and of one that wants a stream: a request clones them whole.
     json: HeaderMap,
     stream: HeaderMap,
@@ -27,6 +29,8 @@ pub(crate) enum Route {
     Chat,
     /// The list of models.
     Models,
+    /// A count of tokens.
+    Count(CountRoute),
 }
 
 impl Server {
@@ -58,6 +62,8 @@ impl Server {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
         const EVENT_STREAM: HeaderValue = HeaderValue::from_static("text/event-stream");
         let (chat, models) = (base.join(chat_path)?, base.join("/v1/models")?);
+        let [tokenize, input_tokens, count_tokens] = CountRoute::ALL.map(|route| base.join(route.path()));
+        let count = [tokenize?, input_tokens?, count_tokens?];
         let mut json = HeaderMap::with_capacity(8);
         // Clients make this header for each request where it is missing.
         json.insert(header::HOST, base.host()?);
@@ -67,7 +73,7 @@ impl Server {
         let mut stream = json.clone();
         json.insert(header::ACCEPT, JSON);
         stream.insert(header::ACCEPT, EVENT_STREAM);
-        Ok(Self(Arc::new(Inner { base, chat, models, json, stream })))
+        Ok(Self(Arc::new(Inner { base, chat, models, count, json, stream })))
     }
 
     /// Adds a header to every request; one of the same name is replaced.
@@ -88,6 +94,7 @@ impl Server {
         match route {
             Route::Chat => &self.0.chat,
             Route::Models => &self.0.models,
+            Route::Count(route) => &self.0.count[route as usize],
         }
     }
 
@@ -97,6 +104,13 @@ impl Server {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.0.chat.clone();
         *request.headers_mut() = if stream { self.0.stream.clone() } else { self.0.json.clone() };
+        request
+    }
+
+    /// The request for a count of tokens.
+    pub(crate) fn count_request(&self, route: CountRoute, body: Bytes) -> Request<Bytes> {
+        let mut request = self.chat_request(body, false);
+        *request.uri_mut() = self.uri(Route::Count(route)).clone();
         request
     }
 

@@ -3,7 +3,7 @@
 use super::{
     chat::ChatRequest,
     model::Model,
-    plan::{Plan, PlannedChoice, plan},
+    plan::{Plan, PlannedChoice, plan, prompt_tokens},
     refusal::{Refusal, json},
 };
 use crate::{
@@ -15,21 +15,31 @@ use crate::{
 
 /// Answers `POST /v1/messages` as vLLM does, by way of its chat completions.
 pub(crate) fn answer(model: &Model, request: &Recorded) -> Result<Answer, Refusal> {
-    let mut asked = request.clone();
-    if let Some(body) = std::str::from_utf8(&request.body).ok().and_then(|text| Json::parse(text).ok()) {
-        if body.as_object().is_some() {
-            if body.get("max_tokens").is_none() {
-                return Err(refused("body.max_tokens: Field required"));
-            }
-            asked.body = chat_body(&body).map_err(|place| refused(&place))?.to_string().into();
-        }
-    }
-    let chat = ChatRequest::read(model, &asked)?;
+    let chat = read(model, request, true)?;
     let plan = plan(model, &chat)?;
     Ok(match chat.stream {
         Some(_) => stream(model, &chat, &plan),
         None => json(200, &message(model, &chat, &plan, true)),
     })
+}
+
+/// Answers `POST /v1/messages/count_tokens`.
+pub(crate) fn count(model: &Model, request: &Recorded) -> Result<Answer, Refusal> {
+    let chat = read(model, request, false)?;
+    Ok(json(200, &Json::object([("input_tokens", Json::count(prompt_tokens(&chat)))])))
+}
+
+fn read(model: &Model, request: &Recorded, needs_limit: bool) -> Result<ChatRequest, Refusal> {
+    let mut asked = request.clone();
+    if let Some(body) = std::str::from_utf8(&request.body).ok().and_then(|text| Json::parse(text).ok()) {
+        if body.as_object().is_some() {
+            if needs_limit && body.get("max_tokens").is_none() {
+                return Err(refused("body.max_tokens: Field required"));
+            }
+            asked.body = chat_body(&body).map_err(|place| refused(&place))?.to_string().into();
+        }
+    }
+    ChatRequest::read(model, &asked)
 }
 
 fn refused(message: &str) -> Refusal {

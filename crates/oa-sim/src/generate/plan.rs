@@ -46,9 +46,14 @@ impl PlannedChoice {
     }
 }
 
+/// The tokens of a prompt: one for each message, and its words.
+pub(crate) fn prompt_tokens(chat: &ChatRequest) -> usize {
+    chat.messages.iter().map(|message| 1 + text::count(&message.text)).sum()
+}
+
 pub(crate) fn plan(model: &Model, chat: &ChatRequest) -> Result<Plan, Refusal> {
     let id = model.next_id();
-    let prompt_tokens = chat.messages.iter().map(|message| 1 + text::count(&message.text)).sum();
+    let prompt_tokens = prompt_tokens(chat);
     if let Some(longest) = model.context_length {
         if prompt_tokens > longest {
             return Err(bad_request(

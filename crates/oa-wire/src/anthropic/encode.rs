@@ -32,26 +32,13 @@ pub(super) fn encode(
     request: &CompletionRequest,
     mode: Option<SchemaMode>,
 ) -> Result<Vec<u8>, Error> {
-    refuse(request, mode)?;
+    refuse_config(request)?;
+    refuse_mode(mode)?;
     let config = &request.config;
     let mut body = RequestBody::with_capacity(capacity(profile, request));
     body.member(const { Member::named("model") }, |out| push_text(out, profile.model()));
     body.integer(const { Member::named("max_tokens") }, config.max_tokens);
-    let under = |wanted: SchemaMode| request.response_schema.as_ref().filter(|_| mode == Some(wanted));
-    let (system, rest) = system_and_rest(request.messages());
-    let directive = under(SchemaMode::Prompt).map(directive);
-    if system.is_some() || directive.is_some() {
-        body.try_member(const { Member::named("system") }, |out| push_system(out, system, directive))?;
-    }
-    body.try_member(const { Member::named("messages") }, |out| push_messages(out, request.messages(), rest))?;
-    push_tools(&mut body, request, under(SchemaMode::ForcedTool))?;
-    if let Some(schema) = under(SchemaMode::ResponseFormat) {
-        body.member(const { Member::named("output_config") }, |out| {
-            out.extend_from_slice(br#"{"format":{"type":"json_schema","schema":"#);
-            out.extend_from_slice(schema.as_json().as_bytes());
-            out.extend_from_slice(b"}}");
-        });
-    }
+    push_prompt(&mut body, request, mode)?;
     if request.stream {
         body.member(const { Member::named("stream") }, |out| out.extend_from_slice(b"true"));
     }
@@ -66,8 +53,49 @@ pub(super) fn encode(
     Ok(body.finish())
 }
 
-/// Refuses what this wire cannot say.
-fn refuse(request: &CompletionRequest, mode: Option<SchemaMode>) -> Result<(), Error> {
+/// The extras that count among the tokens of the prompt.
+const OF_THE_PROMPT: [&str; 5] =
+    ["cache_control", "context_management", "mcp_servers", "output_config", "thinking"];
+
+/// Writes what the prompt of a request is made of: the messages, the tools, and what counts among the extras.
+pub(super) fn encode_prompt(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
+    let mode = schema_mode(profile, request);
+    refuse_mode(mode)?;
+    let mut body = RequestBody::with_capacity(capacity(profile, request));
+    body.member(const { Member::named("model") }, |out| push_text(out, profile.model()));
+    push_prompt(&mut body, request, mode)?;
+    let mut extras = request.config.extras.clone();
+    extras.retain(|name, _| OF_THE_PROMPT.contains(&name.as_str()));
+    body.push_extras(&extras, &[], &[])?;
+    Ok(body.finish())
+}
+
+/// Writes the messages and the tools, with the schema in this way.
+fn push_prompt(
+    body: &mut RequestBody,
+    request: &CompletionRequest,
+    mode: Option<SchemaMode>,
+) -> Result<(), Error> {
+    let under = |wanted: SchemaMode| request.response_schema.as_ref().filter(|_| mode == Some(wanted));
+    let (system, rest) = system_and_rest(request.messages());
+    let directive = under(SchemaMode::Prompt).map(directive);
+    if system.is_some() || directive.is_some() {
+        body.try_member(const { Member::named("system") }, |out| push_system(out, system, directive))?;
+    }
+    body.try_member(const { Member::named("messages") }, |out| push_messages(out, request.messages(), rest))?;
+    push_tools(body, request, under(SchemaMode::ForcedTool))?;
+    if let Some(schema) = under(SchemaMode::ResponseFormat) {
+        body.member(const { Member::named("output_config") }, |out| {
+            out.extend_from_slice(br#"{"format":{"type":"json_schema","schema":"#);
+            out.extend_from_slice(schema.as_json().as_bytes());
+            out.extend_from_slice(b"}}");
+        });
+    }
+    Ok(())
+}
+
+/// Refuses settings that this wire cannot say, or not without.
+fn refuse_config(request: &CompletionRequest) -> Result<(), Error> {
     let config = &request.config;
     if config.max_tokens.is_none() {
         return Err(Error::invalid_request(
@@ -83,6 +111,10 @@ fn refuse(request: &CompletionRequest, mode: Option<SchemaMode>) -> Result<(), E
     if let Some((name, _)) = unknown.into_iter().find(|(_, is_set)| *is_set) {
         return Err(Error::invalid_request(format!("{name}: Anthropic Messages has no such parameter")));
     }
+    Ok(())
+}
+
+fn refuse_mode(mode: Option<SchemaMode>) -> Result<(), Error> {
     if let Some(mode @ (SchemaMode::StructuredOutputs | SchemaMode::JsonSchema)) = mode {
         return Err(Error::invalid_request(format!("schema_mode: Anthropic Messages has no `{mode}`")));
     }

@@ -1,7 +1,7 @@
 //! Anthropic Messages as a wire mapping.
 
-use super::{call::ChatCall, endpoint::Endpoint, models::ModelsCall};
-use crate::{ApiKey, CompletionRequest, Error, Profile, mapping::Mapping};
+use super::{call::ChatCall, count::CountCall, endpoint::Endpoint, models::ModelsCall};
+use crate::{ApiKey, CompletionRequest, CountRoute, Error, Profile, mapping::Mapping};
 use http::{HeaderName, HeaderValue};
 
 impl Mapping for Endpoint {
@@ -9,6 +9,9 @@ impl Mapping for Endpoint {
 
     type ChatCall = ChatCall;
     type ModelsCall = ModelsCall;
+    type CountCall = CountCall;
+
+    const COUNT_ROUTES: &'static [CountRoute] = &[CountRoute::MessagesCountTokens];
 
     fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error> {
         Self::new(base_url, api_key)
@@ -28,5 +31,17 @@ impl Mapping for Endpoint {
 
     fn models_call(&self) -> ModelsCall {
         ModelsCall::new(self)
+    }
+
+    fn count_call(
+        &self,
+        profile: &Profile,
+        request: &CompletionRequest,
+        route: CountRoute,
+    ) -> Result<CountCall, Error> {
+        if route != CountRoute::MessagesCountTokens {
+            return Err(Error::invalid_request(format!("`{}` takes no messages", route.path())));
+        }
+        CountCall::new(self, profile, request)
     }
 }

@@ -5,7 +5,7 @@ mod tools;
 
 use super::request_body::{Member, RequestBody};
 use crate::{
-    CompletionRequest, Error, JsonSchema, Profile, RuntimeConfig, SchemaMode,
+    CompletionRequest, Error, JsonSchema, Profile, RuntimeConfig, SchemaMode, TokenLimit,
     call_headers::body_members,
     expected::schema_mode,
     json::{push_list, push_text},
@@ -17,17 +17,54 @@ use tools::{push_tools, tools_length};
 
 /// Writes the body of a request that was validated.
 pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
+    encode_as(profile, request, request.stream)
+}
+
+/// The same without a stream, whatever the request says.
+pub(super) fn encode_whole(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
+    encode_as(profile, request, false)
+}
+
+/// The extras that the template of a prompt takes.
+const OF_THE_PROMPT: [&str; 7] = [
+    "add_generation_prompt",
+    "add_special_tokens",
+    "chat_template",
+    "chat_template_kwargs",
+    "continue_final_message",
+    "documents",
+    "mm_processor_kwargs",
+];
+
+/// Writes what the prompt of a request is made of: the messages, the tools, and what the template takes among
+/// the extras.
+pub(super) fn encode_prompt(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {
     let mut body = RequestBody::with_capacity(capacity(profile, request));
+    push_prompt(&mut body, profile, request)?;
+    let mut extras = request.config.extras.clone();
+    extras.retain(|name, _| OF_THE_PROMPT.contains(&name.as_str()));
+    let is_continued = extras.get("continue_final_message") == Some(&Value::Bool(true));
+    extras.entry("add_generation_prompt").or_insert(Value::Bool(!is_continued));
+    body.push_extras(&extras, &[], &[])?;
+    Ok(body.finish())
+}
+
+/// Writes the model, the messages and the tools, with the schema where it is among them.
+fn push_prompt(body: &mut RequestBody, profile: &Profile, request: &CompletionRequest) -> Result<(), Error> {
     body.member(const { Member::named("model") }, |out| push_text(out, profile.model()));
-    let schema = request.response_schema.as_ref();
     let mode = schema_mode(profile, request);
-    let under = |wanted: SchemaMode| schema.filter(|_| mode == Some(wanted));
+    let under = |wanted: SchemaMode| request.response_schema.as_ref().filter(|_| mode == Some(wanted));
     body.try_member(const { Member::named("messages") }, |out| {
-        let directed = under(SchemaMode::Prompt);
-        push_messages(out, request.messages(), directed, profile.send_reasoning())
+        push_messages(out, request.messages(), under(SchemaMode::Prompt), profile)
     })?;
-    let forced = under(SchemaMode::ForcedTool);
-    push_tools(&mut body, request, forced)?;
+    push_tools(body, request, under(SchemaMode::ForcedTool))
+}
+
+fn encode_as(profile: &Profile, request: &CompletionRequest, stream: bool) -> Result<Vec<u8>, Error> {
+    let mut body = RequestBody::with_capacity(capacity(profile, request));
+    push_prompt(&mut body, profile, request)?;
+    let mode = schema_mode(profile, request);
+    let under = |wanted: SchemaMode| request.response_schema.as_ref().filter(|_| mode == Some(wanted));
     if let Some(schema) = under(SchemaMode::ResponseFormat) {
         body.member(const { Member::named("response_format") }, |out| push_response_format(out, schema));
     }
@@ -41,7 +78,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
             out.extend_from_slice(schema.as_json().as_bytes());
         });
     }
-    if request.stream {
+    if stream {
         body.member(const { Member::named("stream") }, |out| out.extend_from_slice(b"true"));
         body.try_member(const { Member::named("stream_options") }, |out| {
             let from = out.len();
@@ -49,7 +86,7 @@ pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<V
             push_object_extras(out, from, &request.stream_options, &[], || "stream_options".to_owned())
         })?;
     }
-    push_config(&mut body, &request.config);
+    push_config(&mut body, &request.config, profile.body_form().token_limit);
     body.push_spelled(body_members(profile, request), &request.config.extras)?;
     push_extras(&mut body, &request.config)?;
     Ok(body.finish())
@@ -79,9 +116,17 @@ fn push_response_format(out: &mut Vec<u8>, schema: &JsonSchema) {
     out.extend_from_slice(b"}}");
 }
 
-fn push_config(body: &mut RequestBody, config: &RuntimeConfig) {
+fn push_config(body: &mut RequestBody, config: &RuntimeConfig, limit: TokenLimit) {
     body.float(const { Member::named("temperature") }, config.temperature);
-    body.integer(const { Member::named("max_tokens") }, config.max_tokens);
+    let max_tokens = const { Member::named("max_tokens") };
+    match limit {
+        TokenLimit::MaxTokens => body.integer(max_tokens, config.max_tokens),
+        TokenLimit::MaxCompletionTokens => {
+            let renamed = const { Member::named("max_completion_tokens") };
+            body.integer(renamed, config.max_tokens);
+            body.written_as(max_tokens, renamed);
+        }
+    }
     body.float(const { Member::named("top_p") }, config.top_p);
     body.integer(const { Member::named("seed") }, config.seed);
     body.float(const { Member::named("frequency_penalty") }, config.frequency_penalty);

@@ -1,7 +1,9 @@
 //! Chat completions as a wire mapping.
 
-use super::{call::ChatCall, endpoint::Endpoint, models::ModelsCall};
-use crate::{ApiKey, CompletionRequest, Error, Profile, mapping::Mapping};
+use super::{
+    call::ChatCall, count::CountCall, endpoint::Endpoint, models::ModelsCall, refused_form::other_form,
+};
+use crate::{ApiKey, BodyForm, CompletionRequest, CountRoute, Error, Profile, mapping::Mapping};
 use http::{HeaderName, HeaderValue};
 
 impl Mapping for Endpoint {
@@ -9,6 +11,9 @@ impl Mapping for Endpoint {
 
     type ChatCall = ChatCall;
     type ModelsCall = ModelsCall;
+    type CountCall = CountCall;
+
+    const COUNT_ROUTES: &'static [CountRoute] = &CountCall::ROUTES;
 
     fn new(base_url: &str, api_key: Option<ApiKey>) -> Result<Self, Error> {
         Self::new(base_url, api_key)
@@ -28,5 +33,18 @@ impl Mapping for Endpoint {
 
     fn models_call(&self) -> ModelsCall {
         ModelsCall::new(self)
+    }
+
+    fn count_call(
+        &self,
+        profile: &Profile,
+        request: &CompletionRequest,
+        route: CountRoute,
+    ) -> Result<CountCall, Error> {
+        CountCall::new(self, profile, request, route)
+    }
+
+    fn other_form(&self, profile: &Profile, request: &CompletionRequest, error: &Error) -> Option<BodyForm> {
+        other_form(profile, request, error)
     }
 }

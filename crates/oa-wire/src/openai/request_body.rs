@@ -18,6 +18,7 @@ impl request_body::Members for ChatMembers {
         "stream_options",
         "temperature",
         "max_tokens",
+        "max_completion_tokens",
         "top_p",
         "seed",
         "frequency_penalty",

@@ -1,8 +1,9 @@
 //! Messages and their parts, as bytes.
 
 use crate::{
-    AssistantBlock, AssistantContent, AssistantMessage, Audio, Error, File, FileSource, Image, ImageSource,
-    JsonSchema, Message, ReasoningMember, SendReasoning, ToolCall, UserBlock, UserContent, Video,
+    AssistantBlock, AssistantContent, AssistantMessage, Audio, EmptyContent, Error, File, FileSource, Image,
+    ImageSource, JsonSchema, Message, Profile, ReasoningMember, SendReasoning, ToolCall, UserBlock,
+    UserContent, Video,
     json::{push_list, push_sorted, push_text},
     request_body::push_object_extras,
     schema_directive::directive,
@@ -49,9 +50,10 @@ pub(super) fn push_messages(
     out: &mut Vec<u8>,
     messages: &[Message],
     directed: Option<&JsonSchema>,
-    send_reasoning: SendReasoning,
+    profile: &Profile,
 ) -> Result<(), Error> {
-    let reasoning_from = match send_reasoning {
+    let empty = profile.body_form().empty_content;
+    let reasoning_from = match profile.send_reasoning() {
         SendReasoning::Never => messages.len(),
         SendReasoning::WithOpenToolCalls => {
             messages.iter().rposition(|message| matches!(message, Message::User { .. })).unwrap_or(0)
@@ -62,20 +64,20 @@ pub(super) fn push_messages(
     if let Some(schema) = directed {
         let directive = directive(schema);
         if let [Message::System { content, .. } | Message::Developer { content, .. }, ..] = messages {
-            push_message(out, &messages[0], 0, false, Some(&format!("{content}\n\n{directive}")))?;
+            push_message(out, &messages[0], 0, (empty, false), Some(&format!("{content}\n\n{directive}")))?;
         } else {
             push_simple(out, "system", &directive);
             if let Some(first) = messages.first() {
                 out.push(b',');
-                push_message(out, first, 0, false, None)?;
+                push_message(out, first, 0, (empty, false), None)?;
             }
         }
     } else if let Some(first) = messages.first() {
-        push_message(out, first, 0, false, None)?;
+        push_message(out, first, 0, (empty, false), None)?;
     }
     for (at, message) in messages.iter().enumerate().skip(1) {
         out.push(b',');
-        push_message(out, message, at, at >= reasoning_from, None)?;
+        push_message(out, message, at, (empty, at >= reasoning_from), None)?;
     }
     out.push(b']');
     Ok(())
@@ -89,7 +91,7 @@ fn push_message(
     out: &mut Vec<u8>,
     message: &Message,
     at: usize,
-    with_reasoning: bool,
+    (empty, with_reasoning): (EmptyContent, bool),
     directed: Option<&str>,
 ) -> Result<(), Error> {
     let from = out.len();
@@ -113,7 +115,7 @@ fn push_message(
             extras
         }
         Message::Assistant(message) => {
-            push_assistant(out, message, with_reasoning);
+            push_assistant(out, message, empty, with_reasoning);
             &message.extras
         }
         Message::Tool { content, tool_call_id, extras } => {
@@ -209,15 +211,24 @@ fn push_url(out: &mut Vec<u8>, source: &ImageSource, media_type: Option<&str>) {
 
 /// Reasoning is stripped unless it was asked for: it is the model's own, and most servers make the next
 /// turn's prompt without it. Text blocks are joined, because chat templates take a string.
-fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage, with_reasoning: bool) {
-    out.extend_from_slice(br#"{"role":"assistant","content":"#);
-    match &message.content {
-        AssistantContent::Text(text) if text.is_empty() => out.extend_from_slice(b"null"),
-        AssistantContent::Text(text) => push_text(out, text),
-        AssistantContent::Blocks(_) => match message.text() {
-            text if text.is_empty() && !message.tool_calls.is_empty() => out.extend_from_slice(b"null"),
-            text => push_text(out, &text),
-        },
+fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage, empty: EmptyContent, with_reasoning: bool) {
+    out.extend_from_slice(br#"{"role":"assistant""#);
+    let content = br#","content":"#;
+    let text = message.text();
+    let has_nothing = match &message.content {
+        AssistantContent::Text(_) => text.is_empty(),
+        AssistantContent::Blocks(_) => text.is_empty() && !message.tool_calls.is_empty(),
+    };
+    match empty {
+        EmptyContent::Absent if has_nothing => {}
+        EmptyContent::Null if has_nothing => {
+            out.extend_from_slice(content);
+            out.extend_from_slice(b"null");
+        }
+        _ => {
+            out.extend_from_slice(content);
+            push_text(out, &text);
+        }
     }
     if !message.tool_calls.is_empty() {
         out.extend_from_slice(br#","tool_calls":"#);
