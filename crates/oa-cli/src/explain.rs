@@ -1,6 +1,7 @@
 //! Errors in the words of the command: its flags and variables in place of the library's names.
 
 use oa_doctor::advice;
+use oa_middleware::RetryPolicy;
 use oa_transport::TransportError;
 use oa_wire::{Error, ErrorKind};
 use std::time::{Duration, SystemTime};
@@ -13,7 +14,7 @@ pub(crate) fn with_flags(error: Error) -> Error {
             (None, remedy) => remedy.map(|remedy| advice::remedy(remedy).to_owned()),
         },
         None if error.kind() == Some(ErrorKind::Timeout) => Some("--timeout raises the limit".to_owned()),
-        None => error.retry_after().filter(|after| after.delay > LONGEST_WAIT).map(|after| {
+        None => error.retry_after().filter(|after| after.delay > RetryPolicy::MAX_RETRY_AFTER).map(|after| {
             let wait = long_wait(after.delay);
             error.hint().map_or_else(|| wait.clone(), |hint| format!("{hint}; {wait}"))
         }),
@@ -24,15 +25,12 @@ pub(crate) fn with_flags(error: Error) -> Error {
     }
 }
 
-/// The longest wait that the command makes for a server.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
-
 /// What to know of a wait that is too long for a command.
 fn long_wait(wait: Duration) -> String {
     let whole = Duration::from_secs(wait.as_secs());
     let when = SystemTime::now().checked_add(wait).map(humantime::format_rfc3339_seconds);
     let when = when.map(|when| format!(", at {when}")).unwrap_or_default();
-    let longest = humantime::format_duration(LONGEST_WAIT);
+    let longest = humantime::format_duration(RetryPolicy::MAX_RETRY_AFTER);
     format!(
         "the server takes calls again in {}{when}; the command waits {longest} at most",
         humantime::format_duration(whole)

@@ -66,6 +66,9 @@ pub fn is_retryable(error: &Error) -> bool {
 }
 
 impl RetryPolicy {
+    /// The longest wait that a server may ask for, unless another is set: 30 s.
+    pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
+
     /// Three attempts in all, [`is_retryable`], the default [`Backoff`], at most 30 seconds of `Retry-After`;
     /// no overrides, no reask.
     pub fn new() -> Self {
@@ -88,7 +91,7 @@ impl RetryPolicy {
     }
 
     /// The longest wait that a server may ask for. Above it the call fails at once, with the wait in the
-    /// error ([`Error::retry_after`]).
+    /// error ([`Error::retry_after`]). Default: [`MAX_RETRY_AFTER`](Self::MAX_RETRY_AFTER).
     pub fn max_retry_after(self, longest: Duration) -> Self {
         self.set(|inner| inner.max_retry_after = longest)
     }
@@ -145,7 +148,7 @@ impl Default for Inner {
         Self {
             max_attempts: 3,
             backoff: Backoff::default(),
-            max_retry_after: Duration::from_secs(30),
+            max_retry_after: RetryPolicy::MAX_RETRY_AFTER,
             overrides: Vec::new(),
             classifier: None,
             on_retry: None,
