@@ -35,7 +35,7 @@ pub(crate) const CHECKS: &[Check] = &[
         in_ci: true,
     },
     Check { name: "minimum", tool: None, run: minimum, in_ci: false },
-    Check { name: "wasm", tool: None, run: wasm::run, in_ci: false },
+    Check { name: "wasm", tool: None, run: wasm::run, in_ci: true },
     Check { name: "documentation", tool: None, run: documentation, in_ci: false },
     Check { name: "minimal-versions", tool: None, run: minimal_versions, in_ci: false },
 ];
