@@ -7,9 +7,11 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use oa_wire::Profile;
-use oa_wire::openai::{ChatCall, Endpoint};
-use oa_wire::{CompletionRequest, Event, JsonSchema, Message, RuntimeConfig, Tool, Tools};
+use oa_wire::mapping::{Decoder, EventDecoder, Exchange};
+use oa_wire::{
+    CompletionRequest, Event, JsonSchema, Mapping, Message, Profile, RuntimeConfig, Tool, Tools, anthropic,
+    openai,
+};
 use serde_json::json;
 use std::{hint::black_box, time::Instant};
 
@@ -65,6 +67,7 @@ impl Case {
 }
 
 fn cases() -> Vec<Case> {
+    let openai = endpoint::<openai::Endpoint>();
     let short =
         CompletionRequest::new([Message::system("Be brief."), Message::user("The capital of France?")])
             .with_config(RuntimeConfig::new().with_temperature(0.0).with_max_tokens(64));
@@ -88,11 +91,11 @@ fn cases() -> Vec<Case> {
         .to_string()
     };
     let mut cases = vec![
-        encode("encode/2-messages", short.clone()),
-        encode("encode/101-messages", long),
-        encode("encode/20-tools", tooled),
-        decode("decode/small", &short, answer("Paris."), false),
-        decode("decode/64k", &short, answer(&text.repeat(650)), false),
+        encode(&openai, "encode/2-messages", short.clone()),
+        encode(&openai, "encode/101-messages", long),
+        encode(&openai, "encode/20-tools", tooled),
+        decode(&openai, "decode/small", &short, answer("Paris."), false),
+        decode(&openai, "decode/64k", &short, answer(&text.repeat(650)), false),
     ];
     let schema = JsonSchema::new(
         json!({"type": "object", "properties": {"a": {"type": "array", "items": {"type": "integer"}}}}),
@@ -100,10 +103,17 @@ fn cases() -> Vec<Case> {
     if let Ok(schema) = schema {
         let asked = short.clone().with_response_schema(schema);
         let list: Vec<usize> = (0..100).collect();
-        cases.push(decode("decode/structured", &asked, answer(&json!({"a": list}).to_string()), false));
+        cases.push(decode(
+            &openai,
+            "decode/structured",
+            &asked,
+            answer(&json!({"a": list}).to_string()),
+            false,
+        ));
     }
     let streamed = short.with_stream(true);
     cases.push(decode(
+        &openai,
         "stream/alike",
         &streamed,
         stream(|at| json!({"content": format!(" word{}", at % 10)})),
@@ -113,32 +123,70 @@ fn cases() -> Vec<Case> {
         json!({"tool_calls": [{"index": 0, "id": if at == 0 { json!("a") } else { json!(null) },
             "function": {"name": if at == 0 { json!("f") } else { json!(null) }, "arguments": " "}}]})
     });
-    cases.push(decode("stream/fragments", &streamed, fragments, true));
+    cases.push(decode(&openai, "stream/fragments", &streamed, fragments, true));
+    cases.extend(of_messages(&streamed));
     cases
 }
 
-fn endpoint() -> Endpoint {
-    Endpoint::new("http://localhost:8000", None).expect("a valid base URL")
+/// Exchanges of the cases above by Anthropic Messages.
+fn of_messages(streamed: &CompletionRequest) -> [Case; 3] {
+    let anthropic = endpoint::<anthropic::Endpoint>();
+    let short = streamed.clone().with_stream(false);
+    let answer = json!({"id": "msg-1", "type": "message", "role": "assistant", "model": "m",
+        "content": [{"type": "text", "text": "Paris."}], "stop_reason": "end_turn", "stop_sequence": null,
+        "usage": {"input_tokens": 5, "output_tokens": 7}});
+    let event = |data: serde_json::Value| {
+        format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or_default())
+    };
+    let start = json!({"type": "message_start", "message": {"id": "msg-1", "type": "message",
+        "role": "assistant", "model": "m", "content": [], "stop_reason": null, "stop_sequence": null,
+        "usage": {"input_tokens": 5, "output_tokens": 1}}});
+    let block = json!({"type": "text", "text": ""});
+    let mut stream =
+        event(start) + &event(json!({"type": "content_block_start", "index": 0, "content_block": block}));
+    for at in 0..1000 {
+        let delta = json!({"type": "text_delta", "text": format!(" word{}", at % 10)});
+        stream += &event(json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+    }
+    stream += &event(json!({"type": "content_block_stop", "index": 0}));
+    let delta = json!({"stop_reason": "end_turn", "stop_sequence": null});
+    stream += &event(json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 1000}}));
+    stream += &event(json!({"type": "message_stop"}));
+    [
+        encode(&anthropic, "anthropic/encode/2-messages", short.clone()),
+        decode(&anthropic, "anthropic/decode/small", &short, answer.to_string(), false),
+        decode(&anthropic, "anthropic/stream/alike", streamed, stream, true),
+    ]
 }
 
-fn encode(name: &'static str, request: CompletionRequest) -> Case {
-    let endpoint = endpoint();
+fn endpoint<M: Mapping>() -> M {
+    M::new("http://localhost:8000", None).expect("a valid base URL")
+}
+
+fn encode<M: Mapping>(endpoint: &M, name: &'static str, request: CompletionRequest) -> Case {
+    let endpoint = endpoint.clone();
     let profile = Profile::new("m");
-    let bytes = ChatCall::new(&endpoint, &profile, &request).map_or(0, |call| call.body().len());
+    let bytes = endpoint.chat_call(&profile, &request).map_or(0, |call| call.http_request().body().len());
     let run = move || {
-        black_box(ChatCall::new(&endpoint, &profile, &request).is_ok());
+        black_box(endpoint.chat_call(&profile, &request).is_ok());
     };
     Case { name, bytes, run: Box::new(run) }
 }
 
-fn decode(name: &'static str, request: &CompletionRequest, body: String, stream: bool) -> Case {
+fn decode<M: Mapping<ChatCall: Clone + 'static>>(
+    endpoint: &M,
+    name: &'static str,
+    request: &CompletionRequest,
+    body: String,
+    stream: bool,
+) -> Case {
     let bytes = body.len();
     let body = Bytes::from(body);
     let mut headers = HeaderMap::new();
     let kind = if stream { "text/event-stream" } else { "application/json" };
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let profile = Profile::new("m").with_surface_invalid_tool_calls(true);
-    let call = ChatCall::new(&endpoint(), &profile, request);
+    let call = endpoint.chat_call(&profile, request);
     let run = move || {
         let Ok(call) = call.clone() else { return };
         let mut decoder = call.on_response(StatusCode::OK, &headers, None);

@@ -1,6 +1,6 @@
 //! Reads JSON by asking for what is wanted and skipping the rest, without building a tree.
 
-use super::special::{first_control, mark, special};
+use super::special::{first_control, mark, special, special_soon};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -314,7 +314,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
         let from = self.at + 1;
-        let end = special(self.text.as_bytes(), from);
+        let end = special_soon(self.text.as_bytes(), from);
         if self.text.as_bytes().get(end) == Some(&b'"') {
             self.at = end + 1;
             return Ok(Cow::Borrowed(&self.text[from..end]));
@@ -457,7 +457,7 @@ pub(crate) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
 /// whether it has escapes. The bytes between need not be UTF-8.
 #[inline]
 pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
-    let mut at = special(bytes, from);
+    let mut at = special_soon(bytes, from);
     if bytes.get(at) == Some(&b'"') {
         return Ok((at, false));
     }

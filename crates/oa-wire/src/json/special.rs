@@ -2,21 +2,9 @@
 
 /// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
 /// backslash or a control character. The length when there is none.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "most texts end within the first word: a call costs more than it")]
-pub(super) fn special(bytes: &[u8], at: usize) -> usize {
-    match bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        Some(word) => match marks(*word) | controls(*word) {
-            0 => special_behind(bytes, at + 8),
-            marks => at + (marks.trailing_zeros() / 8) as usize,
-        },
-        None => special_in_rest(bytes, at),
-    }
-}
-
-/// The same behind the first word.
-fn special_behind(bytes: &[u8], mut at: usize) -> usize {
-    for _ in 0..3 {
+pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
+    // Most texts are short: they end within the first words.
+    for _ in 0..4 {
         let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
         let marks = marks(*word) | controls(*word);
         if marks != 0 {
@@ -25,6 +13,19 @@ fn special_behind(bytes: &[u8], mut at: usize) -> usize {
         at += 8;
     }
     special_in_long(bytes, at)
+}
+
+/// The same where it mostly stands within the first word, as at the end of a key.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "a call costs more than the word")]
+pub(super) fn special_soon(bytes: &[u8], at: usize) -> usize {
+    match bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        Some(word) => match marks(*word) | controls(*word) {
+            0 => special(bytes, at + 8),
+            marks => at + (marks.trailing_zeros() / 8) as usize,
+        },
+        None => special_in_rest(bytes, at),
+    }
 }
 
 /// The same for a long text: some blocks one at a time, which the compiler does with vectors, and the rest at
@@ -113,7 +114,7 @@ fn controls(word: [u8; 8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_control, mark, special};
+    use super::{first_control, mark, special, special_soon};
 
     #[test]
     fn the_first_special_byte_is_found_at_every_offset_and_for_every_byte() {
@@ -124,6 +125,7 @@ mod tests {
                     text[at] = byte;
                     let want = if byte == b'"' || byte == b'\\' || byte < 0x20 { at } else { len };
                     assert_eq!(special(&text, 0), want, "{byte:#x} at {at} of {len}");
+                    assert_eq!(special_soon(&text, 0), want, "{byte:#x} at {at} of {len}");
                     let want = if byte == b'"' || byte == b'\\' { at } else { len };
                     assert_eq!(mark(&text, 0), want, "{byte:#x} at {at} of {len}");
                     let want = (byte < 0x20).then_some(at);
