@@ -70,8 +70,12 @@ fn models(bytes: &[u8]) {
 }
 
 fn arguments(bytes: &[u8]) {
-    let arguments = ToolArguments::parse(&String::from_utf8_lossy(bytes));
+    let text = String::from_utf8_lossy(bytes);
+    let arguments = ToolArguments::parse(&text);
     assert!(arguments.as_object().is_some() != arguments.error().is_some());
+    if let Ok(Value::Object(object)) = serde_json::from_str(&text) {
+        assert_eq!(arguments.as_object(), Some(&object));
+    }
 }
 
 /// The events of a stream, whole and in pieces.

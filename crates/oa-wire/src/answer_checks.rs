@@ -109,24 +109,27 @@ pub(crate) fn first_problem(place: &str, calls: &[ToolCall]) -> Option<String> {
     })
 }
 
-/// Makes ids for calls that have none, other than those that the answer has.
-pub(crate) struct LocalIds {
-    taken: HashSet<String>,
-    next: usize,
-}
-
-impl LocalIds {
-    pub(crate) fn new(taken: HashSet<String>) -> Self {
-        Self { taken, next: 0 }
+/// Makes an id for each call that has none. One that an earlier call has counts as none: results could not
+/// tell them apart.
+pub(crate) fn fill_ids(calls: &mut [ToolCall]) {
+    if are_few_and_distinct(calls, |call| &call.id) {
+        return;
     }
-
-    pub(crate) fn make(&mut self) -> String {
-        loop {
-            let id = format!("call_local_{}", self.next);
-            self.next += 1;
-            if !self.taken.contains(&id) {
-                return id;
-            }
+    let sent: HashSet<String> = calls.iter().map(|call| call.id.clone()).collect();
+    let mut used = HashSet::new();
+    let mut local = (0..).map(|at| format!("call_local_{at}")).filter(|id| !sent.contains(id));
+    for call in calls {
+        if call.id.is_empty() || !used.insert(call.id.clone()) {
+            call.id = local.next().unwrap_or_default();
+            call.id_is_local = true;
         }
     }
+}
+
+/// True for a few calls that have ids, each another: nearly all answers.
+pub(crate) fn are_few_and_distinct<T>(calls: &[T], id: impl Fn(&T) -> &str) -> bool {
+    let is_new = |(at, call): (usize, &T)| {
+        !id(call).is_empty() && calls[..at].iter().all(|earlier| id(earlier) != id(call))
+    };
+    calls.len() <= 8 && calls.iter().enumerate().all(is_new)
 }

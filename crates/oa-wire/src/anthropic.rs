@@ -5,7 +5,7 @@
 //! use oa_wire::{
 //!     CompletionRequest, Message, Profile, RuntimeConfig,
 //!     anthropic::{ChatCall, Endpoint},
-//!     mapping::{Decoder, Exchange},
+//!     mapping::Exchange,
 //! };
 //!
 //! let endpoint = Endpoint::new("http://localhost:8000", None)?;

@@ -4,12 +4,16 @@
 mod buffer;
 
 use crate::{
-    Error, ErrorKind, Event, FinishReason, Limits, Response, ResponseHeaders, error_body::ErrorContext,
-    expected::Expected, response_head::ResponseHead, sse,
+    Error, ErrorKind, Event, FinishReason, Limits, Response, ResponseHeaders,
+    answer_stream::{AnswerStream, StreamFailure, StreamedAnswer},
+    error_body::{ErrorContext, body_start},
+    expected::Expected,
+    json::Malformed,
+    response_head::ResponseHead,
 };
 use buffer::Buffer;
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::{collections::VecDeque, fmt};
 
 /// The most of an error's body that is read. What matters stands at its start.
@@ -17,8 +21,8 @@ const ERROR_BODY: usize = 1 << 20;
 
 /// The form that a mapping gives to answers.
 pub(crate) trait AnswerFormat: fmt::Debug + Send + 'static {
-    /// Reads an answer that is streamed.
-    type Stream: AnswerStream;
+    /// What an answer that is streamed adds up to.
+    type Streamed: StreamedAnswer;
 
     /// Reads an answer that is not streamed.
     fn read_body(
@@ -26,19 +30,6 @@ pub(crate) trait AnswerFormat: fmt::Debug + Send + 'static {
         expected: &Expected,
         request_id: Option<&String>,
     ) -> Result<Response, BodyFailure>;
-}
-
-/// Reads the event stream of one answer.
-pub(crate) trait AnswerStream: fmt::Debug + Send + 'static {
-    fn new(limits: sse::Limits, request_id: Option<String>, expected: &Expected) -> Self;
-    fn push(&mut self, bytes: Bytes);
-    fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>>;
-    fn end(&mut self);
-    /// True when nothing more of the body is needed.
-    fn is_done(&self) -> bool;
-    /// True when there is something that is worth keeping.
-    fn has_begun(&self) -> bool;
-    fn snapshot(&self, expected: &Expected) -> Response;
 }
 
 /// Why a body is no answer.
@@ -56,17 +47,18 @@ pub(crate) enum BodyFailure {
     Invalid(Error),
 }
 
-/// Why a stream gives no answer.
-#[derive(Debug)]
-pub(crate) enum StreamFailure {
-    /// The server sent an error: this is its data.
-    ErrorEvent(Bytes),
-    /// The server sent an error that does not say that it is one: this is its data.
-    BareError(Bytes),
-    /// This error; what was received is to be kept with it.
-    Broken(Error),
-    /// This error, which has all that was received.
-    Invalid(Error),
+impl BodyFailure {
+    /// Of a text that is no answer: why, or what is wrong with its JSON.
+    pub(crate) fn unreadable(text: &str, wrong: Result<String, Malformed>) -> Self {
+        let wrong = match wrong {
+            Ok(wrong) => wrong,
+            Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
+            Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
+        };
+        let start = body_start(text);
+        let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
+        Self::Unreadable(Error::invalid_response(message))
+    }
 }
 
 /// Reads one response of a completion.
@@ -75,7 +67,7 @@ pub(crate) struct BodyDecoder<F: AnswerFormat> {
     expected: Expected,
     limits: Limits,
     head: ResponseHead,
-    state: State<F::Stream>,
+    state: State<F::Streamed>,
     /// The headers of the response.
     headers: ResponseHeaders,
     /// The last event, for `finish` after it was handed out.
@@ -83,11 +75,11 @@ pub(crate) struct BodyDecoder<F: AnswerFormat> {
 }
 
 #[derive(Debug)]
-enum State<S> {
+enum State<A: StreamedAnswer> {
     /// A success whose first bytes other than white space were not received yet.
     Undecided { is_stream: bool, head: Buffer, is_blank: bool },
     /// An event stream.
-    Stream(Box<S>),
+    Stream(Box<AnswerStream<A>>),
     /// The body of an answer that is no stream.
     Buffered(Buffer),
     /// The body of an error.
@@ -97,6 +89,13 @@ enum State<S> {
 }
 
 impl<F: AnswerFormat> BodyDecoder<F> {
+    /// A decoder for a recorded response: nothing is known of its call.
+    pub(crate) fn of_recording(status: StatusCode, headers: &HeaderMap) -> Self {
+        let head = ResponseHead::new(None, status, headers, None);
+        let expected = Expected { keep_invalid_tool_calls: true, ..Expected::default() };
+        Self::new(head, headers, expected, Limits::default())
+    }
+
     pub(crate) fn new(head: ResponseHead, headers: &HeaderMap, expected: Expected, limits: Limits) -> Self {
         let state = if ResponseHead::is_error(head.status(), headers) {
             State::ErrorBody { body: Buffer::new(0), headers: Box::new(headers.clone()) }
@@ -259,7 +258,7 @@ impl<F: AnswerFormat> BodyDecoder<F> {
         match if *is_blank { None } else { is_event_stream(head.as_slice(), *is_stream) } {
             Some(true) => {
                 let mut stream =
-                    F::Stream::new(self.limits.stream, self.head.request_id().cloned(), &self.expected);
+                    AnswerStream::new(self.limits.stream, self.head.request_id().cloned(), &self.expected);
                 stream.push(std::mem::take(head).into_bytes());
                 self.state = State::Stream(Box::new(stream));
             }

@@ -32,6 +32,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod answer_checks;
+mod answer_stream;
 pub mod anthropic;
 mod api_key;
 mod base_url;
@@ -59,6 +60,7 @@ mod profile;
 mod request;
 mod request_body;
 mod response;
+mod response_decoder;
 mod response_head;
 mod response_headers;
 mod schema;

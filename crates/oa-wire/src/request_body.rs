@@ -1,7 +1,7 @@
 //! The body of a request as it is written, and the extras among its members.
 
 use crate::{
-    Error,
+    Error, Tool,
     json::{equal, push_sorted, push_text},
 };
 use serde_json::{Map, Value};
@@ -261,4 +261,13 @@ pub(crate) fn merged_texts<'a>(declared: &'a [String], extra: Option<&'a Value>)
         }
     }
     texts
+}
+
+/// About as many bytes as the tools take.
+pub(crate) fn tools_length(tools: &[Tool]) -> usize {
+    let length = |tool: &Tool| {
+        let parameters = tool.parameters().map_or(0, |schema| schema.as_json().len());
+        parameters + tool.description().map_or(0, str::len) + 128
+    };
+    tools.iter().map(length).sum()
 }

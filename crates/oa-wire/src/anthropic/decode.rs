@@ -4,11 +4,10 @@ use super::{stop_reason::finish_reason, usage::read_usage};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, Response, SchemaMode,
     ToolCall, Usage,
-    answer_checks::{LocalIds, checked, first_problem, read_arguments},
+    answer_checks::{checked, fill_ids, first_problem, read_arguments},
     expected::Expected,
     json::{Kind, Malformed, Reader, owned, reads_meaningful},
 };
-use std::collections::HashSet;
 
 /// The parts of an answer, in whatever form it came.
 #[derive(Clone, Debug, Default)]
@@ -112,26 +111,16 @@ impl AnswerParts {
 }
 
 fn tool_calls(calls: Vec<Call>, expected: &Expected) -> Vec<ToolCall> {
-    if calls.is_empty() {
-        return Vec::new();
-    }
-    let ids: HashSet<String> = calls.iter().map(|call| call.id.clone()).collect();
-    let mut local_ids = LocalIds::new(ids);
-    let mut used = HashSet::new();
+    let read = |call: Call| ToolCall {
+        arguments: read_arguments(call.input, &call.name, &expected.tools, |_| None),
+        id: call.id,
+        name: call.name,
+        signature: None,
+        id_is_local: false,
+    };
+    let mut calls: Vec<_> = calls.into_iter().map(read).collect();
+    fill_ids(&mut calls);
     calls
-        .into_iter()
-        .map(|call| {
-            // An id that another call has already counts as missing: results could not tell them apart.
-            let id_is_local = call.id.is_empty() || !used.insert(call.id.clone());
-            ToolCall {
-                id: if id_is_local { local_ids.make() } else { call.id },
-                arguments: read_arguments(call.input, &call.name, &expected.tools, |_| None),
-                name: call.name,
-                signature: None,
-                id_is_local,
-            }
-        })
-        .collect()
 }
 
 /// What a JSON body of a success is.

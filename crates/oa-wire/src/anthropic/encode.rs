@@ -8,11 +8,11 @@ use crate::{
     CompletionRequest, Error, Profile, RuntimeConfig, SchemaMode,
     call_headers::body_members,
     json::{push_list, push_text},
-    request_body::merged_texts,
+    request_body::{merged_texts, tools_length},
     schema_directive::directive,
 };
 use messages::{messages_length, push_messages, push_system, system_and_rest};
-use tools::{push_tools, tools_length};
+use tools::push_tools;
 
 /// How a request's schema is put to the server; none without one. Where the profile says that the server does
 /// not constrain answers, a tool stands for the answer, unless the request has tools of its own.

@@ -6,189 +6,75 @@ mod members;
 
 use super::decode::BlockFields;
 use crate::{
-    Category, Error, ErrorKind, Event, RawBody, Response,
-    body_decoder::{AnswerStream, StreamFailure},
+    Error, Event, RawBody, Response,
+    answer_stream::{Phase, StreamFailure, StreamedAnswer},
     chunk_template::ChunkTemplate,
     error_body::body_start,
     expected::Expected,
-    json::{Index, Malformed, Reader, reads_meaningful},
+    json::{Index, Malformed, Piece, Reader, reads_meaningful},
     sse,
 };
-use answer::{Answer, Delta};
+pub(super) use answer::Answer;
+use answer::Delta;
 use bytes::Bytes;
-use std::{borrow::Cow, collections::VecDeque, sync::Arc, task::Poll};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
-/// Reads the event stream of one answer.
-#[derive(Debug)]
-pub(super) struct MessageStream {
-    sse: sse::Decoder,
+impl StreamedAnswer for Answer {
     /// Which block the text of the last event belongs to.
-    template: ChunkTemplate<usize>,
-    answer: Answer,
-    /// Events of an event of the wire that gave more than one.
-    queue: VecDeque<Event>,
-    phase: Phase,
-}
+    type Field = usize;
 
-#[derive(Debug)]
-enum Phase {
-    /// Events come.
-    Open,
-    /// `message_stop` came, or an end that is as good: nothing more is needed.
-    Done,
-    /// This is to be handed out, after the events before it.
-    Failed(StreamFailure),
-    /// The final event or an error was handed out.
-    Ended,
-}
+    const CUT_OFF: &'static str =
+        "the stream was cut off: it ended without a stop reason and without message_stop";
+    const EMPTY: &'static str = "the stream ended before it gave a message";
 
-impl AnswerStream for MessageStream {
-    fn new(limits: sse::Limits, request_id: Option<String>, _: &Expected) -> Self {
-        Self {
-            sse: sse::Decoder::new(limits),
-            template: ChunkTemplate::default(),
-            answer: Answer::new(request_id),
-            queue: VecDeque::new(),
-            phase: Phase::Open,
-        }
+    fn new(request_id: Option<String>, _: &Expected) -> Self {
+        Self::new(request_id)
     }
 
     #[inline]
-    fn push(&mut self, bytes: Bytes) {
-        if matches!(self.phase, Phase::Open) {
-            self.sse.push(bytes);
-        }
+    fn may_match(event: &sse::Event<'_>) -> bool {
+        matches!(event.name(), b"" | DELTA)
     }
 
     #[inline]
-    fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
-        loop {
-            if let Some(event) = self.queue.pop_front() {
-                return Some(Ok(event));
-            }
-            if !matches!(self.phase, Phase::Open) {
-                return self.finish(expected);
-            }
-            match self.read_one() {
-                Poll::Ready(Some(event)) => return Some(Ok(event)),
-                Poll::Ready(None) => {}
-                Poll::Pending => return None,
-            }
-        }
+    fn append(&mut self, block: usize, piece: Piece<'_>) -> Option<Event> {
+        self.events += 1;
+        self.append_delta(block, piece)
     }
 
-    /// The body ended: reads a last event without its blank line, and decides what the end means.
-    fn end(&mut self) {
-        while matches!(self.phase, Phase::Open) {
-            let Poll::Ready(event) = self.read_one() else { break };
-            self.queue.extend(event);
-        }
-        if !matches!(self.phase, Phase::Open) {
-            return;
-        }
-        let last = match self.sse.finish() {
-            // A part of an event is no event, and no error of its own: that the stream was cut off is.
-            Ok(Some(event)) if is_truncated_json(&event) => {
-                self.answer.note_unread(&event.text());
-                None
-            }
-            Ok(Some(event)) => read_event(&mut self.answer, &mut self.template, &mut self.queue, &event),
-            Ok(None) => None,
-            Err(limit) => Some(Phase::Failed(too_large(limit))),
-        };
-        self.phase = last.unwrap_or_else(|| {
-            if self.answer.has_finish() {
-                return Phase::Done;
-            }
-            let text = if self.answer.events == 0 {
-                "the stream ended before it gave anything"
-            } else {
-                "the stream was cut off: it ended without a stop reason and without message_stop"
-            };
-            let error = Error::new(Category::Unavailable, self.with_unread(text));
-            Phase::Failed(StreamFailure::Broken(error.with_kind(ErrorKind::CutOff)))
-        });
+    fn read_event(
+        &mut self,
+        template: &mut ChunkTemplate<usize>,
+        queue: &mut VecDeque<Event>,
+        event: &sse::Event<'_>,
+    ) -> Option<Phase> {
+        read_event(self, template, queue, event)
     }
 
-    #[inline]
-    fn is_done(&self) -> bool {
-        !matches!(self.phase, Phase::Open)
+    fn count(&self) -> u64 {
+        self.events
     }
 
-    fn has_begun(&self) -> bool {
-        self.answer.events > 0
+    fn has_finish(&self) -> bool {
+        self.has_finish()
+    }
+
+    fn note_unread(&mut self, text: &str) {
+        self.note_unread(text);
+    }
+
+    fn unread(&self) -> Option<&str> {
+        self.unread()
+    }
+
+    fn finish(mut self, queue: &mut VecDeque<Event>, expected: &Expected) -> Result<Response, Error> {
+        self.end_texts(queue);
+        self.parts().into_response(expected, RawBody::from_parts(Arc::new(self)))
     }
 
     fn snapshot(&self, expected: &Expected) -> Response {
-        let raw = RawBody::from_parts(Arc::new(self.answer.clone()));
-        self.answer.parts().into_response_unchecked(expected, raw)
-    }
-}
-
-impl MessageStream {
-    /// Reads one event of the wire: its only delta where it matched the template, and else its events go into
-    /// the queue and its end into the phase. Pending when more bytes are needed.
-    #[inline]
-    fn read_one(&mut self) -> Poll<Option<Event>> {
-        // Where the next event stands whole and matches the template, its lines need not be looked for.
-        if let Some((block, piece, length)) = self.template.match_event(self.sse.at_event()) {
-            self.answer.events += 1;
-            let delta = self.answer.append(block, piece);
-            self.sse.skip_event(length);
-            return Poll::Ready(delta);
-        }
-        let event = match self.sse.next_event() {
-            Ok(Some(event)) => event,
-            Ok(None) => return Poll::Pending,
-            Err(limit) => {
-                self.phase = Phase::Failed(too_large(limit));
-                return Poll::Ready(None);
-            }
-        };
-        let is_delta = matches!(event.name(), b"" | DELTA) && !event.is_error_field();
-        if let Some((block, piece)) = is_delta.then(|| self.template.match_chunk(event.data())).flatten() {
-            self.answer.events += 1;
-            return Poll::Ready(self.answer.append(block, piece));
-        }
-        if let Some(phase) = read_event(&mut self.answer, &mut self.template, &mut self.queue, &event) {
-            self.phase = phase;
-        }
-        Poll::Ready(None)
-    }
-
-    /// A message that quotes what was not understood.
-    fn with_unread(&self, text: &'static str) -> Cow<'static, str> {
-        let of_lines = || self.sse.unread().map(body_start).filter(|start| !start.is_empty());
-        match self.answer.unread().map(str::to_owned).or_else(of_lines) {
-            Some(unread) => format!("{text}; what came was not understood: `{unread}`").into(),
-            None => text.into(),
-        }
-    }
-
-    fn finish(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
-        match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Open | Phase::Ended => return None,
-            Phase::Failed(failure) => return Some(Err(failure)),
-            Phase::Done => {}
-        }
-        if self.answer.events == 0 {
-            let text = self.with_unread("the stream ended before it gave a message");
-            return Some(Err(StreamFailure::Broken(Error::invalid_response(text))));
-        }
-        self.answer.finish(&mut self.queue);
-        let answer = std::mem::take(&mut self.answer);
-        match answer.parts().into_response(expected, RawBody::from_parts(Arc::new(answer))) {
-            Ok(response) => {
-                let calls = response.message.tool_calls.iter();
-                self.queue.extend(calls.map(|call| Event::ToolCall(Box::new(call.clone()))));
-                self.queue.push_back(Event::Done(Box::new(response)));
-            }
-            Err(error) => self.phase = Phase::Failed(StreamFailure::Invalid(error)),
-        }
-        match self.queue.pop_front() {
-            Some(event) => Some(Ok(event)),
-            None => self.finish(expected),
-        }
+        let raw = RawBody::from_parts(Arc::new(self.clone()));
+        self.parts().into_response_unchecked(expected, raw)
     }
 }
 
@@ -304,7 +190,7 @@ fn read_data(
         ("content_block_delta", .., Some(mut delta)) => match answer.take_delta(fields.index, &mut delta)? {
             Some(Delta::Text { block, piece, is_plain }) => {
                 let range = piece.range().filter(|_| is_plain && !has_others);
-                queue.extend(answer.append(block, piece));
+                queue.extend(answer.append_delta(block, piece));
                 match range {
                     Some(range) => return Ok(Read::Text(block, range)),
                     None => true,
@@ -374,17 +260,4 @@ impl<'a> EventFields<'a> {
         *slot = Some(reader.ahead());
         reader.skip()
     }
-}
-
-/// An event that was cut off in the middle of its JSON.
-fn is_truncated_json(event: &sse::Event<'_>) -> bool {
-    let text = event.text();
-    let mut reader = Reader::new(&text);
-    text.trim_start().starts_with('{') && reader.skip().and_then(|()| reader.end()).is_err()
-}
-
-fn too_large(limit: sse::LimitExceeded) -> StreamFailure {
-    StreamFailure::Broken(
-        Error::invalid_response(limit.to_string()).with_kind(ErrorKind::TooLarge).with_source(limit),
-    )
 }

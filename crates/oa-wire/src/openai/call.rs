@@ -1,26 +1,26 @@
 //! A completion as an exchange: the request as bytes, and the decoder of its response.
 
 use super::{
-    decode::{AnswerParts, Body, body_start, read_body, read_choices},
+    decode::{AnswerParts, Body, read_body, read_choices},
     encode::encode,
     endpoint::Endpoint,
-    stream::{ChatStream, Failure},
+    stream::Answer,
 };
 use crate::{
-    CompletionRequest, Error, Event, Limits, Profile, RawBody, Response,
-    body_decoder::{AnswerFormat, AnswerStream, BodyDecoder, BodyFailure, StreamFailure},
+    CompletionRequest, Error, Limits, Profile, RawBody, Response,
+    body_decoder::{AnswerFormat, BodyDecoder, BodyFailure},
     call_headers::CallHeaders,
     expected::Expected,
-    mapping::{Decoder, EventDecoder, Exchange},
+    mapping::Exchange,
+    response_decoder::response_decoder,
     response_head::ResponseHead,
     server::Route,
-    sse,
     text::lossy,
     validate::validate,
 };
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 /// A validated and encoded request. Nothing was sent.
 #[derive(Clone, Debug)]
@@ -80,113 +80,49 @@ impl ChatCall {
     }
 }
 
-/// Reads one response, whether it is a stream, a JSON body, or either in place of the other.
-///
-/// # How to drive it
-///
-/// 1. [`push`](Self::push) each piece of the body, in any split, whatever the status.
-/// 2. After each piece, call [`poll_event`](Self::poll_event) until it returns `None`: more bytes are needed,
-///    or nothing follows. A body that is no stream has its events at its end.
-/// 3. When the body ends, or [`is_done`](Self::is_done) says that no more of it is needed, call
-///    [`finish`](Self::finish) for the response. It is right at any time: events that were not polled are
-///    passed over, and after [`Event::Done`] or an error was handed out it gives that response or error
-///    again. Whoever wants the remaining events first calls [`end`](Self::end) and polls them; the last is
-///    `Done` or an error.
-/// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was
-///    received.
-///
-/// After `Done`, an error or `abort`, `poll_event` returns `None` and what is pushed is ignored.
-///
-/// [`on_response`](ChatCall::on_response) reads the headers `content-type`, `content-length`, and of an error
-/// its delays (`retry-after` and its kin), `x-should-retry` and the server's id of the request.
-///
-/// ```
-/// use oa_wire::{Event, openai::ResponseDecoder};
-///
-/// // A recording, without a call.
-/// let mut decoder = ResponseDecoder::new(http::StatusCode::OK, &http::HeaderMap::new());
-/// let mut text = String::new();
-/// for piece in [
-///     "data: {\"choices\":[{\"delta\":{\"content\":\"Hel",
-///     "lo\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
-/// ] {
-///     decoder.push(piece.into());
-///     while let Some(event) = decoder.poll_event() {
-///         if let Event::Content(delta) = event? {
-///             text.push_str(&delta);
-///         }
-///     }
-/// }
-/// let response = decoder.finish()?;
-/// assert_eq!((text.as_str(), response.text().as_ref()), ("Hello", "Hello"));
-/// # Ok::<(), oa_wire::Error>(())
-/// ```
-#[derive(Debug)]
-pub struct ResponseDecoder(BodyDecoder<ChatFormat>);
-
-impl ResponseDecoder {
-    /// A decoder for a recorded response: with the default limits, without tools or a schema to check it
-    /// against, and without a key to redact.
-    pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
-        let head = ResponseHead::new(None, status, headers, None);
-        let expected = Expected { keep_invalid_tool_calls: true, ..Expected::default() };
-        Self(BodyDecoder::new(head, headers, expected, Limits::default()))
-    }
-
-    /// Sets the forward proxy that the response came through, with the variable that names it
-    /// (`http://proxy:3128 (HTTP_PROXY)`), for the error of an answer that is the proxy's own.
-    #[must_use]
-    pub fn with_proxy(self, proxy: Option<String>) -> Self {
-        Self(self.0.with_proxy(proxy))
-    }
-
-    /// Sets the headers of the response, which [`Response::headers`] or [`Error::headers`] then share.
-    #[must_use]
-    pub fn with_headers(self, headers: Arc<HeaderMap>) -> Self {
-        Self(self.0.with_headers(headers.into()))
-    }
-
-    /// Adds a piece of the body. Poll its events before the next.
-    #[inline]
-    pub fn push(&mut self, bytes: Bytes) {
-        self.0.push(bytes);
-    }
-
-    /// The next event that the bytes so far hold. None when more bytes are needed, or nothing follows.
-    #[inline]
-    pub fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.0.poll_event()
-    }
-
-    /// Ends the body. The remaining events follow, the last of them [`Event::Done`] or an error.
-    pub fn end(&mut self) {
-        self.0.end();
-    }
-
-    /// Ends the body, and gives the response; after [`Event::Done`] was handed out, the same one.
+response_decoder! {
+    /// Reads one response, whether it is a stream, a JSON body, or either in place of the other.
     ///
-    /// # Errors
+    /// # How to drive it
     ///
-    /// The error that the server answered with, or what is wrong with its answer.
-    pub fn finish(self) -> Result<Response, Error> {
-        self.0.finish()
-    }
-
-    /// Gives up because of `cause`, which is returned with what was received before it. Nothing follows.
-    pub fn abort(&mut self, cause: Error) -> Error {
-        self.0.abort(cause)
-    }
-
-    /// True when nothing more of the body is needed: a stream ended with `[DONE]`, or an error was met.
-    #[inline]
-    pub fn is_done(&self) -> bool {
-        self.0.is_done()
-    }
-
-    /// What was received so far of a stream; an empty response of any other.
-    pub fn snapshot(&self) -> Response {
-        self.0.snapshot()
-    }
+    /// 1. [`push`](Self::push) each piece of the body, in any split, whatever the status.
+    /// 2. After each piece, call [`poll_event`](Self::poll_event) until it returns `None`: more bytes are
+    ///    needed, or nothing follows. A body that is no stream has its events at its end.
+    /// 3. When the body ends, or [`is_done`](Self::is_done) says that no more of it is needed, call
+    ///    [`finish`](Self::finish) for the response. It is right at any time: events that were not polled are
+    ///    passed over, and after [`Event::Done`](crate::Event::Done) or an error was handed out it gives that
+    ///    response or error again. Whoever wants the remaining events first calls [`end`](Self::end) and
+    ///    polls them; the last is `Done` or an error.
+    /// 4. When the body fails, [`abort`](Self::abort) with the cause gives the error that keeps what was
+    ///    received.
+    ///
+    /// After `Done`, an error or `abort`, `poll_event` returns `None` and what is pushed is ignored.
+    ///
+    /// [`on_response`](ChatCall::on_response) reads the headers `content-type`, `content-length`, and of an
+    /// error its delays (`retry-after` and its kin), `x-should-retry` and the server's id of the request.
+    ///
+    /// ```
+    /// use oa_wire::{Event, openai::ResponseDecoder};
+    ///
+    /// // A recording, without a call.
+    /// let mut decoder = ResponseDecoder::new(http::StatusCode::OK, &http::HeaderMap::new());
+    /// let mut text = String::new();
+    /// for piece in [
+    ///     "data: {\"choices\":[{\"delta\":{\"content\":\"Hel",
+    ///     "lo\"}}]}\n\ndata: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n",
+    /// ] {
+    ///     decoder.push(piece.into());
+    ///     while let Some(event) = decoder.poll_event() {
+    ///         if let Event::Content(delta) = event? {
+    ///             text.push_str(&delta);
+    ///         }
+    ///     }
+    /// }
+    /// let response = decoder.finish()?;
+    /// assert_eq!((text.as_str(), response.text().as_ref()), ("Hello", "Hello"));
+    /// # Ok::<(), oa_wire::Error>(())
+    /// ```
+    ResponseDecoder(ChatFormat)
 }
 
 impl Exchange for ChatCall {
@@ -206,57 +142,12 @@ impl Exchange for ChatCall {
     }
 }
 
-impl Decoder for ResponseDecoder {
-    type Output = Response;
-
-    fn with_proxy(self, proxy: Option<String>) -> Self {
-        self.with_proxy(proxy)
-    }
-
-    fn with_headers(self, headers: Arc<HeaderMap>) -> Self {
-        self.with_headers(headers)
-    }
-
-    #[inline]
-    fn push(&mut self, bytes: Bytes) {
-        self.0.push(bytes);
-    }
-
-    #[inline]
-    fn is_done(&self) -> bool {
-        self.0.is_done()
-    }
-
-    fn finish(self) -> Result<Response, Error> {
-        self.0.finish()
-    }
-
-    fn abort(&mut self, cause: Error) -> Error {
-        self.0.abort(cause)
-    }
-}
-
-impl EventDecoder for ResponseDecoder {
-    #[inline]
-    fn poll_event(&mut self) -> Option<Result<Event, Error>> {
-        self.0.poll_event()
-    }
-
-    fn end(&mut self) {
-        self.0.end();
-    }
-
-    fn snapshot(&self) -> Response {
-        self.0.snapshot()
-    }
-}
-
 /// The form of chat completions.
 #[derive(Debug)]
 enum ChatFormat {}
 
 impl AnswerFormat for ChatFormat {
-    type Stream = ChatStream;
+    type Streamed = Answer;
 
     fn read_body(
         body: &Bytes,
@@ -280,58 +171,17 @@ impl AnswerFormat for ChatFormat {
                 let partial = has_answer.then(|| Box::new(parts.into_response_unchecked(expected, raw())));
                 return Err(BodyFailure::ErrorBody { of_answer: of_choice.map(Bytes::from), partial });
             }
-            Ok(Body::Other(what)) => format!("the body is no completion: {what}"),
-            Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
-            Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
+            Ok(Body::Other(what)) => Ok(format!("the body is no completion: {what}")),
+            Err(wrong) => Err(wrong),
         };
-        let start = body_start(&text);
-        let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };
-        Err(BodyFailure::Unreadable(Error::invalid_response(message)))
-    }
-}
-
-impl AnswerStream for ChatStream {
-    fn new(limits: sse::Limits, request_id: Option<String>, expected: &Expected) -> Self {
-        Self::new(limits, request_id, expected)
-    }
-
-    #[inline]
-    fn push(&mut self, bytes: Bytes) {
-        self.push(bytes);
-    }
-
-    #[inline]
-    fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
-        let event = self.poll_event(expected)?;
-        Some(event.map_err(|failure| match failure {
-            Failure::Frame(data) => StreamFailure::ErrorEvent(data),
-            Failure::BareError(data) => StreamFailure::BareError(data),
-            Failure::Error(error) => StreamFailure::Broken(error),
-            Failure::Final(error) => StreamFailure::Invalid(error),
-        }))
-    }
-
-    fn end(&mut self) {
-        self.end();
-    }
-
-    #[inline]
-    fn is_done(&self) -> bool {
-        self.is_done()
-    }
-
-    fn has_begun(&self) -> bool {
-        self.has_begun()
-    }
-
-    fn snapshot(&self, expected: &Expected) -> Response {
-        self.snapshot(expected)
+        Err(BodyFailure::unreadable(&text, wrong))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Event;
 
     const STREAM: &str = "data: \
                           {\"choices\":[{\"delta\":{\"content\":\"Hi\"},\"finish_reason\":\"stop\"}]}\n\n\

@@ -7,12 +7,11 @@ use super::tool_calls::{RawCall, distinct, repeated};
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Error, FinishReason, RawBody, ReasoningMember,
     Response, SchemaMode, ToolArguments, ToolCall, Tools, Usage,
-    answer_checks::{LocalIds, checked, first_problem, read_arguments},
+    answer_checks::{checked, fill_ids, first_problem, read_arguments},
     expected::Expected,
     json::{Index, Kind, Malformed, Reader},
 };
 use serde_json::Value;
-use std::collections::HashSet;
 
 pub(super) use crate::{
     error_body::body_start,
@@ -110,25 +109,16 @@ impl AnswerParts {
 }
 
 fn tool_calls(calls: Vec<RawCall>, expected: &Expected) -> Vec<ToolCall> {
-    let calls = distinct(calls);
-    let lacks_id = |call: &RawCall| call.id.is_empty() || call.is_id_taken;
-    let missing = calls.iter().any(lacks_id);
-    let taken: HashSet<String> = calls.iter().filter(|_| missing).map(|call| call.id.clone()).collect();
-    let mut local_ids = LocalIds::new(taken);
+    let read = |call: RawCall| ToolCall {
+        arguments: arguments(call.arguments, &call.name, call.is_custom, &expected.tools),
+        id: call.id,
+        name: call.name,
+        signature: None,
+        id_is_local: false,
+    };
+    let mut calls: Vec<_> = distinct(calls).into_iter().map(read).collect();
+    fill_ids(&mut calls);
     calls
-        .into_iter()
-        .map(|mut call| {
-            let id_is_local = lacks_id(&call);
-            let text = std::mem::take(&mut call.arguments);
-            ToolCall {
-                arguments: arguments(text, &call.name, call.is_custom, &expected.tools),
-                id: if id_is_local { local_ids.make() } else { call.id },
-                name: call.name,
-                signature: None,
-                id_is_local,
-            }
-        })
-        .collect()
 }
 
 /// The arguments, checked against the tool's schema; and the name, against the tools.

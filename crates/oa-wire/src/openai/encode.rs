@@ -9,11 +9,11 @@ use crate::{
     call_headers::body_members,
     expected::schema_mode,
     json::{push_list, push_text},
-    request_body::{merged_texts, push_object_extras},
+    request_body::{merged_texts, push_object_extras, tools_length},
 };
 use messages::{messages_length, push_messages};
 use serde_json::Value;
-use tools::{push_tools, tools_length};
+use tools::push_tools;
 
 /// Writes the body of a request that was validated.
 pub(super) fn encode(profile: &Profile, request: &CompletionRequest) -> Result<Vec<u8>, Error> {

@@ -428,7 +428,6 @@ impl Call {
             is_custom: self.is_custom,
             is_nested: self.is_nested,
             has_arguments: self.has_arguments,
-            is_id_taken: false,
         }
     }
 }

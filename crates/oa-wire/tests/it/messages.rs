@@ -11,7 +11,7 @@ use http::StatusCode;
 use oa_wire::{
     CompletionRequest, Error, Message, Profile, Response, RuntimeConfig,
     anthropic::{ChatCall, Endpoint, ResponseDecoder},
-    mapping::{Decoder, Exchange},
+    mapping::Exchange,
 };
 
 fn endpoint() -> Endpoint {

@@ -9,15 +9,6 @@ use crate::{
 };
 use serde_json::{Map, Value};
 
-/// About as many bytes as the tools take.
-pub(super) fn tools_length(tools: &[Tool]) -> usize {
-    let length = |tool: &Tool| {
-        let parameters = tool.parameters().map_or(0, |schema| schema.as_json().len());
-        parameters + tool.description().map_or(0, str::len) + 96
-    };
-    tools.iter().map(length).sum()
-}
-
 /// Writes the tools and the choice among them; with a schema, a tool for the answer, which must be called.
 pub(super) fn push_tools(
     body: &mut RequestBody,

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 const MAX_BLOCKS: usize = 10_000;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answer {
+pub(in crate::anthropic) struct Answer {
     /// The members of the message, without its content and usage.
     members: Members,
     usage: Members,
@@ -154,7 +154,7 @@ impl Answer {
             queue.push_back(Event::ToolCallDelta(Box::new(delta)));
         }
         if let Some(piece) = text {
-            queue.extend(self.append(at, piece));
+            queue.extend(self.append_delta(at, piece));
         }
         true
     }
@@ -238,7 +238,7 @@ impl Answer {
 
     /// Appends a piece to the text of a block; none when nothing is new that an event tells.
     #[inline]
-    pub(super) fn append(&mut self, at: usize, piece: Piece<'_>) -> Option<Event> {
+    pub(super) fn append_delta(&mut self, at: usize, piece: Piece<'_>) -> Option<Event> {
         let block = self.blocks.get_mut(at)?;
         let new = block.text.push(piece);
         if new.is_empty() {
@@ -274,7 +274,7 @@ impl Answer {
     }
 
     /// Ends the texts: what was withheld goes into the queue.
-    pub(super) fn finish(&mut self, queue: &mut VecDeque<Event>) {
+    pub(super) fn end_texts(&mut self, queue: &mut VecDeque<Event>) {
         for block in &mut self.blocks {
             block.signature.finish();
             let Some(new) = block.text.finish() else { continue };

@@ -19,7 +19,7 @@ use std::{collections::VecDeque, ops::Range};
 
 /// Which text of a chunk differs from one to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TextField {
+pub(in crate::openai) enum TextField {
     Content,
     /// The reasoning, under these of its names.
     Reasoning(u8),
@@ -35,7 +35,7 @@ const MAX_CALLS: usize = 10_000;
 
 #[derive(Clone, Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that are independent of each other")]
-pub(super) struct Answer {
+pub(in crate::openai) struct Answer {
     pub(super) parts: AnswerParts,
     content: Joined,
     reasoning: Reasoning,
@@ -395,7 +395,7 @@ impl Answer {
     }
 
     /// Ends the texts: what was withheld goes into the queue.
-    pub(super) fn finish(&mut self, queue: &mut VecDeque<Event>) {
+    pub(super) fn end_texts(&mut self, queue: &mut VecDeque<Event>) {
         self.refusal.finish();
         queue.extend(self.reasoning.text.finish().map(|text| Event::Reasoning(TextDelta::from(text))));
         queue.extend(self.content.finish().map(|text| Event::Content(TextDelta::from(text))));

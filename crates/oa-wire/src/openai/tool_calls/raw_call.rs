@@ -1,5 +1,6 @@
 //! Calls as they were sent, and which of them are the same.
 
+use crate::answer_checks::are_few_and_distinct;
 use std::collections::{HashMap, HashSet};
 
 /// A call as it was sent: nothing is parsed or checked yet.
@@ -16,8 +17,6 @@ pub(in super::super) struct RawCall {
     pub(in super::super) is_custom: bool,
     pub(in super::super) is_nested: bool,
     pub(in super::super) has_arguments: bool,
-    /// An earlier call of the message has the same id.
-    pub(in super::super) is_id_taken: bool,
 }
 
 impl RawCall {
@@ -26,10 +25,9 @@ impl RawCall {
     }
 }
 
-/// The calls without those that are sent again: equal id, name and arguments are one call. An id that another
-/// call has already counts as missing.
-pub(in super::super) fn distinct(mut calls: Vec<RawCall>) -> Vec<RawCall> {
-    if has_distinct_ids(&calls) {
+/// The calls without those that are sent again: equal id, name and arguments are one call.
+pub(in super::super) fn distinct(calls: Vec<RawCall>) -> Vec<RawCall> {
+    if are_few_and_distinct(&calls, |call| &call.id) {
         return calls;
     }
     let mut firsts: HashMap<String, usize> = HashMap::new();
@@ -48,18 +46,10 @@ pub(in super::super) fn distinct(mut calls: Vec<RawCall>) -> Vec<RawCall> {
         let is_header = calls[at].name == calls[first].name && calls[at].arguments.trim_ascii().is_empty();
         if is_header || !seen.insert(key(&calls[at])) {
             is_again[at] = true;
-        } else {
-            calls[at].is_id_taken = true;
         }
     }
     let kept = calls.into_iter().zip(is_again).filter(|(_, is_again)| !is_again);
     kept.map(|(call, _)| call).collect()
-}
-
-/// True for a few calls of which no two have the same id: nearly all answers.
-fn has_distinct_ids(calls: &[RawCall]) -> bool {
-    let is_new = |(at, call): (usize, &RawCall)| calls[..at].iter().all(|earlier| earlier.id != call.id);
-    calls.len() <= 8 && calls.iter().enumerate().all(is_new)
 }
 
 /// One text for all forms of a value.

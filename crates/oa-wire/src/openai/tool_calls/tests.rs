@@ -3,6 +3,7 @@
 use super::*;
 use crate::Tool;
 use serde_json::json;
+use std::collections::HashSet;
 
 fn tools() -> Tools {
     let tool = |name: &str| Tool::new(name, json!({"type": "object"})).unwrap();
@@ -53,12 +54,12 @@ fn assemble(fragments: &[&str]) -> (Vec<String>, Vec<String>) {
         take(&delta);
     }
     assert_eq!(assembler.calls(), before, "the calls of a snapshot are those of the end");
-    let calls = distinct(before);
-    let call = |call: RawCall| {
-        let id = if call.is_id_taken { "" } else { &call.id };
+    let mut ids = HashSet::new();
+    let calls = distinct(before).into_iter().map(|call| {
+        let id = if ids.insert(call.id.clone()) { &call.id } else { "" };
         format!("{id}|{}|{}", call.name, repeated(&call.arguments).unwrap_or(&call.arguments))
-    };
-    (calls.into_iter().map(call).collect(), deltas.into_iter().map(|call| call.join("|")).collect())
+    });
+    (calls.collect(), deltas.into_iter().map(|call| call.join("|")).collect())
 }
 
 #[test]

@@ -5,7 +5,7 @@ use oa_wire::{
     AssistantBlock, AssistantContent, Category, CompletionRequest, Error, ErrorKind, FinishReason,
     JsonSchema, Message, Profile, Response, SchemaMode,
     anthropic::{ChatCall, ResponseDecoder},
-    mapping::{Decoder, Exchange},
+    mapping::Exchange,
 };
 use serde_json::{Value, json};
 

@@ -3,10 +3,7 @@
 use super::{decoder, request};
 use crate::common::{self, Step, cut, finish, singles, steps};
 use bytes::Bytes;
-use oa_wire::{
-    Category, ErrorKind, Event, Response,
-    mapping::{Decoder, EventDecoder},
-};
+use oa_wire::{Category, ErrorKind, Event, Response};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
