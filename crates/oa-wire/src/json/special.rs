@@ -2,6 +2,7 @@
 
 /// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
 /// backslash or a control character. The length when there is none.
+#[inline]
 pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
     // Most texts are short: they end within the first words.
     for _ in 0..4 {
