@@ -34,7 +34,7 @@ impl CallHeaders {
         let mut spelled = Vec::new();
         let own = request.headers();
         if let Some(own) = &own {
-            if let Some(name) = NOT_OF_A_CALL.iter().find(|name| own.contains_key(*name)) {
+            if let Some(name) = own.keys().find(|name| NOT_OF_A_CALL.contains(name)) {
                 let text =
                     format!("headers.{name}: is not of one call: it belongs to the connection or body");
                 return Err(Error::invalid_request(text));
@@ -68,11 +68,15 @@ impl CallHeaders {
             headers.insert(name.clone(), value.clone());
         }
         let Some(own) = &self.own else { return };
-        for name in own.keys() {
-            headers.remove(name);
-        }
+        // The values of one name follow each other.
+        let mut before = None;
         for (name, value) in own.iter() {
-            headers.append(name.clone(), value.clone());
+            if before == Some(name) {
+                headers.append(name.clone(), value.clone());
+            } else {
+                headers.insert(name.clone(), value.clone());
+            }
+            before = Some(name);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Log-probabilities of tokens and the server's own timings, read without a value of the whole body.
 
-use crate::json::{Kind, Malformed, Reader};
+use crate::json::{Malformed, Reader};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -52,15 +52,15 @@ pub(crate) fn read_logprobs(reader: &mut Reader<'_>, into: &mut Vec<TokenLogprob
         if key != "content" {
             return reader.skip();
         }
+        // Every token has as many of the likeliest.
+        let mut width = 0;
         reader.array(|reader, _| {
-            let mut top = Vec::new();
+            let mut top = Vec::with_capacity(width);
             let one = read_one(reader, &mut top)?;
-            into.extend(one.map(|TopLogprob { token, logprob, bytes }| TokenLogprob {
-                token,
-                logprob,
-                bytes,
-                top,
-            }));
+            width = top.len();
+            if let Some(TopLogprob { token, logprob, bytes }) = one {
+                into.push(TokenLogprob { token, logprob, bytes, top });
+            }
             Ok(())
         })?;
         Ok(())
@@ -74,20 +74,12 @@ fn read_one(reader: &mut Reader<'_>, top: &mut Vec<TopLogprob>) -> Result<Option
         match key {
             "token" => token = reader.text()?.map(std::borrow::Cow::into_owned),
             "logprob" => logprob = reader.raw()?.parse().ok(),
-            "bytes" if reader.kind()? == Kind::Array => {
-                let mut all = Some(Vec::new());
-                reader.array(|reader, _| {
-                    match (&mut all, reader.raw()?.parse()) {
-                        (Some(bytes), Ok(byte)) => bytes.push(byte),
-                        (all, _) => *all = None,
-                    }
-                    Ok(())
-                })?;
-                bytes = all;
-            }
+            "bytes" => bytes = reader.bytes(token.as_ref().map_or(0, String::len))?,
             "top_logprobs" => {
                 reader.array(|reader, _| {
-                    top.extend(read_one(reader, &mut Vec::new())?);
+                    if let Some(one) = read_one(reader, &mut Vec::new())? {
+                        top.push(one);
+                    }
                     Ok(())
                 })?;
             }
