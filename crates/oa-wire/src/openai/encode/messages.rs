@@ -8,6 +8,7 @@ use crate::{
     request_body::push_object_extras,
     schema_directive::directive,
 };
+use std::borrow::Cow;
 
 /// About as many bytes as the messages take.
 pub(super) fn messages_length(messages: &[Message]) -> usize {
@@ -212,21 +213,23 @@ fn push_url(out: &mut Vec<u8>, source: &ImageSource, media_type: Option<&str>) {
 /// Reasoning is stripped unless it was asked for: it is the model's own, and most servers make the next
 /// turn's prompt without it. Text blocks are joined, because chat templates take a string.
 fn push_assistant(out: &mut Vec<u8>, message: &AssistantMessage, empty: EmptyContent, with_reasoning: bool) {
-    out.extend_from_slice(br#"{"role":"assistant""#);
-    let content = br#","content":"#;
-    let text = message.text();
-    let has_nothing = match &message.content {
-        AssistantContent::Text(_) => text.is_empty(),
-        AssistantContent::Blocks(_) => text.is_empty() && !message.tool_calls.is_empty(),
+    const START: &[u8] = br#"{"role":"assistant","content":"#;
+    let (text, has_nothing) = match &message.content {
+        AssistantContent::Text(text) => (Cow::Borrowed(text.as_str()), text.is_empty()),
+        AssistantContent::Blocks(_) => {
+            let text = message.text();
+            let has_nothing = text.is_empty() && !message.tool_calls.is_empty();
+            (text, has_nothing)
+        }
     };
     match empty {
-        EmptyContent::Absent if has_nothing => {}
         EmptyContent::Null if has_nothing => {
-            out.extend_from_slice(content);
+            out.extend_from_slice(START);
             out.extend_from_slice(b"null");
         }
+        EmptyContent::Absent if has_nothing => out.extend_from_slice(br#"{"role":"assistant""#),
         _ => {
-            out.extend_from_slice(content);
+            out.extend_from_slice(START);
             push_text(out, &text);
         }
     }
