@@ -1,18 +1,14 @@
 //! Starts a real server, uses the library with it, and stops it whatever happens.
 
-use crate::{cargo, outcome::Outcome};
-use std::{
-    env, fs,
-    io::{Read, Write},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+use crate::{
+    cargo,
+    outcome::Outcome,
+    server::{Installation, KEY, Server, Start, existing},
 };
-
-/// The key that the servers are started with. It opens nothing else.
-const KEY: &str = "sk-test-key";
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+};
 
 /// `live DIR --server NAME ...`
 pub(crate) fn run(args: &[String]) -> Outcome {
@@ -22,10 +18,10 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     let adapter = adapter.transpose()?;
 
     let upstream = match options.server {
-        Kind::LiteLlm => Some(Server::start(&options, options.upstream, None)?),
+        Kind::LiteLlm => Some(start(&options, options.upstream, None)?),
         Kind::Vllm | Kind::LlamaCpp => None,
     };
-    let server = Server::start(&options, options.server, upstream.as_ref())?;
+    let server = start(&options, options.server, upstream.as_ref())?;
     let model = match (options.server, options.upstream) {
         (Kind::LiteLlm, Kind::Vllm) => "vllm",
         (Kind::LiteLlm, _) => "llamacpp",
@@ -120,8 +116,7 @@ impl Kind {
 }
 
 struct Options {
-    scripts: PathBuf,
-    home: PathBuf,
+    installation: Installation,
     server: Kind,
     upstream: Kind,
     judge: Option<PathBuf>,
@@ -153,127 +148,23 @@ impl Options {
         for script in [server.script(), "stop.sh"] {
             existing(&scripts.join(script).to_string_lossy())?;
         }
-        Ok(Self {
-            scripts,
-            home: home.ok_or("where is the server's installation? --home HOME")?,
-            server,
-            upstream,
-            judge,
-            judge_args,
-        })
+        let home = home.ok_or("where is the server's installation? --home HOME")?;
+        Ok(Self { installation: Installation { scripts, home }, server, upstream, judge, judge_args })
     }
 }
 
-fn existing(path: &str) -> Outcome<PathBuf> {
-    fs::canonicalize(path).map_err(|error| format!("{path}: {error}"))
-}
-
-/// A server that runs. Dropping it stops it.
-struct Server {
-    port: u16,
-    log: PathBuf,
-    _stop: StopWhenDropped,
-}
-
-impl Server {
-    fn start(options: &Options, kind: Kind, upstream: Option<&Self>) -> Outcome<Self> {
-        let port = free_port()?;
-        let log = options.home.join(format!("live-{}.log", kind.name()));
-        println!("==> {} on port {port}, log {}", kind.script(), log.display());
-
-        let mut script = Command::new(options.scripts.join(kind.script()));
-        script.args(kind.args()).current_dir(&options.home).stdin(Stdio::null());
-        script.env("PORT", port.to_string()).env("LOG", &log).env("API_KEY", KEY);
-        // Without it the script returns when the server is up, and nobody could stop it until then.
-        script.env("NOWAIT", "1");
-        if let Some(upstream) = upstream {
-            let base = format!("{}/v1", upstream.url());
-            script.env("VLLM_BASE", &base).env("LLAMA_BASE", &base).env("VLLM_KEY", KEY);
-        }
-        let printed = cargo::output(&mut script)?;
-        let pid: u32 = printed
-            .trim()
-            .parse()
-            .map_err(|_| format!("{} printed `{}` and no pid", kind.script(), printed.trim()))?;
-        let server = Self { port, log, _stop: StopWhenDropped::new(&options.scripts.join("stop.sh"), pid)? };
-        server.wait_until_up(kind, pid)?;
-        Ok(server)
-    }
-
-    fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
-    }
-
-    fn wait_until_up(&self, kind: Kind, pid: u32) -> Outcome {
-        let (start, limit) = (Instant::now(), Duration::from_secs(300));
-        while !self.is_up(kind.health()) {
-            let alive = Command::new("kill").args(["-0", &pid.to_string()]).stderr(Stdio::null()).status();
-            let why = match alive {
-                Ok(status) if !status.success() => "has ended",
-                _ if start.elapsed() > limit => "is not up after 300 s",
-                _ => {
-                    thread::sleep(Duration::from_millis(250));
-                    continue;
-                }
-            };
-            return Err(format!("{} {why}; the end of its log:\n{}", kind.name(), self.log_tail()));
-        }
-        println!("==> up after {:.1} s", start.elapsed().as_secs_f64());
-        Ok(())
-    }
-
-    fn is_up(&self, path: &str) -> bool {
-        let ask = || -> std::io::Result<bool> {
-            let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
-            let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-            let mut status = [0; 12];
-            stream.read_exact(&mut status)?;
-            Ok(&status == b"HTTP/1.1 200")
-        };
-        ask().unwrap_or(false)
-    }
-
-    fn log_tail(&self) -> String {
-        let log = fs::read(&self.log).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(20)..].join("\n")
-    }
-}
-
-/// A helper process that waits for its input to end and then stops a server. The input is a pipe that only
-/// this program holds: it ends when this value is dropped, and also when the program is interrupted or
-/// killed.
-struct StopWhenDropped(Child);
-
-impl StopWhenDropped {
-    fn new(stop: &Path, pid: u32) -> Outcome<Self> {
-        let mut helper = Command::new("sh");
-        helper.args(["-c", "cat >/dev/null; exec \"$0\" \"$1\""]).arg(stop).arg(pid.to_string());
-        // A group of its own: Ctrl-C on the terminal shall not end it.
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::process_group(&mut helper, 0);
-        helper.current_dir(env::temp_dir());
-        let helper = helper.stdin(Stdio::piped()).stdout(Stdio::null()).spawn();
-        helper
-            .map(Self)
-            .map_err(|error| format!("cannot watch over the server, pid {pid}: {error}; stop it yourself"))
-    }
-}
-
-impl Drop for StopWhenDropped {
-    fn drop(&mut self) {
-        drop(self.0.stdin.take());
-        if let Err(error) = self.0.wait() {
-            eprintln!("xtask: the server may still run: {error}");
-        }
-    }
-}
-
-fn free_port() -> Outcome<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| format!("no free port: {error}"))
+fn start(options: &Options, kind: Kind, upstream: Option<&Server>) -> Outcome<Server> {
+    let base = upstream.map(|upstream| format!("{}/v1", upstream.url()));
+    let base = base.as_deref().map(|base| [("VLLM_BASE", base), ("LLAMA_BASE", base), ("VLLM_KEY", KEY)]);
+    Server::start(
+        &options.installation,
+        &Start {
+            script: kind.script(),
+            name: kind.name(),
+            args: kind.args(),
+            health: kind.health(),
+            environment: base.as_ref().map_or(&[], |base| base),
+            port: None,
+        },
+    )
 }

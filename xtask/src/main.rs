@@ -9,6 +9,8 @@ mod judges;
 mod live;
 mod outcome;
 mod release;
+mod replicas;
+mod server;
 mod toolchain;
 mod wasm;
 
@@ -60,6 +62,14 @@ cargo xtask TASK
         --upstream  what the LiteLLM proxy stands before (default: llama); started too
         --judge     a Python program that judges the adapter; ARGS go to it
 
+  replicas DIR --home HOME [-- ARGS]
+      Starts two vLLM with prefix caching with the scripts in DIR, holds conversations
+      with one of them and with both, kills one under load and starts it again, and
+      prints what was prefilled, who had the load and what was lost. Takes eight minutes
+      on two cores that do nothing else; where one server is starved of them, the other
+      has more of the load. ARGS go to oa-live-replicas: --conversations 64 --turns 20
+      --at-once 16
+
 Python 3 is needed for `conformance` and for the judges. CARGO_TARGET_DIR is respected.
 ";
 
@@ -74,6 +84,7 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "release-check" => release::check(rest),
         Some((task, rest)) if task == "conformance" => judges::run(rest),
         Some((task, rest)) if task == "live" => live::run(rest),
+        Some((task, rest)) if task == "replicas" => replicas::run(rest),
         Some((task, [])) if matches!(task.as_str(), "help" | "-h" | "--help") => {
             print!("{USAGE}");
             Ok(())

@@ -251,7 +251,7 @@ impl<'a> Calls<'a> {
             Err(error) => return self.broken(&error),
         };
         let cause = "the server takes no notice of response_format or cannot do json_schema: ask by prompt \
-                     (force_prompt_augmentation_fallback), which every model understands";
+                     (--fallback), which every model understands";
         match self.ask(&request, 128).await {
             Ok(answer) if answer.response.parsed.is_some() => {
                 (Finding::ok("the answer fits the schema"), true)

@@ -31,6 +31,8 @@
 //! The first is the outermost.
 //!
 //! - **[`ObserveLayer`]** outside of all sees whole calls; inside retry it would see attempts.
+//! - **[`GenAiLayer`]** outside retry, since its span is around a whole call. `GenAiMetricsLayer` (feature
+//!   `metrics`) has the same place.
 //! - **[`DeadlineLayer`]** outside retry, since it bounds the waits between attempts too; retry sees it and
 //!   begins no wait that it would cut off.
 //! - **[`RetryLayer`]** once: of two, only the outer one retries. - **[`CollectLayer`]** inside retry, so
@@ -71,6 +73,7 @@ mod attempt;
 mod collect;
 mod concurrency;
 mod context;
+mod gen_ai;
 #[cfg(feature = "metrics")]
 mod metrics;
 mod observe;
@@ -90,6 +93,9 @@ pub use collect::{Collect, CollectLayer, CollectStream};
 pub use concurrency::{ConcurrencyLimit, ConcurrencyLimitLayer};
 pub use context::{CallContext, RetryReason};
 #[cfg(feature = "metrics")]
+pub use gen_ai::metrics::{GenAiMetrics, GenAiMetricsLayer};
+pub use gen_ai::{GenAi, GenAiLayer};
+#[cfg(feature = "metrics")]
 pub use metrics::{Metrics, MetricsLayer};
 pub use observe::{CallObserver, Observe, ObserveLayer, Observer};
 pub use retry::{Backoff, Decision, Retry, RetryEvent, RetryLayer, RetryPolicy, RetrySession, is_retryable};
@@ -108,11 +114,10 @@ pub use trace::{Trace, TraceLayer};
 
 /// The futures of the services, and the state of observed calls: types that nobody has to name.
 pub mod future {
-    #[cfg(feature = "metrics")]
-    pub use crate::metrics::Measuring;
     pub use crate::{
         collect::CollectFuture,
         concurrency::ConcurrencyLimitFuture,
+        gen_ai::GenAiCall,
         observe::ObserveFuture,
         retry::RetryFuture,
         summary::Stopwatch,
@@ -120,6 +125,8 @@ pub mod future {
         timeout::{DeadlineFuture, FirstEventTimeoutFuture, IdleTimeoutFuture},
         trace::Tracer,
     };
+    #[cfg(feature = "metrics")]
+    pub use crate::{gen_ai::metrics::GenAiMeasuring, metrics::Measuring};
 }
 
 /// The programs of the README are tests.

@@ -10,6 +10,34 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tower_layer::Layer;
 
+/// The boundaries that OpenTelemetry's conventions advise for tokens: powers of 4.
+pub(crate) const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1024.0,
+    4096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+/// The same for seconds: 10 ms times powers of 2.
+pub(crate) const SECONDS: [f64; 14] =
+    [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92];
+
+/// What a failure cost, as far as it says.
+pub(crate) fn usage_of(error: &Error) -> Option<Usage> {
+    let usage = error.structured().map(|failure| failure.usage);
+    usage.or_else(|| error.partial().map(|partial| partial.usage))
+}
+
 /// Records two histograms through OpenTelemetry's metrics API.
 ///
 /// - `openarmature.gen_ai.client.token.usage`, in `{token}`: one value for the tokens of the prompt
@@ -59,19 +87,17 @@ impl MetricsLayer {
             let [operation, model, system] = dimensions.clone();
             [operation, model, system, KeyValue::new("openarmature.gen_ai.token.type", kind)]
         };
-        // The boundaries are those that OpenTelemetry's conventions advise: powers of 4, and 10 ms times
-        // powers of 2.
         let tokens = meter
             .u64_histogram("openarmature.gen_ai.client.token.usage")
             .with_unit("{token}")
             .with_description("Tokens of prompts and answers.")
-            .with_boundaries((0..14).map(|power| 4f64.powi(power)).collect())
+            .with_boundaries(TOKENS.to_vec())
             .build();
         let duration = meter
             .f64_histogram("openarmature.gen_ai.client.operation.duration")
             .with_unit("s")
             .with_description("Time from a call to the end of its answer.")
-            .with_boundaries((0..14).map(|power| 0.01 * 2f64.powi(power)).collect())
+            .with_boundaries(SECONDS.to_vec())
             .build();
         let (input, output) = (tokens_of("input"), tokens_of("output"));
         Self { instruments: Arc::new(Instruments { tokens, duration, dimensions, input, output }) }
@@ -127,8 +153,7 @@ impl CallObserver for Measuring {
     }
 
     fn failed(self, error: &Error) {
-        let usage = error.structured().map(|failure| failure.usage);
-        if let Some(usage) = usage.or_else(|| error.partial().map(|partial| partial.usage)) {
+        if let Some(usage) = usage_of(error) {
             self.usage(usage);
         }
         let [operation, model, system] = self.instruments.dimensions.clone();
@@ -138,25 +163,30 @@ impl CallObserver for Measuring {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::testing::{Script, Step, request, structured_failure};
-    use oa_wire::Category;
+    use oa_wire::{Category, Completion};
     use opentelemetry::metrics::MeterProvider;
     use opentelemetry_sdk::metrics::{
         InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
         data::{AggregatedMetrics, MetricData, ScopeMetrics},
     };
-    use tower::ServiceExt;
+    use tower::{Service, ServiceExt};
 
-    /// What was recorded: instrument, dimensions and sum, sorted.
-    async fn recorded(step: Step) -> Vec<String> {
+    /// What was recorded of a call that is read to its end: instrument, dimensions and sum, sorted.
+    pub(crate) async fn recorded<S>(
+        request: CompletionRequest,
+        service: impl FnOnce(&Profile, &Meter) -> S,
+    ) -> Vec<String>
+    where
+        S: Service<CompletionRequest, Response = Completion, Error = Error>,
+    {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).build();
         let provider = SdkMeterProvider::builder().with_reader(reader).build();
         let profile = Profile::new("my-model").with_genai_system("vllm");
-        let layer = MetricsLayer::new(&profile, &provider.meter("test"));
-        if let Ok(answer) = layer.layer(Script::new([step])).oneshot(request()).await {
+        if let Ok(answer) = service(&profile, &provider.meter("test")).oneshot(request).await {
             drop(answer.into_response().await);
         }
         provider.force_flush().unwrap();
@@ -175,6 +205,11 @@ mod tests {
                             lines.push(format!("{name} {} {}", tags(point.attributes()), point.sum()));
                         }
                     }
+                    AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                        for point in sum.data_points() {
+                            lines.push(format!("{name} {} {}", tags(point.attributes()), point.value()));
+                        }
+                    }
                     other => panic!("{other:?}"),
                 }
             }
@@ -189,6 +224,12 @@ mod tests {
         tags.join(",")
     }
 
+    async fn of_an_attempt(step: Step) -> Vec<String> {
+        let service =
+            |profile: &Profile, meter: &Meter| MetricsLayer::new(profile, meter).layer(Script::new([step]));
+        recorded(request(), service).await
+    }
+
     const COMMON: &str =
         "gen_ai.request.model=my-model,gen_ai.system=vllm,openarmature.gen_ai.operation=chat";
 
@@ -199,19 +240,19 @@ mod tests {
             format!("token.usage {COMMON},openarmature.gen_ai.token.type=input 7"),
             format!("token.usage {COMMON},openarmature.gen_ai.token.type=output 5"),
         ];
-        assert_eq!(recorded(Step::stream([(2, "a"), (3, "b")])).await, want);
+        assert_eq!(of_an_attempt(Step::stream([(2, "a"), (3, "b")])).await, want);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_has_its_category_and_the_tokens_it_cost() {
         let refused = Step::error(Error::new(Category::Unavailable, "refused")).after(1);
         let want = format!("operation.duration error.type=provider_unavailable,{COMMON} 1");
-        assert_eq!(recorded(refused).await, [want]);
+        assert_eq!(of_an_attempt(refused).await, [want]);
         let want = [
             format!("operation.duration error.type=structured_output_invalid,{COMMON} 0"),
             format!("token.usage {COMMON},openarmature.gen_ai.token.type=input 20"),
             format!("token.usage {COMMON},openarmature.gen_ai.token.type=output 16"),
         ];
-        assert_eq!(recorded(Step::error(structured_failure("x"))).await, want);
+        assert_eq!(of_an_attempt(Step::error(structured_failure("x"))).await, want);
     }
 }

@@ -70,6 +70,15 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
     }
 }
 
+/// Where there is none, nothing is observed.
+impl<O: Observer> Observer for Option<O> {
+    type Call = O::Call;
+
+    fn begin(&self, request: &mut CompletionRequest) -> Option<Self::Call> {
+        self.as_ref()?.begin(request)
+    }
+}
+
 /// Learns what becomes of one call. Exactly one of the last three methods is called, and nothing after it.
 ///
 /// They run while the call is polled: they must not block.

@@ -1,5 +1,6 @@
 //! Several servers as one service: in order, balanced, or by conversation.
 
+mod begins;
 mod breaker;
 mod call;
 mod dns;
@@ -70,7 +71,7 @@ use tower_service::Service;
 /// | endless | 2 | 11 %, 1.0 | 9 %, 1.0 | 9 %, 1.1 |
 /// | endless | 4 | 30 %, 1.0 | 10 %, 1.1 | 9 %, 1.2 |
 /// | endless | 8 | 48 %, 1.1 | 10 %, 1.2 | 9 %, 1.4 |
-/// | six conversations each | 2 | 34 %, 1.0 | 32 %, 1.0 | 38 %, 1.1 |
+/// | six conversations each | 2 | 34 %, 1.0 | 36 %, 1.0 | 38 %, 1.1 |
 /// | six conversations each | 4 | 54 %, 1.0 | 10 %, 1.1 | 12 %, 1.2 |
 /// | six conversations each | 8 | 60 %, 1.1 | 10 %, 1.2 | 9 %, 1.4 |
 ///
@@ -165,7 +166,8 @@ impl<S> Servers<S> {
 
     /// Calls the server that has the conversation's prefix in its cache, while that one has no more than 1.25
     /// times its part of the load ([`bound`](Self::bound)); otherwise the next in the conversation's order.
-    /// For replicas. A call goes on to one more at most.
+    /// For replicas. A call goes on to one more at most. A conversation that begins is sent where less is
+    /// under way: it has no cache to lose.
     ///
     /// The order is that of rendezvous hashing by [`AffinityKey`], or else by the system message and the
     /// first user message; it is the same in every process that gives the servers the same names. A
@@ -243,7 +245,9 @@ impl<S> Servers<S> {
     }
 
     /// How much more than its part of the load a server may have before a conversation moves on; only for
-    /// [`affinity`](Self::affinity). 1.25 by default, 1 at least.
+    /// [`affinity`](Self::affinity). 1.25 by default, 1 at least; infinite for hashing without a bound. A
+    /// server with 8 KiB or less under way is within every bound, but for conversations that begin, whose
+    /// bound is a fifth of the way from 1 to this one.
     #[must_use]
     pub fn bound(self, bound: f64) -> Self {
         self.set(|settings| {

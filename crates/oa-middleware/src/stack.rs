@@ -1,8 +1,8 @@
 //! The layers that nearly everybody wants, in the order that works.
 
 use crate::{
-    Collect, CollectLayer, Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, IdleTimeout,
-    IdleTimeoutLayer, Retry, RetryLayer, RetryPolicy, Trace, TraceLayer,
+    Collect, CollectLayer, Deadline, DeadlineLayer, FirstEventTimeout, FirstEventTimeoutLayer, GenAi,
+    GenAiLayer, IdleTimeout, IdleTimeoutLayer, Observe, Retry, RetryLayer, RetryPolicy, Trace, TraceLayer,
 };
 use oa_wire::Profile;
 use std::time::Duration;
@@ -18,6 +18,8 @@ use tower_layer::Layer;
 /// | [`TraceLayer`] | a span for each attempt, without payload |
 /// | [`FirstEventTimeoutLayer`] | 10 minutes for each attempt, at each server, to begin its answer |
 /// | [`IdleTimeoutLayer`] | 60 seconds between two events of a stream |
+///
+/// Outside of all, [`GenAiLayer`] may be [switched on](Stack::gen_ai).
 ///
 /// It is a [`Layer`]: what belongs outside (a concurrency limit, [`ObserveLayer`](crate::ObserveLayer)) is
 /// put around it. Around [`Servers`](crate::Servers) the limits of an attempt hold for each server: one that
@@ -43,6 +45,7 @@ use tower_layer::Layer;
 #[derive(Clone, Debug)]
 #[must_use = "a layer does nothing until it is put around a service"]
 pub struct Stack {
+    gen_ai: Option<GenAiLayer>,
     deadline: DeadlineLayer,
     retry: RetryLayer,
     trace: TraceLayer,
@@ -51,12 +54,13 @@ pub struct Stack {
 }
 
 /// What [`Stack`] makes of a service.
-pub type StackService<S> = Deadline<Retry<Collect<Trace<FirstEventTimeout<IdleTimeout<S>>>>>>;
+pub type StackService<S> = GenAi<Deadline<Retry<Collect<Trace<FirstEventTimeout<IdleTimeout<S>>>>>>>;
 
 impl Stack {
     /// The defaults. The profile says which model the spans are about.
     pub fn new(profile: &Profile) -> Self {
         Self {
+            gen_ai: None,
             deadline: DeadlineLayer::new(Duration::from_secs(30 * 60)),
             retry: RetryLayer::default(),
             trace: TraceLayer::new(profile),
@@ -88,6 +92,14 @@ impl Stack {
         self
     }
 
+    /// Puts a span of OpenTelemetry's conventions for generative AI around the whole call. Off by default.
+    ///
+    /// The attempts' spans are inside of it, unless [`trace`](Self::trace) switches them off.
+    pub fn gen_ai(mut self, layer: GenAiLayer) -> Self {
+        self.gen_ai = Some(layer);
+        self
+    }
+
     /// Sets how long an attempt may take to begin.
     pub fn first_event_timeout(mut self, limit: Duration) -> Self {
         self.first_event = FirstEventTimeoutLayer::new(limit);
@@ -111,7 +123,8 @@ impl<S> Layer<S> for Stack {
 
     fn layer(&self, service: S) -> StackService<S> {
         let attempt = self.trace.layer(self.first_event.layer(self.idle.layer(service)));
-        self.deadline.layer(self.retry.layer(CollectLayer::new().layer(attempt)))
+        let call = self.deadline.layer(self.retry.layer(CollectLayer::new().layer(attempt)));
+        Observe::new(call, self.gen_ai.clone())
     }
 }
 

@@ -3,8 +3,8 @@
 mod payload;
 
 use crate::{CallContext, CallObserver, Observe, Observer, RetryReason};
-use oa_wire::{Category, CompletionRequest, Error, FinishReason, Profile, Response, Usage};
-use std::sync::Arc;
+use oa_wire::{Category, CompletionRequest, Error, FinishReason, Profile, Response, TraceContext, Usage};
+use std::{fmt, sync::Arc};
 use tokio::time::Instant;
 use tower_layer::Layer;
 use tracing::{Level, Span, field::Empty};
@@ -52,6 +52,9 @@ use tracing::{Level, Span, field::Empty};
 /// `exception.message`. The message of an error that may quote the model's output is replaced by a fixed one
 /// while payload is off.
 ///
+/// A server that failed a call which went on to another, of [`Servers`](crate::Servers), is an event
+/// `openarmature.llm.server_failed`, with `openarmature.llm.server` and `openarmature.error.category`.
+///
 /// Where no subscriber listens, nothing is computed and streams pass through untouched.
 ///
 /// Stack it inside retry, so that each attempt has its own, and outside the timeouts, so that their errors
@@ -78,6 +81,19 @@ struct Config {
     payload: bool,
     gen_ai: bool,
     payload_limit: usize,
+    propagator: Option<Propagator>,
+}
+
+/// Makes the trace context that a request carries, of a span.
+#[derive(Clone)]
+struct Propagator(Arc<ContextOf>);
+
+type ContextOf = dyn Fn(&Span) -> Option<TraceContext> + Send + Sync;
+
+impl fmt::Debug for Propagator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Propagator(..)")
+    }
 }
 
 impl TraceLayer {
@@ -91,6 +107,7 @@ impl TraceLayer {
                 payload: false,
                 gen_ai: true,
                 payload_limit: 64 * 1024,
+                propagator: None,
             }),
         }
     }
@@ -115,9 +132,38 @@ impl TraceLayer {
         self.set(|config| config.gen_ai = on)
     }
 
+    /// Gives each attempt's request the trace context that this function makes of the attempt's span, or of
+    /// the current one where spans are switched off. It is sent as `traceparent`, so that the server's spans
+    /// are children of the attempt's. A request that has a [trace context](TraceContext) of its own keeps it.
+    /// Not called where nobody listens to the span. For tracing-opentelemetry there is `traceparent` (feature
+    /// `otel`).
+    pub fn propagator(
+        self,
+        context_of: impl Fn(&Span) -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|config| config.propagator = Some(Propagator(Arc::new(context_of))))
+    }
+
+    /// Gives each attempt's request the trace context of the attempt's span, as tracing-opentelemetry knows
+    /// it. See [`propagator`](Self::propagator).
+    #[cfg(feature = "otel")]
+    pub fn traceparent(self) -> Self {
+        self.propagator(otel::trace_context)
+    }
+
     fn set(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(Arc::make_mut(&mut self.config));
         self
+    }
+}
+
+impl TraceLayer {
+    fn propagate(&self, span: &Span, request: &mut CompletionRequest) {
+        if let Some(Propagator(context_of)) = &self.config.propagator {
+            if request.trace_context.is_none() && !span.is_disabled() {
+                request.trace_context = context_of(span);
+            }
+        }
     }
 }
 
@@ -126,12 +172,14 @@ impl Observer for TraceLayer {
 
     fn begin(&self, request: &mut CompletionRequest) -> Option<Tracer> {
         if !self.config.spans {
+            self.propagate(&Span::current(), request);
             return None;
         }
         let span = open(&self.config, request);
         if span.is_disabled() {
             return None;
         }
+        self.propagate(&span, request);
         if self.config.gen_ai {
             if let Some(stop) = &request.config.stop_sequences {
                 record_list(&span, "gen_ai.request.stop_sequences", stop.iter().map(String::as_str));
@@ -359,12 +407,16 @@ impl Tracer {
 }
 
 /// tracing-opentelemetry exports `i64` as integers, but `u64` as texts.
-fn integer(number: u64) -> i64 {
+pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// Records a list: as an array where an OpenTelemetry layer takes it, or else as JSON text.
-fn record_list<'a>(span: &Span, name: &'static str, items: impl IntoIterator<Item = &'a str> + Clone) {
+pub(crate) fn record_list<'a>(
+    span: &Span,
+    name: &'static str,
+    items: impl IntoIterator<Item = &'a str> + Clone,
+) {
     #[cfg(feature = "otel")]
     if otel::set_array(span, name, items.clone()) {
         return;
@@ -374,8 +426,24 @@ fn record_list<'a>(span: &Span, name: &'static str, items: impl IntoIterator<Ite
 
 #[cfg(feature = "otel")]
 mod otel {
+    use oa_wire::TraceContext;
     use opentelemetry::{Array, StringValue, Value, trace::TraceContextExt};
     use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    /// None where no OpenTelemetry layer listens.
+    pub(super) fn trace_context(span: &tracing::Span) -> Option<TraceContext> {
+        let context = span.context();
+        let span = context.span();
+        let context = span.span_context();
+        if !context.is_valid() {
+            return None;
+        }
+        let flags = context.trace_flags().to_u8();
+        let parent = format!("00-{}-{}-{flags:02x}", context.trace_id(), context.span_id());
+        let trace = TraceContext::new(&parent).ok()?;
+        let state = context.trace_state().header();
+        if state.is_empty() { Some(trace) } else { trace.with_tracestate(&state).ok() }
+    }
 
     /// False where no OpenTelemetry layer listens.
     pub(super) fn set_array<'a>(

@@ -356,7 +356,7 @@ warning tools get_weather was not called: the answer is text [T]
 warning schema structured_output_invalid: the output does not satisfy the schema: at the root: not JSON: \
             expected value at line 1 column 1 (HTTP 200) [T]
          cause: the server takes no notice of response_format or cannot do json_schema: ask by prompt \
-            (force_prompt_augmentation_fallback), which every model understands
+            (--fallback), which every model understands
          next: oa chat Hi --base-url http://127.0.0.1:PORT --model oa-sim --schema FILE \
             --fallback
 ok usage a completion: 2 + 1 tokens, a stream: 12 + 13 tokens; cached tokens are not reported \

@@ -99,7 +99,7 @@ impl<'a, S: Completions> Calls<'a, S> {
             } else {
                 None
             };
-            self.history.push_server(&server.health.name, &error, end.unwrap_or("failed over"));
+            self.failed(&server, &error, end.unwrap_or("failed over"));
             if error.is_transient() {
                 self.transient = Some(error.clone());
             }
@@ -118,6 +118,18 @@ impl<'a, S: Completions> Calls<'a, S> {
             .take()
             .unwrap_or_else(|| Error::new(Category::Unavailable, "servers: there are none at the moment"));
         Err(self.history.attach(error))
+    }
+
+    /// Notes a failure at a server, for the error, the log and the span that the call is made in.
+    fn failed(&mut self, server: &Server<S>, error: &Error, reason: &'static str) {
+        let name = &server.health.name;
+        tracing::event!(
+            name: "openarmature.llm.server_failed",
+            tracing::Level::WARN,
+            openarmature.llm.server = &**name,
+            openarmature.error.category = error.category().as_str(),
+        );
+        self.history.push_server(name, error, reason);
     }
 
     /// The next server.
@@ -186,11 +198,7 @@ impl<'a, S: Completions> Calls<'a, S> {
             match answer {
                 Err(error) if running.iter().any(Option::is_some) => {
                     let server = permit.failed(&error);
-                    self.history.push_server(
-                        &server.health.name,
-                        &error,
-                        "failed: another server has the call",
-                    );
+                    self.failed(&server, &error, "failed: another server has the call");
                     self.called.push(server.id);
                     self.counted += usize::from(counts(&error));
                     if error.is_transient() {

@@ -1,6 +1,7 @@
 //! The health of one server. A choice reads it without locks; the ends of calls change it.
 
 use super::{
+    begins::Begins,
     breaker::{Breaker, BreakerPolicy, Change, Condition, OutReason, Verdict},
     pick::{Candidate, hash},
     share,
@@ -32,19 +33,12 @@ pub(super) struct Health {
     signs_of_life: AtomicU64,
     /// Set when it leaves the set.
     pub(super) removed: AtomicBool,
-    begins: Mutex<Begins>,
+    pub(super) begins: Begins,
     /// How long calls usually take to begin to be answered, in microseconds; 0 where none was.
     usual: AtomicU64,
     /// The share by the times to first events, an `f64`'s bits, and when it was found.
     outlier: AtomicU64,
     outlier_at: AtomicU64,
-}
-
-/// The times to first events.
-#[derive(Clone, Copy, Debug, Default)]
-struct Begins {
-    average: Option<f64>,
-    count: u32,
 }
 
 const NEVER: u64 = u64::MAX;
@@ -67,7 +61,7 @@ impl Health {
             calls: AtomicUsize::new(0),
             signs_of_life: AtomicU64::new(0),
             removed: AtomicBool::new(false),
-            begins: Mutex::default(),
+            begins: Begins::new(),
             usual: AtomicU64::new(0),
             outlier: AtomicU64::new(1f64.to_bits()),
             outlier_at: AtomicU64::new(0),
@@ -202,20 +196,6 @@ impl Health {
         (usual != 0).then(|| Duration::from_micros(usual.saturating_mul(4)).max(AT_LEAST))
     }
 
-    /// A stream took so many seconds to begin. The average, once it says something.
-    pub(super) fn began_after(&self, seconds: f64) -> Option<f64> {
-        let mut begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
-        begins.average = Some(share::average(begins.average, seconds));
-        begins.count = begins.count.saturating_add(1);
-        begins.average.filter(|_| begins.count >= FEW)
-    }
-
-    /// The average time to first events in seconds, once it says something.
-    pub(super) fn begins_after(&self) -> Option<f64> {
-        let begins = self.begins.lock().unwrap_or_else(PoisonError::into_inner);
-        begins.average.filter(|_| begins.count >= FEW)
-    }
-
     pub(super) fn set_outlier(&self, share: f64, now: Duration) {
         self.outlier_at.store(micros(now), Relaxed);
         self.outlier.store(share.to_bits(), Relaxed);
@@ -231,6 +211,3 @@ impl Health {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// So many streams must have begun before their times say something.
-const FEW: u32 = 5;

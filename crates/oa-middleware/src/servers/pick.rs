@@ -24,6 +24,8 @@ pub(super) struct Call {
     pub(super) load: u64,
     /// The hash of the server that the conversation was last sent to, if that is known.
     pub(super) home: Option<u32>,
+    /// No server has a part of the conversation in its cache: it begins.
+    pub(super) begins: bool,
     /// It is to go to a server that is well, not to one that may be back.
     pub(super) well_only: bool,
 }
@@ -60,20 +62,29 @@ pub(super) fn power_of_two(
     Some(if after(two) * one.weight < after(one) * two.weight { two } else { one })
 }
 
+/// A server with so little under way is not overloaded, whatever the others have: a prefill elsewhere would
+/// take longer than to share it.
+pub(super) const LITTLE: u64 = 8 * 1024;
+
 /// Rendezvous hashing with bounded loads: the first in the key's order whose load is within the bound.
 ///
 /// A server is within it while its load, before this call, is at most `bound` times its part (by weight) of
-/// all load, this call's included. So its load exceeds the bound by one call at most. The server of the
-/// conversation's last turn comes first in the order, as its cache holds the latest prefix. Where none is
+/// all load, this call's included, or is [`LITTLE`]. So its load exceeds the bound by one call at most. The
+/// server of the conversation's last turn comes first in the order, as its cache holds the latest prefix. Where none is
 /// within the bound, the one with the least load by its weight.
+///
+/// A conversation that begins has nothing to lose anywhere, and will stay where it is sent: its bound is a
+/// fifth of the way. Otherwise one of two servers could have twice the other's load for long, within it.
 pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
+    let bound = if call.begins { 1.0 + (bound - 1.0) / 5.0 } else { bound };
     let (mut load, mut weight) = (call.load, 0.0);
     for server in servers {
         load = load.saturating_add(server.load);
         weight += server.weight;
     }
     let most = bound * load as f64 / weight;
-    let is_within = |server: &Candidate| server.load == 0 || server.load as f64 <= most * server.weight;
+    let little = if call.begins { 0 } else { LITTLE };
+    let is_within = |server: &Candidate| server.load <= little || server.load as f64 <= most * server.weight;
     let mut best: Option<(Place, &Candidate)> = None;
     // Where weights are equal, the greatest draw is the first: most servers need no logarithm.
     let mut greatest: Option<(u64, &Candidate)> = None;
@@ -213,7 +224,7 @@ mod tests {
     }
 
     fn call(key: u64) -> Call {
-        Call { key: mix(key), load: 10, home: None, well_only: false }
+        Call { key: mix(key), load: 10, home: None, begins: false, well_only: false }
     }
 
     #[test]
@@ -273,16 +284,30 @@ mod tests {
         let random = Random::seeded(5);
         for key in 0..5000 {
             let count = 1 + random.below(9);
-            let servers: Vec<_> =
-                (0..count).map(|at| server(at, 0.1 + random.next_f64(), random.next_u64() % 1000)).collect();
-            let call = Call { home: Some(servers[random.below(count)].hash as u32), ..call(key) };
+            let servers: Vec<_> = (0..count)
+                .map(|at| server(at, 0.1 + random.next_f64(), random.next_u64() % 100_000))
+                .collect();
+            let begins = key % 2 == 0;
+            let home = (!begins).then(|| servers[random.below(count)].hash as u32);
+            let call = Call { home, begins, ..call(key) };
             let chosen = by_affinity(&servers, call);
             let load: u64 = servers.iter().map(|server| server.load).sum::<u64>() + call.load;
             let weight: f64 = servers.iter().map(|server| server.weight).sum();
+            let (bound, little) = if begins { (1.05, 0) } else { (1.25, LITTLE) };
             let within = |server: &Candidate| {
-                server.load == 0 || server.load as f64 <= 1.25 * load as f64 * server.weight / weight
+                server.load <= little || server.load as f64 <= bound * load as f64 * server.weight / weight
             };
             assert!(within(&servers[chosen]) || !servers.iter().any(within), "key {key}");
+        }
+    }
+
+    #[test]
+    fn a_conversation_that_begins_goes_where_little_is() {
+        for key in 0..100 {
+            let servers = [server(0, 1.0, 1000), server(1, 1.0, 2000)];
+            let begins = |begins| by_affinity(&servers, Call { begins, ..call(key) });
+            assert_eq!(begins(true), 0);
+            assert_eq!(begins(false), by_affinity(&[server(0, 1.0, 0), server(1, 1.0, 0)], call(key)));
         }
     }
 
@@ -297,6 +322,8 @@ mod tests {
         let usual = by_affinity(&servers, call(1));
         let home = (usual + 1) % 4;
         servers[home].load = 1000;
+        assert_eq!(pick(&servers, home), home, "that is little");
+        servers[home].load = 100_000;
         assert_eq!(pick(&servers, home), usual);
         (servers[home].load, servers[home].share, servers[home].weight) = (0, 0.1, 0.1);
         assert_eq!(pick(&servers, home), usual);

@@ -45,6 +45,11 @@ impl AffinityKey {
     }
 }
 
+/// Whether the conversation has been answered before.
+pub(super) fn has_answers(request: &CompletionRequest) -> bool {
+    request.messages().iter().any(|message| matches!(message, Message::Assistant(_)))
+}
+
 /// The most bytes of one text that are hashed: conversations that differ only later share a prefix worth
 /// keeping together.
 const HASHED: usize = 16 * 1024;

@@ -237,7 +237,8 @@ impl<S> Set<S> {
             }
             _ => (0, None),
         };
-        Call { key, load: prompt::load(request), home, well_only: false }
+        let begins = home.is_none() && !prompt::has_answers(request);
+        Call { key, load: prompt::load(request), home, begins, well_only: false }
     }
 
     pub(super) fn set_home(&self, key: u64, server: &Server<S>) {
@@ -267,17 +268,18 @@ impl<S> Set<S> {
         if !is_stream {
             return;
         }
-        let Some(own) = server.health.began_after(after.as_secs_f64()) else { return };
+        let now = self.now();
+        let Some(own) = server.health.begins.add(after.as_secs_f64(), now) else { return };
         let mut others = [0.0; 32];
         let mut count = 0;
         let servers = self.snapshot();
-        let averages = servers.iter().filter(|other| other.id != server.id);
-        for average in averages.filter_map(|other| other.health.begins_after()).take(others.len()) {
-            others[count] = average;
+        let medians = servers.iter().filter(|other| other.id != server.id);
+        for median in medians.filter_map(|other| other.health.begins.median()).take(others.len()) {
+            others[count] = median;
             count += 1;
         }
         if let Some(others) = share::median(&mut others[..count]) {
-            server.health.set_outlier(share::outlier(own, others), self.now());
+            server.health.set_outlier(share::outlier(own, others), now);
         }
     }
 

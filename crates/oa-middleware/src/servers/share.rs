@@ -22,8 +22,8 @@ const UNREMARKABLE: f64 = 0.1;
 /// How long a share that nothing confirms takes to come back.
 const FORGOTTEN: f64 = 60e6;
 
-/// The share of a server whose streams take `own` seconds to begin on average, where those of the others
-/// take `others` (the median).
+/// The share of a server whose streams take `own` seconds to begin, where those of the others take `others`
+/// (both medians).
 pub(super) fn outlier(own: f64, others: f64) -> f64 {
     let most = others * TOLERANCE + UNREMARKABLE;
     if own <= most { 1.0 } else { (most / own).max(LEAST) }
@@ -33,11 +33,6 @@ pub(super) fn outlier(own: f64, others: f64) -> f64 {
 pub(super) fn regained(share: f64, since: u64) -> f64 {
     let part = (since as f64 / FORGOTTEN).min(1.0);
     share + (1.0 - share) * part
-}
-
-/// The average with one more value: recent values count most.
-pub(super) fn average(average: Option<f64>, value: f64) -> f64 {
-    average.map_or(value, |average| average + 0.2 * (value - average))
 }
 
 /// The median of some of these, in place. None of none.
@@ -72,12 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn averages_follow_and_medians_lie_in_the_middle() {
-        let mut slow = average(None, 1.0);
-        for _ in 0..10 {
-            slow = average(Some(slow), 0.0);
-        }
-        assert!((0.05..0.15).contains(&slow), "{slow}");
+    fn medians_lie_in_the_middle() {
         assert_eq!(median(&mut []), None);
         assert_eq!(median(&mut [3.0, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&mut [2.0, 1.0]), Some(1.0));

@@ -28,6 +28,9 @@ pub(crate) struct Spans(Arc<Mutex<Vec<Seen>>>);
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Seen {
+    pub(crate) name: &'static str,
+    /// The place of the span that it is inside of.
+    pub(crate) parent: Option<usize>,
     pub(crate) fields: BTreeMap<&'static str, Value>,
     pub(crate) events: Vec<(&'static str, BTreeMap<&'static str, Value>)>,
     pub(crate) closed: bool,
@@ -54,11 +57,12 @@ struct Place(usize);
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Spans {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        assert_eq!(attributes.metadata().name(), "openarmature.llm.complete");
-        let mut seen = Seen::default();
+        let span = context.span(id).unwrap();
+        let parent = span.parent().and_then(|parent| Some(parent.extensions().get::<Place>()?.0));
+        let mut seen = Seen { name: attributes.metadata().name(), parent, ..Seen::default() };
         attributes.record(&mut Fields(&mut seen.fields));
         let mut spans = self.lock();
-        context.span(id).unwrap().extensions_mut().insert(Place(spans.len()));
+        span.extensions_mut().insert(Place(spans.len()));
         spans.push(seen);
     }
 
@@ -99,8 +103,10 @@ impl Visit for Fields<'_> {
         self.0.insert(field.name(), value.into());
     }
 
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        panic!("{field} is recorded as text: {value:?}");
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        // The name of a span is no attribute.
+        assert_eq!(field.name(), "otel.name", "{field} is recorded as text: {value:?}");
+        self.0.insert(field.name(), format!("{value:?}").into());
     }
 }
 
@@ -116,6 +122,7 @@ async fn traced(layer: TraceLayer, step: Step, request: CompletionRequest) -> Se
     }
     let [span] = <[Seen; 1]>::try_from(spans.get()).unwrap();
     assert!(span.closed);
+    assert_eq!(span.name, "openarmature.llm.complete");
     span
 }
 

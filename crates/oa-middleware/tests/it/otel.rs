@@ -1,6 +1,8 @@
 //! The spans as OpenTelemetry gets them, through tracing-opentelemetry.
 
-use oa_middleware::{Stack, TraceLayer};
+use oa_middleware::{Backoff, GenAiLayer, RetryPolicy, Servers, Stack, TraceLayer};
+use oa_provider::OpenAiProvider;
+use oa_sim::{Answer, Sim};
 use oa_wire::{
     Category, Completion, CompletionRequest, Error, FinishReason, Message, Profile, Response, RuntimeConfig,
 };
@@ -9,6 +11,8 @@ use opentelemetry::{
     trace::{SpanKind, Status, TracerProvider},
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use serde_json::json;
+use std::time::Duration;
 use tower::{ServiceExt, service_fn};
 use tower_layer::Layer;
 use tracing_subscriber::prelude::*;
@@ -67,6 +71,38 @@ async fn a_failure_has_a_status_and_an_exception() {
     assert_eq!(exception.name, "exception");
     let message = exception.attributes.iter().find(|attribute| attribute.key.as_str() == "exception.message");
     assert_eq!(message.unwrap().value.as_str(), "provider_rate_limit: slow down (quota spent)");
+}
+
+#[tokio::test]
+async fn a_call_is_a_span_around_its_attempts_whose_context_goes_out() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let otel = tracing_opentelemetry::layer().with_tracer(provider.tracer("test"));
+    let _guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(otel));
+    let loading = Answer::json(503, json!({"error": {"message": "Loading model", "code": 503}}));
+    let sim = Sim::builder().script([loading, Answer::generated()]).start().await.unwrap();
+    let server = OpenAiProvider::builder(sim.base_url(), "oa-sim").build().unwrap();
+    let stack = Stack::new(server.profile())
+        .gen_ai(GenAiLayer::new(server.profile()))
+        .trace(|trace| trace.gen_ai(false).traceparent())
+        .retry(RetryPolicy::new().backoff(Backoff::fixed(Duration::ZERO)));
+    let servers = Servers::failover([(sim.base_url(), server)]).unwrap();
+    stack.layer(servers).oneshot(CompletionRequest::new([Message::user("hi")])).await.unwrap();
+
+    let spans = exporter.get_finished_spans().unwrap();
+    let [first, second, whole] = <[SpanData; 3]>::try_from(spans).expect("three spans");
+    assert_eq!(whole.name, "chat oa-sim");
+    assert_eq!((&whole.span_kind, &whole.status), (&SpanKind::Client, &Status::Unset));
+    assert_eq!(get(&whole, "gen_ai.operation.name").as_str(), "chat");
+    assert_eq!(get(&whole, "server.address").as_str(), "127.0.0.1");
+    assert!(matches!(get(&whole, "gen_ai.usage.input_tokens"), Value::I64(1..)));
+    let sent = sim.requests();
+    for (attempt, request) in [first, second].iter().zip(&sent) {
+        assert_eq!(attempt.parent_span_id, whole.span_context.span_id());
+        assert_eq!(get(attempt, "openarmature.llm.server").as_str(), sim.base_url());
+        let (trace, span) = (attempt.span_context.trace_id(), attempt.span_context.span_id());
+        assert_eq!(request.header("traceparent"), Some(&*format!("00-{trace}-{span}-01")));
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! A thousand seeded outages over a changing set of servers, in none of which an invariant may break.
 
 use super::*;
-use crate::{Backoff, CallContext, CollectStream, Stack, StackService, servers::prompt};
+use crate::{
+    Backoff, CallContext, CollectStream, Stack, StackService,
+    servers::{pick::LITTLE, prompt},
+};
 use oa_wire::{
     CompletionStream, Event, EventSource, FinishReason, Profile, Response, RetryAfter, RetryAfterSource,
 };
@@ -70,7 +73,7 @@ impl World {
         let within = |server: &ServerStatus| {
             let before = server.load - if server.name == chosen { load } else { 0 };
             let most = 1.25 * all as f64 * server.weight * server.share / parts;
-            before == 0 || before as f64 <= most + 1.0
+            before <= LITTLE || before as f64 <= most + 1.0
         };
         let Some(server) = status.iter().find(|server| server.name == chosen) else { return };
         if !within(server) && status.iter().any(within) {
@@ -206,7 +209,7 @@ async fn call(
                 status.iter().any(|server| server.name == name(at) && server.out.is_none())
             })
             .collect();
-        let text = format!("{caller} {}", "x".repeat(world.random.below(5000)));
+        let text = format!("{caller} {}", "x".repeat(world.random.below(50_000)));
         let log = AttemptLog::default();
         let mut request = CompletionRequest::new([oa_wire::Message::user(text)]).with_stream(call % 2 == 0);
         request.extensions.insert(CollectStream::new());
