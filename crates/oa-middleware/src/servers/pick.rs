@@ -70,8 +70,8 @@ pub(super) const LITTLE: u64 = 8 * 1024;
 ///
 /// A server is within it while its load, before this call, is at most `bound` times its part (by weight) of
 /// all load, this call's included, or is [`LITTLE`]. So its load exceeds the bound by one call at most. The
-/// server of the conversation's last turn comes first in the order, as its cache holds the latest prefix. Where none is
-/// within the bound, the one with the least load by its weight.
+/// server of the conversation's last turn comes first in the order, as its cache holds the latest prefix.
+/// Where none is within the bound, the one with the least load by its weight.
 ///
 /// A conversation that begins has nothing to lose anywhere, and will stay where it is sent: its bound is a
 /// fifth of the way. Otherwise one of two servers could have twice the other's load for long, within it.
