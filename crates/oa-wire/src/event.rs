@@ -28,7 +28,7 @@ pub enum Event {
     /// A tool call that is complete, in the order of the message. Its arguments are parsed but not yet
     /// checked against the tool's schema: the response is.
     ToolCall(Box<ToolCall>),
-    /// A piece of the text or the reasoning of another choice than the answer, where several were requested.
+    /// A piece of another choice than the answer, where several were requested.
     Choice(Box<ChoiceEvent>),
     /// The tokens so far, or in all.
     Usage(Box<Usage>),
@@ -86,7 +86,8 @@ impl Serialize for Event {
 pub struct ChoiceEvent {
     /// The number of the choice.
     pub index: i64,
-    /// The piece: [`Content`](Event::Content) or [`Reasoning`](Event::Reasoning).
+    /// The piece: [`Content`](Event::Content), [`Reasoning`](Event::Reasoning) or
+    /// [`ToolCallDelta`](Event::ToolCallDelta), whose position is that in the choice's message.
     pub event: Event,
 }
 

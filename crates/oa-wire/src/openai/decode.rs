@@ -17,7 +17,9 @@ pub(super) use crate::{
     error_body::body_start,
     json::{owned, reads_meaningful as is_meaningful},
 };
-pub(super) use message::{CallFields, Content, MessageFields, PartKind, read_message, read_parts};
+pub(super) use message::{
+    CallFields, Content, MessageFields, PartKind, read_calls, read_message, read_parts,
+};
 pub(super) use usage::read_usage;
 
 /// The parts of an answer, in whatever form it came.

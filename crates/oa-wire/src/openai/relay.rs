@@ -3,7 +3,7 @@
 use super::history::messages_from_value;
 use crate::{
     AssistantBlock, AssistantContent, AssistantMessage, Category, CompletionRequest, Error, Event,
-    FinishReason, Response, Tool, ToolCall, ToolChoice, Tools, Usage,
+    FinishReason, Response, Tool, ToolCall, ToolCallDelta, ToolChoice, Tools, Usage,
     json::{push_sorted, value_kind},
 };
 use http::StatusCode;
@@ -267,7 +267,8 @@ pub struct ChunkWriter {
     /// How many tool calls had fragments.
     begun_calls: usize,
     /// The places of calls of custom tools.
-    custom_calls: Vec<usize>,
+    /// The custom calls that have begun: of which choice, and where.
+    custom_calls: Vec<(i64, usize)>,
     whole_calls: usize,
 }
 
@@ -303,26 +304,12 @@ impl ChunkWriter {
             Event::Choice(piece) => match &piece.event {
                 Event::Content(text) => self.delta(piece.index, json!({"content": text.as_str()})),
                 Event::Reasoning(text) => self.delta(piece.index, json!({"reasoning": text.as_str()})),
+                Event::ToolCallDelta(delta) => self.call_delta(piece.index, delta),
                 _ => String::new(),
             },
             Event::ToolCallDelta(delta) => {
                 self.begun_calls = self.begun_calls.max(delta.position + 1);
-                if delta.is_custom && !self.custom_calls.contains(&delta.position) {
-                    self.custom_calls.push(delta.position);
-                }
-                let is_custom = self.custom_calls.contains(&delta.position);
-                let (kind, input) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
-                let mut function = Map::new();
-                if let Some(name) = &delta.name {
-                    function.insert("name".to_owned(), name.as_str().into());
-                }
-                function.insert(input.to_owned(), delta.arguments.as_str().into());
-                let mut call = json!({"index": delta.position, kind: function});
-                if let Some(id) = &delta.id {
-                    call["id"] = id.as_str().into();
-                    call["type"] = kind.into();
-                }
-                self.delta(0, json!({"tool_calls": [call]}))
+                self.call_delta(0, delta)
             }
             Event::ToolCall(call) => {
                 let position = self.whole_calls;
@@ -338,6 +325,26 @@ impl ChunkWriter {
             Event::Usage(_) => String::new(),
             Event::Done(response) => self.end(response),
         }
+    }
+
+    fn call_delta(&mut self, choice: i64, delta: &ToolCallDelta) -> String {
+        let place = (choice, delta.position);
+        if delta.is_custom && !self.custom_calls.contains(&place) {
+            self.custom_calls.push(place);
+        }
+        let is_custom = self.custom_calls.contains(&place);
+        let (kind, input) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
+        let mut function = Map::new();
+        if let Some(name) = &delta.name {
+            function.insert("name".to_owned(), name.as_str().into());
+        }
+        function.insert(input.to_owned(), delta.arguments.as_str().into());
+        let mut call = json!({"index": delta.position, kind: function});
+        if let Some(id) = &delta.id {
+            call["id"] = id.as_str().into();
+            call["type"] = kind.into();
+        }
+        self.delta(choice, json!({"tool_calls": [call]}))
     }
 
     /// The error that ends a stream, and the end of the stream.

@@ -186,12 +186,17 @@ fn the_choices_of_several_whole_and_streamed() {
                 Event::Content(text) | Event::Reasoning(text) => {
                     write!(others, "{}{} ", piece.index, text.as_str()).unwrap();
                 }
+                Event::ToolCallDelta(delta) => {
+                    let name = delta.name.as_deref().unwrap_or_default();
+                    let (index, position) = (piece.index, delta.position);
+                    write!(others, "{index}[{position}]{name}{} ", delta.arguments.as_str()).unwrap();
+                }
                 other => panic!("{other:?}"),
             },
             _ => {}
         }
     }
-    assert_eq!((ours.as_str(), others.as_str()), ("zero", "1why 1on 1e "));
+    assert_eq!((ours.as_str(), others.as_str()), ("zero", "1why 1on 2[0]f{\"a\": 1e 2[0]1} "));
 }
 
 #[test]

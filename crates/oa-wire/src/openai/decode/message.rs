@@ -125,7 +125,10 @@ fn is_scalar(reader: &mut Reader<'_>) -> Result<bool, Malformed> {
 }
 
 /// Reads `tool_calls`: a list, or the only call that would be in it.
-fn read_calls<'a>(reader: &mut Reader<'a>, fields: &mut MessageFields<'a>) -> Result<(), Malformed> {
+pub(in super::super) fn read_calls<'a>(
+    reader: &mut Reader<'a>,
+    fields: &mut MessageFields<'a>,
+) -> Result<(), Malformed> {
     let kind = reader.kind()?;
     fields.calls.clear();
     fields.unread_calls = None;

@@ -5,7 +5,7 @@ use super::{
     raw::{Assembled, FUNCTION_CALL, REASONING, REASONING_CONTENT, REASONING_PARTS, RawLog, Scope},
 };
 use crate::{
-    Event, ReasoningMember, TextDelta, ToolCallDelta, Tools,
+    ChoiceEvent, Event, ReasoningMember, TextDelta, ToolCallDelta, Tools,
     expected::Expected,
     json::{Index, Joined, Malformed, Piece},
     openai::{
@@ -15,7 +15,10 @@ use crate::{
         tool_calls::{Assembler, Fragment},
     },
 };
-use std::{collections::VecDeque, ops::Range};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::Range,
+};
 
 /// Which text of a chunk differs from one to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(in crate::openai) struct Answer {
     refusal: Joined,
     calls: Assembler,
     function_call: Assembler,
+    /// The calls of the other choices, where several were asked for.
+    other_calls: BTreeMap<i64, Assembler>,
     pub(super) log: RawLog,
     pub(super) chunks: u64,
     tools: Tools,
@@ -167,6 +172,26 @@ impl Answer {
                 let fragment = Fragment { index, is_nested, arguments: Some(piece), ..Fragment::default() };
                 self.calls.push(fragment, &self.tools).map(call_delta)
             }
+        }
+    }
+
+    /// Takes the fragments of another choice's calls. From its 10,000th call on they are in `raw` alone.
+    pub(super) fn take_calls_of_choice(
+        &mut self,
+        index: i64,
+        calls: Vec<CallFields<'_>>,
+        queue: &mut VecDeque<Event>,
+    ) {
+        let known = self.other_calls.entry(index).or_default();
+        for call in calls {
+            if known.len() >= MAX_CALLS {
+                return;
+            }
+            let is_custom = call.fragment.is_custom;
+            queue.extend(known.push(call.fragment, &self.tools).map(|mut delta| {
+                delta.is_custom = is_custom;
+                Event::Choice(Box::new(ChoiceEvent::new(index, call_delta(delta))))
+            }));
         }
     }
 

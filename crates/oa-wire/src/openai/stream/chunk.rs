@@ -9,7 +9,7 @@ use crate::{
     ChoiceEvent, Event, TextDelta,
     json::{Kind, Malformed, Reader},
     openai::decode::{
-        MessageFields, choice_index, error_body, is_meaningful, owned, read_message, read_usage,
+        MessageFields, choice_index, error_body, is_meaningful, owned, read_calls, read_message, read_usage,
     },
 };
 use std::collections::VecDeque;
@@ -148,7 +148,7 @@ fn read_choice(
                     let raw = reader.raw()?;
                     answer.log.note(delta, key, raw);
                     if let (true, Some(index)) = (answer.many_choices, index) {
-                        queue.extend(piece_of_choice(index, key, raw)?);
+                        read_piece_of_choice(index, key, raw, answer, queue)?;
                     }
                     Ok(())
                 })?;
@@ -219,15 +219,30 @@ fn read_choice(
     Ok(())
 }
 
-/// The event of a member of another choice's delta.
-fn piece_of_choice(index: i64, key: &str, raw: &str) -> Result<Option<Event>, Malformed> {
+/// Reads a member of another choice's delta for its events.
+fn read_piece_of_choice(
+    index: i64,
+    key: &str,
+    raw: &str,
+    answer: &mut Answer,
+    queue: &mut VecDeque<Event>,
+) -> Result<(), Malformed> {
     let event = match key {
         "content" => Event::Content,
         "reasoning" | "reasoning_content" => Event::Reasoning,
-        _ => return Ok(None),
+        "tool_calls" => {
+            let mut fields = MessageFields::default();
+            read_calls(&mut Reader::new(raw), &mut fields)?;
+            answer.take_calls_of_choice(index, fields.calls, queue);
+            return Ok(());
+        }
+        _ => return Ok(()),
     };
     let text = Reader::new(raw).text()?.filter(|text| !text.is_empty());
-    Ok(text.map(|text| Event::Choice(Box::new(ChoiceEvent::new(index, event(TextDelta::from(&*text)))))))
+    queue.extend(
+        text.map(|text| Event::Choice(Box::new(ChoiceEvent::new(index, event(TextDelta::from(&*text)))))),
+    );
+    Ok(())
 }
 
 /// True when no other choice follows the next.
