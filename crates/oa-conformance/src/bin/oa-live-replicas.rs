@@ -9,7 +9,7 @@
 //! conversations begin until the input ends. A line `kill` on the input says that the first server is about
 //! to be killed, a line `up` that it answers again.
 
-use oa_middleware::{CallSummary, ObserveLayer, Outcome, ServerEvent, Servers, Stack};
+use oa_middleware::{CallSummary, CollectStream, ObserveLayer, Outcome, ServerEvent, Servers, Stack};
 use oa_provider::{CompletionRequest, Error, Layered, Message, OpenAiProvider, Provider, RuntimeConfig};
 use serde_json::{Value, json};
 use std::{
@@ -163,8 +163,10 @@ async fn caller(provider: impl Provider, marks: Arc<Marks>, run: String, turns: 
             }
             messages.push(Message::user(format!("{number} and {turn}: {}", words(number, turn))));
             let config = RuntimeConfig::new().with_max_tokens(4).with_temperature(0.0);
-            let request =
+            let mut request =
                 CompletionRequest::new(messages.clone()).with_config(config).with_stream(turn % 2 == 1);
+            // A stream that breaks is retried as a whole.
+            request.extensions.insert(CollectStream::new());
             // Whatever became of it was noted.
             let Ok(response) = provider.complete(&request).await else { break };
             let text = response.text();
