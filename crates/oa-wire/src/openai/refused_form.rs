@@ -35,21 +35,21 @@ pub fn other_form(profile: &Profile, request: &CompletionRequest, error: &Error)
     if !is_refusal || error.kind().is_some() {
         return None;
     }
-    let said = Said::new(error);
+    let refusal = Refusal::new(error);
     let form = profile.body_form();
-    other_limit(form.token_limit, request, &said)
+    other_limit(form.token_limit, request, &refusal)
         .map(|limit| form.with_token_limit(limit))
-        .or_else(|| Some(form.with_empty_content(other_content(profile, request, &said)?)))
+        .or_else(|| Some(form.with_empty_content(other_content(profile, request, &refusal)?)))
 }
 
-/// What a refusal says, in lower case.
-struct Said {
+/// The texts of a refusal, in lower case.
+struct Refusal {
     text: String,
     /// The member that it is about, where the server names one.
     param: String,
 }
 
-impl Said {
+impl Refusal {
     fn new(error: &Error) -> Self {
         let details = error.server();
         let parts = [Some(error.message()), details.code.as_deref(), details.r#type.as_deref()];
@@ -62,7 +62,7 @@ impl Said {
     }
 }
 
-/// What is said of a member that is not known. A value that is not taken is another matter.
+/// How servers refuse a member that they do not know. A value that is not taken is another matter.
 const UNKNOWN: [&str; 14] = [
     "unsupported",
     "not supported",
@@ -80,15 +80,15 @@ const UNKNOWN: [&str; 14] = [
     "deprecated",
 ];
 
-fn other_limit(sent: TokenLimit, request: &CompletionRequest, said: &Said) -> Option<TokenLimit> {
+fn other_limit(sent: TokenLimit, request: &CompletionRequest, refusal: &Refusal) -> Option<TokenLimit> {
     let other = match sent {
         TokenLimit::MaxTokens => TokenLimit::MaxCompletionTokens,
         TokenLimit::MaxCompletionTokens => TokenLimit::MaxTokens,
     };
     let is_sent = request.config.max_tokens.is_some() && !request.config.extras.contains_key(other.as_str());
     // Decoders list the members that they know after the one that they do not.
-    let text = said.text.split("expected one of").next().unwrap_or_default();
-    let is_named = match said.param.as_str() {
+    let text = refusal.text.split("expected one of").next().unwrap_or_default();
+    let is_named = match refusal.param.as_str() {
         "" => text.contains(sent.as_str()),
         param => param.ends_with(sent.as_str()),
     };
@@ -96,7 +96,7 @@ fn other_limit(sent: TokenLimit, request: &CompletionRequest, said: &Said) -> Op
     (is_sent && is_named && is_unknown).then_some(other)
 }
 
-/// What is said of a content that is null, missing or empty.
+/// How servers refuse a content that is null, missing or empty.
 const NO_CONTENT: [&str; 14] = [
     "null",
     "none",
@@ -114,27 +114,27 @@ const NO_CONTENT: [&str; 14] = [
     "must have",
 ];
 
-fn other_content(profile: &Profile, request: &CompletionRequest, said: &Said) -> Option<EmptyContent> {
-    let about = if said.param.is_empty() { &said.text } else { &said.param };
-    let is_meant = names_content(about) && said.has_any(&NO_CONTENT);
+fn other_content(profile: &Profile, request: &CompletionRequest, refusal: &Refusal) -> Option<EmptyContent> {
+    let about = if refusal.param.is_empty() { &refusal.text } else { &refusal.param };
+    let is_meant = names_content(about) && refusal.has_any(&NO_CONTENT);
     let added = usize::from(
         schema_mode(profile, request) == Some(SchemaMode::Prompt)
             && !matches!(request.messages(), [Message::System { .. } | Message::Developer { .. }, ..]),
     );
     let messages = request.messages();
-    let is_sent = match place(about).or_else(|| place(&said.text)) {
+    let is_sent = match place(about).or_else(|| place(&refusal.text)) {
         Some(at) => at.checked_sub(added).and_then(|at| messages.get(at)).is_some_and(has_calls_alone),
         None => messages.iter().any(has_calls_alone),
     };
     if !is_meant || !is_sent {
         return None;
     }
-    let is_about_null = said.has_any(&["null", "none", "string"]);
-    let is_about_empty = said.has_any(&["empty", "blank"]);
+    let is_about_null = refusal.has_any(&["null", "none", "string"]);
+    let is_about_empty = refusal.has_any(&["empty", "blank"]);
     Some(match profile.body_form().empty_content {
         EmptyContent::Null if is_about_empty && !is_about_null => EmptyContent::Absent,
         EmptyContent::Null => EmptyContent::Text,
-        EmptyContent::Absent if said.has_any(&["string"]) => EmptyContent::Text,
+        EmptyContent::Absent if refusal.has_any(&["string"]) => EmptyContent::Text,
         EmptyContent::Text | EmptyContent::Absent => EmptyContent::Null,
     })
 }
