@@ -52,7 +52,7 @@ fn json_is_the_whole_report() {
         (&command.into(), &env!("CARGO_PKG_VERSION").into())
     );
     assert_eq!(report["url"], sim.base_url());
-    assert_eq!(report["steps"].as_array().unwrap().len(), 13);
+    assert_eq!(report["steps"].as_array().unwrap().len(), 14);
     assert_eq!(report["steps"][6]["category"], "provider_invalid_model");
     assert!(sim.requests().iter().all(|request| request.method == "GET"));
 }
