@@ -47,7 +47,8 @@ async fn vllms_path_is_tried_first_and_says_how_long_the_context_is() {
     assert_eq!((sent.path.as_str(), sent.header("authorization")), (TOKENIZE, Some("Bearer sk-1")));
     assert_eq!(sent.header("accept"), Some("application/json"));
     let body = sent.json();
-    let names: Vec<&String> = body.as_object().unwrap().keys().collect();
+    let mut names: Vec<&String> = body.as_object().unwrap().keys().collect();
+    names.sort();
     assert_eq!(names, ["add_generation_prompt", "chat_template_kwargs", "messages", "model", "tools"]);
     assert_eq!(body["add_generation_prompt"], true);
     // What is counted is what a completion reports.
@@ -163,7 +164,8 @@ async fn anthropic_messages_have_a_path_of_their_own() {
     let sent = sim.last_request().unwrap();
     assert_eq!(sent.path, COUNT_TOKENS);
     let body: Value = sent.json();
-    let names: Vec<&String> = body.as_object().unwrap().keys().collect();
+    let mut names: Vec<&String> = body.as_object().unwrap().keys().collect();
+    names.sort();
     assert_eq!(names, ["messages", "model", "system", "thinking", "tools"], "Anthropic refuses others");
     let absent = Sim::builder().script([not_found()]).start().await.unwrap();
     let provider = AnthropicProvider::builder(absent.base_url(), "m").build().unwrap();
