@@ -21,7 +21,7 @@ use crate::{
     text,
 };
 use http::{HeaderName, HeaderValue};
-use oa_transport::{HyperTransport, HyperTransportBuilder, Proxies};
+use oa_transport::{HyperTransport, Proxies};
 use oa_wire::{Category, Error};
 use std::{fmt, time::Duration};
 
@@ -37,6 +37,7 @@ pub struct Doctor {
     time_limit: Duration,
     ports: Vec<(u16, String)>,
     transport: Option<HyperTransport>,
+    #[cfg(feature = "tls")]
     roots: Vec<Vec<u8>>,
     proxy: Option<String>,
     connect_timeout: Duration,
@@ -54,6 +55,7 @@ impl Doctor {
             time_limit: Duration::from_secs(60),
             ports: ports::WELL_KNOWN_PORTS.map(|(port, whose)| (port, whose.to_owned())).into(),
             transport: None,
+            #[cfg(feature = "tls")]
             roots: Vec::new(),
             proxy: None,
             // Less than the steps that connect, so that it is known to be what takes long.
@@ -121,6 +123,7 @@ impl Doctor {
     }
 
     /// Trusts these certificates too: one or more in PEM.
+    #[cfg(feature = "tls")]
     pub fn root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots.push(pem.into());
         self
@@ -368,7 +371,8 @@ impl Doctor {
         } else {
             let builder =
                 HyperTransport::builder().connect_timeout(self.connect_timeout).proxies(self.proxies()?);
-            let builder = self.roots.iter().fold(builder, HyperTransportBuilder::add_root_pem);
+            #[cfg(feature = "tls")]
+            let builder = self.roots.iter().fold(builder, oa_transport::HyperTransportBuilder::add_root_pem);
             builder.build().map_err(|error| Error::invalid_request(error.to_string()))?
         };
         Ok(Client::new(transport, target.endpoint.clone()))

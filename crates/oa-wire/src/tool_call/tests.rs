@@ -28,7 +28,7 @@ fn the_input_of_a_custom_tool_is_a_text_whatever_it_looks_like() {
 
 #[test]
 fn an_object_is_the_same_whether_it_was_read_or_not() {
-    let text = r#"{"b": [1, {"c": "\u00e9"}], "a": 1.50}"#;
+    let text = r#"{"b": [1, {"c": "\u00e9"}], "a": 1.5}"#;
     let (read, unread) = (ToolArguments::parse(text), ToolArguments::parse(text));
     assert!(read.as_object().is_some());
     let debug = format!("{read:?}");
