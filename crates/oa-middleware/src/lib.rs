@@ -35,19 +35,17 @@
 //!   `metrics`) has the same place.
 //! - **[`DeadlineLayer`]** outside retry, since it bounds the waits between attempts too; retry sees it and
 //!   begins no wait that it would cut off.
-//! - **[`RetryLayer`]** once: of two, only the outer one retries. - **[`CollectLayer`]** inside retry, so
-//!   that a call that only wants the response is retried as a whole, and outside everything that watches the
-//!   stream.
+//! - **[`RetryLayer`]** once: of two, only the outer one retries.
+//! - **[`CollectLayer`]** inside retry, so that a call that only wants the response is retried as a whole,
+//!   and outside everything that watches the stream.
 //! - **[`TraceLayer`]** inside retry, since there is a span for each attempt, and outside the timeouts, so
 //!   that their errors are in the span. `MetricsLayer` (feature `metrics`) has the same place.
 //! - **[`FirstEventTimeoutLayer`]** and **[`IdleTimeoutLayer`]** inside retry: each attempt has them anew,
 //!   and around [`Servers`] each server.
 //! - **[`Servers`]** innermost, instead of one provider, so that a call changes servers before retry begins
 //!   to wait. The next attempt of retry goes to a server that has not failed the call.
-//!
 //! - **[`ConcurrencyLimitLayer`]** outside, so that the time in the queue is nobody's fault. tower's own
 //!   limit (and its rate limit) would do, but lets go of a stream at its first event.
-//!
 //! - **[`ThinkLayer`]** inside retry, next to the provider or around [`Servers`], so that all others see
 //!   reasoning as reasoning.
 //!
