@@ -36,6 +36,7 @@ pub(crate) const CHECKS: &[Check] = &[
     },
     Check { name: "minimum", tool: None, run: minimum, in_ci: false },
     Check { name: "wasm", tool: None, run: wasm::run, in_ci: true },
+    Check { name: "platforms", tool: None, run: platforms, in_ci: true },
     Check { name: "documentation", tool: None, run: documentation, in_ci: false },
     Check { name: "minimal-versions", tool: None, run: minimal_versions, in_ci: false },
 ];
@@ -148,6 +149,31 @@ fn minimum() -> Outcome<Verdict> {
         }
         Err(why) => Ok(Verdict::Skipped(why)),
     }
+}
+
+/// The libraries compile for Windows and macOS. Their standard libraries are built from source. TLS is left
+/// out: its C code needs the platform's own headers, which the public workflow has.
+fn platforms() -> Outcome<Verdict> {
+    const LIBRARIES: [&str; 7] =
+        ["oa-wire", "oa-transport", "oa-provider", "oa-middleware", "oa-tools", "oa-doctor", "oa-sim"];
+    let toolchain = match Toolchain::find(None, true) {
+        Ok(toolchain) => toolchain,
+        Err(why) => return Ok(Verdict::Skipped(why)),
+    };
+    for (target, needed) in
+        [("aarch64-apple-darwin", None), ("x86_64-pc-windows-gnu", Some("x86_64-w64-mingw32-dlltool"))]
+    {
+        if let Some(program) = needed.filter(|program| !is_there(program)) {
+            println!("{target} is left out: there is no {program}");
+            continue;
+        }
+        let mut check = toolchain.cargo(&["check", "--quiet", "--lib", "--no-default-features"]);
+        check.args(["--target", target, "-Zbuild-std=std,panic_abort"]);
+        check.args(LIBRARIES.iter().flat_map(|library| ["--package", library]));
+        check.env("RUSTC_BOOTSTRAP", "1").env("RUSTFLAGS", "-D warnings");
+        cargo::run(&mut check)?;
+    }
+    Ok(Verdict::Passed)
 }
 
 /// The documentation as it is rendered for the public, with all features and what each item needs.

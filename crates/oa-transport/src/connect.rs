@@ -8,7 +8,7 @@ mod tcp;
 mod tunnel;
 pub(crate) mod unix;
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 use tokio::time::{Instant, timeout_at};
@@ -180,7 +180,7 @@ impl Settings {
             Ok(Ok(socket)) => Ok(Conn::new(Stream::Unix(socket))),
             Ok(Err(cause)) => {
                 let (kind, message) = match cause.kind() {
-                    io::ErrorKind::NotFound => {
+                    std::io::ErrorKind::NotFound => {
                         (TransportErrorKind::SocketNotFound, "there is no such socket".into())
                     }
                     _ => (os::kind(&cause), os::words(&cause)),

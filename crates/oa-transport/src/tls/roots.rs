@@ -1,6 +1,8 @@
 //! The certificates that are trusted: those given in code, and those of the platform.
 
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{fmt, sync::Arc};
+#[cfg(all(unix, not(target_vendor = "apple"), not(target_os = "android")))]
+use std::{io, path::Path};
 
 use rustls::{
     RootCertStore,
@@ -9,6 +11,7 @@ use rustls::{
     pki_types::{CertificateDer, TrustAnchor},
 };
 
+#[cfg(all(unix, not(target_vendor = "apple"), not(target_os = "android")))]
 use crate::error::os;
 
 /// What verifies a server's certificate, and the roots that were given in code.
