@@ -3,6 +3,7 @@
 
 use crate::{
     cargo::{self, cargo, output, root},
+    external_types,
     outcome::{Outcome, Verdict},
     toolchain::{Toolchain, is_there},
     wasm,
@@ -38,6 +39,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { name: "wasm", tool: None, run: wasm::run, in_ci: true },
     Check { name: "platforms", tool: None, run: platforms, in_ci: true },
     Check { name: "documentation", tool: None, run: documentation, in_ci: false },
+    Check { name: "external-types", tool: None, run: external_types::run, in_ci: false },
     Check { name: "minimal-versions", tool: None, run: minimal_versions, in_ci: false },
 ];
 

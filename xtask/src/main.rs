@@ -4,6 +4,7 @@ mod bench;
 mod cargo;
 mod checks;
 mod ci;
+mod external_types;
 mod fuzz;
 mod judges;
 mod live;
