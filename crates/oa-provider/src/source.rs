@@ -64,30 +64,54 @@ where
         Ok(CompletionStream::new(source))
     }
 
-    /// Reads until the next event, without waiting for the end of the body after the last.
-    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        loop {
-            if !self.exhausted {
-                if let Some(event) = self.decoder.poll_event() {
-                    return Poll::Ready(Some(event));
+    /// Takes what was polled of the body.
+    #[inline]
+    fn take_frame(&mut self, frame: Option<Result<Frame<Bytes>, B::Error>>) -> Option<Error> {
+        match frame {
+            Some(Ok(frame)) => {
+                if let Ok(bytes) = frame.into_data() {
+                    self.decoder.push(bytes);
                 }
-                if self.decoder.is_done() {
-                    return Poll::Ready(None);
-                }
-                self.exhausted = true;
+                None
             }
-            let frame = ready!(self.poll_body(cx));
-            self.exhausted = false;
-            match frame {
-                Some(Ok(frame)) => {
-                    if let Ok(bytes) = frame.into_data() {
-                        self.decoder.push(bytes);
-                    }
-                }
-                Some(Err(error)) => {
-                    return Poll::Ready(Some(Err(self.decoder.abort(from_transport_error(error)))));
-                }
-                None => self.decoder.end(),
+            Some(Err(error)) => Some(self.decoder.abort(from_transport_error(error))),
+            None => {
+                self.decoder.end();
+                None
+            }
+        }
+    }
+
+    /// The event that was to be handed out first, or last.
+    #[cold]
+    fn next_kept(&mut self) -> Option<Event> {
+        match std::mem::replace(&mut self.state, State::Ended) {
+            State::First(event) => {
+                self.state = State::Open;
+                Some(*event)
+            }
+            State::Last(event) => Some(*event),
+            State::Open | State::Ended => None,
+        }
+    }
+
+    /// Ends the stream with its last event, an error, or nothing.
+    #[cold]
+    fn end(
+        &mut self,
+        last: Option<Result<Event, Error>>,
+        cx: &mut Context<'_>,
+    ) -> Option<Result<Event, Error>> {
+        self.state = State::Ended;
+        match last {
+            Some(Ok(Event::Done(mut response))) => {
+                response.negotiated = self.negotiated;
+                self.finish_body(cx);
+                Some(Ok(Event::Done(response)))
+            }
+            other => {
+                self.body = None;
+                other.map(|end| end.map_err(|error| timed(error, self.started)))
             }
         }
     }
@@ -131,30 +155,25 @@ where
 {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
         let this = &mut *self;
-        if let State::Open = this.state {
-            let mut polled = this.poll_read(cx);
-            match &mut polled {
-                Poll::Ready(Some(Ok(Event::Done(response)))) => {
-                    response.negotiated = this.negotiated;
-                    this.state = State::Ended;
-                    this.finish_body(cx);
-                }
-                Poll::Pending | Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(_) => {
-                    this.state = State::Ended;
-                    this.body = None;
-                    return polled.map(|end| end.map(|end| end.map_err(|error| timed(error, this.started))));
-                }
-            }
-            return polled;
+        if !matches!(this.state, State::Open) {
+            return Poll::Ready(this.next_kept().map(Ok));
         }
-        match std::mem::replace(&mut this.state, State::Ended) {
-            State::First(event) => {
-                this.state = State::Open;
-                Poll::Ready(Some(Ok(*event)))
+        loop {
+            if !this.exhausted {
+                match this.decoder.poll_event() {
+                    Some(Ok(event)) if !matches!(event, Event::Done(_)) => {
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    None if !this.decoder.is_done() => this.exhausted = true,
+                    last => return Poll::Ready(this.end(last, cx)),
+                }
             }
-            State::Last(event) => Poll::Ready(Some(Ok(*event))),
-            State::Open | State::Ended => Poll::Ready(None),
+            // The end of the body is not waited for after the last event.
+            let frame = ready!(this.poll_body(cx));
+            this.exhausted = false;
+            if let Some(error) = this.take_frame(frame) {
+                return Poll::Ready(this.end(Some(Err(error)), cx));
+            }
         }
     }
 

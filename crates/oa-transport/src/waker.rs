@@ -38,6 +38,7 @@ impl InlineWaker {
     }
 
     /// Polls with this waker; wakes from outside reach the task of `cx`.
+    #[inline]
     pub(crate) fn poll<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -91,6 +92,7 @@ impl Wake for Shared {
 }
 
 /// A number that no other living thread has, and that is not 0.
+#[inline]
 fn token() -> usize {
     thread_local! {
         static TOKEN: u8 = const { 0 };

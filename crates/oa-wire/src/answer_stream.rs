@@ -9,7 +9,7 @@ use crate::{
     sse,
 };
 use bytes::Bytes;
-use std::{borrow::Cow, collections::VecDeque, fmt, task::Poll};
+use std::{borrow::Cow, collections::VecDeque, fmt};
 
 /// What the events of a stream add up to.
 pub(crate) trait StreamedAnswer: Clone + Default + fmt::Debug + Send + 'static {
@@ -26,6 +26,12 @@ pub(crate) trait StreamedAnswer: Clone + Default + fmt::Debug + Send + 'static {
 
     /// Whether an event of this name may match the template.
     fn may_match(event: &sse::Event<'_>) -> bool;
+
+    /// Takes an event that matched the template and whose text has no escapes.
+    #[inline]
+    fn append_plain(&mut self, field: Self::Field, text: &str) -> Option<Event> {
+        self.append(field, Piece::plain(text))
+    }
 
     /// Takes an event that matched the template: its text.
     fn append(&mut self, field: Self::Field, piece: Piece<'_>) -> Option<Event>;
@@ -130,8 +136,33 @@ impl<A: StreamedAnswer> AnswerStream<A> {
         self.answer.snapshot(expected)
     }
 
-    /// The next event that the bytes so far hold.
+    /// The next event, where it is a delta like the one before: nearly all events of a long answer.
     #[inline]
+    pub(crate) fn next_delta(&mut self) -> Option<Event> {
+        if !self.queue.is_empty() || !matches!(self.phase, Phase::Open) {
+            return None;
+        }
+        loop {
+            // Where the next event stands whole and matches the template, its lines need not be looked for.
+            let (field, text, length) = self.template.match_event(self.sse.at_event())?;
+            let delta = match text.plain() {
+                Some(text) => self.answer.append_plain(field, text),
+                None => self.answer.append(field, text.piece()?),
+            };
+            self.sse.skip_event(length);
+            if delta.is_some() {
+                return delta;
+            }
+        }
+    }
+
+    /// True when more bytes are needed, which is quick to see.
+    #[inline]
+    pub(crate) fn is_drained(&mut self) -> bool {
+        self.queue.is_empty() && matches!(self.phase, Phase::Open) && self.sse.is_drained()
+    }
+
+    /// The next event that the bytes so far hold.
     pub(crate) fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -140,49 +171,46 @@ impl<A: StreamedAnswer> AnswerStream<A> {
             if !matches!(self.phase, Phase::Open) {
                 return self.finish(expected);
             }
-            match self.read_one() {
-                Poll::Ready(Some(event)) => return Some(Ok(event)),
-                Poll::Ready(None) => {}
-                Poll::Pending => return None,
+            if let Some(delta) = self.next_delta() {
+                return Some(Ok(delta));
+            }
+            if !self.read_one() {
+                return None;
             }
         }
     }
 
-    /// Reads one event of the wire: its only delta where it matched the template, and else its events go into
-    /// the queue and its end into the phase. Pending when more bytes are needed.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "nearly all events of a long answer match the template")]
-    fn read_one(&mut self) -> Poll<Option<Event>> {
-        // Where the next event stands whole and matches the template, its lines need not be looked for.
-        if let Some((field, piece, length)) = self.template.match_event(self.sse.at_event()) {
-            let delta = self.answer.append(field, piece);
-            self.sse.skip_event(length);
-            return Poll::Ready(delta);
-        }
+    /// Reads an event of the wire: its events go into the queue and its end into the phase. False when more
+    /// bytes are needed.
+    fn read_one(&mut self) -> bool {
         let event = match self.sse.next_event() {
             Ok(Some(event)) => event,
-            Ok(None) => return Poll::Pending,
+            Ok(None) => return false,
             Err(limit) => {
                 self.phase = Phase::Failed(too_large(limit));
-                return Poll::Ready(None);
+                return true;
             }
         };
         let may_match = !event.is_error_field() && A::may_match(&event);
-        if let Some((field, piece)) = may_match.then(|| self.template.match_chunk(event.data())).flatten() {
-            return Poll::Ready(self.answer.append(field, piece));
+        let matched = may_match.then(|| self.template.match_chunk(event.data())).flatten();
+        match matched.and_then(|(field, text)| Some((field, text.piece()?))) {
+            Some((field, piece)) => self.queue.extend(self.answer.append(field, piece)),
+            None => {
+                if let Some(phase) = self.answer.read_event(&mut self.template, &mut self.queue, &event) {
+                    self.phase = phase;
+                }
+            }
         }
-        if let Some(phase) = self.answer.read_event(&mut self.template, &mut self.queue, &event) {
-            self.phase = phase;
-        }
-        Poll::Ready(None)
+        true
     }
 
     /// The body ended: reads a last event without its blank line, and decides what the end means.
     pub(crate) fn end(&mut self) {
         // What was pushed and not asked for waits in the queue.
         while matches!(self.phase, Phase::Open) {
-            let Poll::Ready(event) = self.read_one() else { break };
-            self.queue.extend(event);
+            if !self.read_one() {
+                break;
+            }
         }
         if !matches!(self.phase, Phase::Open) {
             return;

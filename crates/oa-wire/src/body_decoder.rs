@@ -155,6 +155,19 @@ impl<F: AnswerFormat> BodyDecoder<F> {
 
     #[inline]
     pub(crate) fn poll_event(&mut self) -> Option<Result<Event, Error>> {
+        if let State::Stream(stream) = &mut self.state {
+            if let Some(delta) = stream.next_delta() {
+                return Some(Ok(delta));
+            }
+            if stream.is_drained() {
+                return None;
+            }
+        }
+        self.poll_any()
+    }
+
+    #[inline(never)]
+    fn poll_any(&mut self) -> Option<Result<Event, Error>> {
         match self.next_event()? {
             Ok(Event::Done(mut response)) => {
                 response.headers = self.headers.clone();
@@ -170,7 +183,6 @@ impl<F: AnswerFormat> BodyDecoder<F> {
         }
     }
 
-    #[inline]
     fn next_event(&mut self) -> Option<Result<Event, Error>> {
         match &mut self.state {
             State::Stream(stream) => match stream.poll_event(&self.expected)? {

@@ -118,6 +118,8 @@ pub struct Decoder {
     line: Vec<u8>,
     /// The event that is being read.
     event: Partial,
+    /// An event has ended, and no byte of the next was read.
+    is_between: bool,
     /// The last byte was a CR: a LF that follows belongs to it.
     after_cr: bool,
     begun: bool,
@@ -179,6 +181,7 @@ impl Decoder {
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, LimitExceeded> {
         self.forget_taken();
         loop {
+            self.is_between &= self.at == self.piece.len();
             let from = self.at;
             let Some(length) = line_end(&self.piece[from..]) else {
                 self.keep_rest()?;
@@ -203,22 +206,38 @@ impl Decoder {
             }
             if matches!(self.event.data, Data::None) {
                 self.event.forget();
+                self.is_between = true;
                 continue;
             }
             self.event.taken = true;
+            self.is_between = true;
             return Ok(self.event.view(&self.piece));
         }
     }
 
     /// The bytes at hand, where an event begins at their start, for a reader that knows whole events by
-    /// sight. Empty where none does.
+    /// sight: at most as many as an event may have. Empty where none begins.
     #[inline]
-    pub(crate) fn at_event(&mut self) -> &[u8] {
-        self.forget_taken();
-        let begins =
-            self.begun && self.line.is_empty() && self.event.is_empty() && self.total <= self.limits.total;
-        let length = self.piece.len().min(self.at + self.limits.event.min(self.limits.line));
-        if begins { &self.piece[self.at..length] } else { &[] }
+    pub(crate) fn at_event(&self) -> &[u8] {
+        if !self.is_between || self.total > self.limits.total {
+            return &[];
+        }
+        let rest = &self.piece[self.at..];
+        &rest[..rest.len().min(self.limits.event.min(self.limits.line))]
+    }
+
+    /// True when all that was pushed is read, up to the end of an event.
+    #[inline]
+    pub(crate) fn is_drained(&mut self) -> bool {
+        let is_drained = self.is_between
+            && self.at == self.piece.len()
+            && self.waiting.is_empty()
+            && self.total <= self.limits.total;
+        if is_drained {
+            self.piece = Bytes::new();
+            self.at = 0;
+        }
+        is_drained
     }
 
     /// Passes over the event of this length that stands at [`at_event`](Self::at_event).
@@ -353,11 +372,6 @@ fn without_mark(line: &[u8]) -> &[u8] {
 }
 
 impl Partial {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        matches!(self.data, Data::None) && self.name.is_empty()
-    }
-
     #[inline]
     fn forget(&mut self) {
         self.data = Data::None;

@@ -37,6 +37,16 @@ impl Joined {
         text
     }
 
+    /// Appends a piece that is written without escapes; false, and nothing appended, where half of a pair
+    /// waits.
+    #[inline]
+    pub(crate) fn push_plain(&mut self, text: &str) -> bool {
+        if self.high.is_none() {
+            self.text.push_str(text);
+        }
+        self.high.is_none()
+    }
+
     /// Appends a text that is whole.
     pub(crate) fn push_str(&mut self, text: &str) {
         self.text.push_str(text);

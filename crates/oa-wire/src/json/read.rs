@@ -39,7 +39,12 @@ pub(crate) struct Piece<'a> {
     pub(crate) at: Option<usize>,
 }
 
-impl Piece<'_> {
+impl<'a> Piece<'a> {
+    /// A text without escapes, from anywhere.
+    pub(crate) fn plain(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), written: text, at: None }
+    }
+
     /// Where the text stands between its quotes.
     pub(crate) fn range(&self) -> Option<std::ops::Range<usize>> {
         self.at.map(|at| at..at + self.written.len())
@@ -457,19 +462,26 @@ pub(crate) fn owned(text: Option<Cow<'_, str>>) -> Option<String> {
 
 /// The end of the JSON text whose opening quote stands before `from`: the offset of its closing quote, and
 /// whether it has escapes. The bytes between need not be UTF-8.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "most texts are short and have no escapes: a call costs more")]
 pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
-    let mut at = special_soon(bytes, from);
+    let at = special_soon(bytes, from);
     if bytes.get(at) == Some(&b'"') {
         return Ok((at, false));
     }
-    let escapes = at;
+    Ok((scan_escapes(bytes, at)?, true))
+}
+
+/// The same from the first special byte on, which is no quote.
+#[inline(never)]
+fn scan_escapes(bytes: &[u8], escapes: usize) -> Read<usize> {
+    let mut at = escapes;
     while bytes.get(at) != Some(&b'"') {
         let length = Escape::at(bytes, at).map_err(|wrong| first_wrong(bytes, escapes, wrong))?.1;
         at = mark(bytes, at + length);
     }
     no_control(bytes, escapes, at)?;
-    Ok((at, true))
+    Ok(at)
 }
 
 /// The error that a control character stands between these.
@@ -506,14 +518,14 @@ fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -
         if from < at {
             out.push_str(&text[from..at]);
         }
-        match bytes.get(at..at + 2) {
+        match (bytes.get(at), bytes.get(at + 1)) {
             // What stands for itself goes with what follows.
-            Some(b"\\\"" | b"\\\\") => from = at + 1,
-            Some(b"\\n") => {
-                out.push('\n');
+            (Some(b'\\'), Some(b'"' | b'\\')) => from = at + 1,
+            (Some(b'\\'), Some(b'n')) => {
+                out.push_str("\n");
                 from = at + 2;
             }
-            _ if bytes.get(at) == Some(&b'"') => {
+            (Some(b'"'), _) => {
                 no_control(bytes, escapes, at)?;
                 return Ok(at);
             }

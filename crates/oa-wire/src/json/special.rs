@@ -72,17 +72,14 @@ fn mark_in_long(bytes: &[u8], at: usize) -> usize {
 
 /// Where the first control character stands between these.
 pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
-    let is_control = |byte: u8| u8::from(byte < 0x20);
     let text = &bytes[from..to];
-    // The compiler reads a block with vectors.
+    // The least byte of the blocks: the compiler finds it with vectors.
     let (blocks, rest) = text.split_at(text.len() / 32 * 32);
-    let any = blocks
-        .chunks_exact(32)
-        .fold(0, |any, block| any | block.iter().fold(0, |any, &byte| any | is_control(byte)));
+    let least = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte));
     let words = rest.chunks_exact(8);
-    let last = words.remainder().iter().fold(0, |any, &byte| any | is_control(byte));
+    let last = least(words.remainder());
     let marked = words.fold(0, |any, word| any | word.first_chunk().map_or(0, |word| controls(*word)));
-    if any | last == 0 && marked == 0 {
+    if least(blocks).min(last) >= 0x20 && marked == 0 {
         return None;
     }
     Some(from + text.iter().position(|&byte| byte < 0x20)?)

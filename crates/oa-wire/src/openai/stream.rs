@@ -40,6 +40,11 @@ impl StreamedAnswer for Answer {
     }
 
     #[inline]
+    fn append_plain(&mut self, field: TextField, text: &str) -> Option<Event> {
+        self.chunks += 1;
+        self.append_plain(field, text)
+    }
+
     fn append(&mut self, field: TextField, piece: Piece<'_>) -> Option<Event> {
         self.chunks += 1;
         self.append_delta(field, piece)

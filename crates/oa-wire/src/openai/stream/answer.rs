@@ -156,8 +156,16 @@ impl Answer {
         }
     }
 
-    /// Appends a piece to a text; none when it is empty.
+    /// Appends a text that is written without escapes; none when it is empty.
     #[inline]
+    pub(super) fn append_plain(&mut self, field: TextField, text: &str) -> Option<Event> {
+        if field == TextField::Content && self.content.push_plain(text) {
+            return (!text.is_empty()).then(|| Event::Content(TextDelta::from(text)));
+        }
+        self.append_delta(field, Piece::plain(text))
+    }
+
+    /// Appends a piece to a text; none when it is empty.
     pub(super) fn append_delta(&mut self, field: TextField, piece: Piece<'_>) -> Option<Event> {
         match field {
             TextField::Content => {
