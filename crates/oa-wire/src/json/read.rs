@@ -522,7 +522,7 @@ fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -
             // What stands for itself goes with what follows.
             (Some(b'\\'), Some(b'"' | b'\\')) => from = at + 1,
             (Some(b'\\'), Some(b'n')) => {
-                out.push_str("\n");
+                out.push('\n');
                 from = at + 2;
             }
             (Some(b'"'), _) => {

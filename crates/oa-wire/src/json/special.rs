@@ -73,13 +73,12 @@ fn mark_in_long(bytes: &[u8], at: usize) -> usize {
 /// Where the first control character stands between these.
 pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
     let text = &bytes[from..to];
-    // The least byte of the blocks: the compiler finds it with vectors.
+    // The compiler looks for the lowest byte with vectors.
+    let lowest = |text: &[u8]| text.iter().fold(u8::MAX, |found, &byte| found.min(byte));
     let (blocks, rest) = text.split_at(text.len() / 32 * 32);
-    let least = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte));
-    let words = rest.chunks_exact(8);
-    let last = least(words.remainder());
-    let marked = words.fold(0, |any, word| any | word.first_chunk().map_or(0, |word| controls(*word)));
-    if least(blocks).min(last) >= 0x20 && marked == 0 {
+    // The last block may overlap those before.
+    let last = text.last_chunk::<32>().map_or(rest, |last| last);
+    if lowest(blocks).min(lowest(last)) >= 0x20 {
         return None;
     }
     Some(from + text.iter().position(|&byte| byte < 0x20)?)
