@@ -1,13 +1,15 @@
 //! One HTTP/1.1 request, read off a connection strictly and within limits.
 
 use bytes::{Buf, Bytes, BytesMut};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// What a request may have at most.
+/// What a request may have at most, and how long it may be awaited.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) head: usize,
     pub(crate) body: usize,
+    pub(crate) idle: Option<Duration>,
 }
 
 /// A request as it came.

@@ -16,6 +16,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::sleep,
 };
 
 /// Accepts until `stop` changes (or its sender is gone); then every connection is closed.
@@ -34,7 +35,7 @@ pub(crate) async fn serve(listener: TcpListener, shared: Arc<Shared>, mut stop: 
                     number += 1;
                 }
                 // Out of file descriptors, or a connection that died in the queue: others may get through.
-                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Err(_) => sleep(Duration::from_millis(5)).await,
             },
         }
     }
@@ -156,6 +157,7 @@ async fn next_request(
         let _idle = Idle::new(shared);
         tokio::select! {
             _ = close_idle.changed() => return Err(ReadError::Closed),
+            () = idle_for(shared.limits.idle) => return Err(ReadError::Closed),
             read = stream.read_buf(buffer) => match read {
                 Ok(0) | Err(_) => return Err(ReadError::Closed),
                 Ok(_) => {}
@@ -163,6 +165,14 @@ async fn next_request(
         }
     }
     read_request(stream, buffer, shared.limits).await
+}
+
+/// Without a limit there is no timer either: a paused clock would go on to it.
+async fn idle_for(limit: Option<Duration>) {
+    match limit {
+        Some(limit) => sleep(limit).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Records the request and decides its answer: loading, the script, the handler, the generative mode.

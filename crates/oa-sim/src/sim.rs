@@ -386,6 +386,14 @@ impl SimBuilder {
         self
     }
 
+    /// Closes a connection that has waited this long for a request, without a word, as servers do. Default:
+    /// none does; uvicorn and llama.cpp close after 5 s.
+    #[must_use]
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.limits.idle = Some(limit);
+        self
+    }
+
     /// The largest request body in bytes; a larger one is answered by 413. Default 64 MiB.
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
@@ -451,7 +459,7 @@ impl Default for SimBuilder {
     fn default() -> Self {
         Self {
             model: Model::default(),
-            limits: Limits { head: 64 * 1024, body: 64 * 1024 * 1024 },
+            limits: Limits { head: 64 * 1024, body: 64 * 1024 * 1024, idle: None },
             port: 0,
             keep: 10_000,
             handler: None,

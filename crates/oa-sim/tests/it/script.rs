@@ -252,6 +252,20 @@ async fn idle_connections_can_be_closed_and_busy_ones_stay() {
     assert_eq!(busy.get("/").await.status, 500);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_too_long_is_closed() {
+    let limit = Duration::from_secs(5);
+    let slow = Answer::text(200, "slow").delay(2 * limit);
+    let sim = Sim::builder().idle_timeout(limit).script([slow]).then_generate().start().await.unwrap();
+    let mut client = Client::connect(&sim).await;
+    // What is busy is not idle.
+    assert_eq!(client.get("/").await.text(), "slow");
+    assert_eq!(client.get("/health").await.status, 200);
+    let idle_since = Instant::now();
+    assert_eq!(client.rest().await.unwrap(), b"");
+    assert!((limit..2 * limit).contains(&idle_since.elapsed()));
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_a_stream_is_noticed_while_bytes_flow() {
     let piece = "x".repeat(64 * 1024);
