@@ -5,6 +5,7 @@ use crate::{
     checks::CHECKS,
     judges,
     outcome::{Outcome, Verdict},
+    soak,
 };
 use std::{
     env,
@@ -75,6 +76,7 @@ fn steps() -> Vec<Step> {
         plain("publish --workspace --dry-run --no-verify --allow-dirty --quiet"),
         step("no syntax newer than the minimum Rust version", syntax),
         step("cargo oa chat 'Say hello'", first_command),
+        ("cargo xtask soak".to_owned(), Box::new(soak::run_if_counted)),
     ];
     steps.extend(
         CHECKS

@@ -12,6 +12,7 @@ mod outcome;
 mod release;
 mod replicas;
 mod server;
+mod soak;
 mod toolchain;
 mod wasm;
 
@@ -71,6 +72,13 @@ cargo xtask TASK
       has more of the load. ARGS go to oa-live-replicas: --conversations 64 --turns 20
       --at-once 16
 
+  soak [DIR --home HOME] [--minutes N] [--seed N]
+      Two replicas under load from one program, with calls and streams that are dropped,
+      pauses of all callers, and restarts of one at a time. Fails if a call is lost that
+      could be sent again, if a connection is left, or if memory or descriptors grow, as
+      the system counts them (Linux). Without DIR against two simulators, in 2 minutes;
+      with DIR and HOME against two llama.cpp that its scripts start, in 20.
+
 Python 3 is needed for `conformance` and for the judges. CARGO_TARGET_DIR is respected.
 ";
 
@@ -86,6 +94,7 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "conformance" => judges::run(rest),
         Some((task, rest)) if task == "live" => live::run(rest),
         Some((task, rest)) if task == "replicas" => replicas::run(rest),
+        Some((task, rest)) if task == "soak" => soak::run(rest),
         Some((task, [])) if matches!(task.as_str(), "help" | "-h" | "--help") => {
             print!("{USAGE}");
             Ok(())

@@ -1,0 +1,44 @@
+//! Whoever started this program and owns the servers: asked by lines of the output, answers by lines of the
+//! input.
+
+use std::{io, process, thread};
+use tokio::sync::mpsc;
+
+pub(crate) struct Owner {
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl Owner {
+    /// Ends the program when the input ends: whoever wrote it is gone.
+    pub(crate) fn new() -> Self {
+        let (sender, lines) = mpsc::unbounded_channel();
+        // A thread of its own: a read of the input cannot be cancelled.
+        thread::spawn(move || {
+            for line in io::stdin().lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+            process::exit(1);
+        });
+        Self { lines }
+    }
+
+    /// The next line. Can be dropped without losing one.
+    pub(crate) async fn line(&mut self) -> Result<String, &'static str> {
+        self.lines.recv().await.ok_or("the input ended")
+    }
+
+    /// Asks to end a server, and to start it after a time. Answered by the line `up`.
+    pub(crate) fn restart(server: usize, signal: &str, milliseconds: u128) {
+        println!("restart {server} {signal} {milliseconds}");
+    }
+
+    /// How many connections the servers have open, and how many requests met one that had just been closed;
+    /// if they count.
+    pub(crate) async fn counts(&mut self) -> Result<Option<(usize, usize)>, &'static str> {
+        println!("counts");
+        let line = self.line().await?;
+        let numbers =
+            line.split_once(' ').and_then(|(open, closed)| Some((open.parse().ok()?, closed.parse().ok()?)));
+        Ok(numbers)
+    }
+}
