@@ -4,7 +4,7 @@ use super::{
     event::ServerEvent,
     permit::Permit,
     pick::Call,
-    set::{Order, Server, Set, has_another},
+    set::{Server, Set, has_another},
 };
 use crate::{
     AttemptLog, CallContext, FirstEventTimeout, IdleTimeout, attempt::History, context::SharedBudget,
@@ -138,9 +138,7 @@ impl<'a, S: Completions> Calls<'a, S> {
         let now = self.set.now();
         let (at, is_trial) = self.set.choose(&servers, &self.called, &self.context, self.call, now)?;
         let server = servers[at].clone();
-        if matches!(self.set.settings.order, Order::Affinity { .. }) {
-            self.set.set_home(self.call.key, &server);
-        }
+        self.set.sent(self.call, &server);
         Some((server, is_trial))
     }
 

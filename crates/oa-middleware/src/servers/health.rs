@@ -29,6 +29,7 @@ pub(super) struct Health {
     returned: AtomicU64,
     load: AtomicU64,
     calls: AtomicUsize,
+    begun: Lately,
     /// Grows with each event and answer.
     signs_of_life: AtomicU64,
     /// Set when it leaves the set.
@@ -42,6 +43,45 @@ pub(super) struct Health {
 }
 
 const NEVER: u64 = u64::MAX;
+
+/// A sum of which half is forgotten every 17 seconds. Times are in microseconds.
+#[derive(Debug, Default)]
+struct Lately(
+    /// The sum in units of 256, and in the lower half when it was that, in units of 131 ms.
+    AtomicU64,
+);
+
+impl Lately {
+    const TIME: u32 = 17;
+    const HALF_LIFE: u32 = 7;
+    const WEIGHT: u32 = 8;
+
+    fn add(&self, weight: u64, now: u64) {
+        let weight = (weight >> Self::WEIGHT).max(1);
+        let added = |state| {
+            let sum = (Self::decayed(state, now) + weight).min(u64::from(u32::MAX));
+            Some(sum << 32 | u64::from((now >> Self::TIME) as u32))
+        };
+        // It always has a next value.
+        let _ = self.0.fetch_update(Relaxed, Relaxed, added);
+    }
+
+    #[inline]
+    fn read(&self, now: u64) -> u64 {
+        Self::decayed(self.0.load(Relaxed), now) << Self::WEIGHT
+    }
+
+    /// Between two halvings it falls evenly: a choice looks at each server.
+    #[inline]
+    fn decayed(state: u64, now: u64) -> u64 {
+        let since = ((now >> Self::TIME) as u32).wrapping_sub(state as u32);
+        // Another thread may have a later clock.
+        let since = if since > u32::MAX / 2 { 0 } else { since };
+        let sum = (state >> 32).checked_shr(since >> Self::HALF_LIFE).unwrap_or(0);
+        let part = u64::from(since % (1 << Self::HALF_LIFE));
+        sum - (sum * part >> (Self::HALF_LIFE + 1))
+    }
+}
 
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(NEVER - 1)
@@ -59,6 +99,7 @@ impl Health {
             returned: AtomicU64::new(added.map_or(NEVER, micros)),
             load: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
+            begun: Lately::default(),
             signs_of_life: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             begins: Begins::new(),
@@ -93,11 +134,23 @@ impl Health {
         }
     }
 
+    /// What a choice needs to know; `begins` is true for a call that begins a conversation.
     #[inline]
-    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: u64) -> Candidate {
+    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: u64, begins: bool) -> Candidate {
         let share = self.share(now, slow_start);
-        let load = self.load.load(Relaxed);
-        Candidate { at: at as u32, share: share as f32, hash: self.hash, weight: self.weight() * share, load }
+        Candidate {
+            at: at as u32,
+            share: share as f32,
+            hash: self.hash,
+            weight: self.weight() * share,
+            load: self.load.load(Relaxed),
+            begun: if begins { self.begun.read(now) } else { 0 },
+        }
+    }
+
+    /// A conversation of this weight begins here.
+    pub(super) fn conversation_begins(&self, weight: u64, now: Duration) {
+        self.begun.add(weight, micros(now));
     }
 
     /// The present share of its weight. Times are in microseconds.
@@ -209,5 +262,25 @@ impl Health {
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_of_what_was_lately_is_forgotten_in_17_seconds() {
+        let second = |seconds: u64| seconds * 1_000_000;
+        let lately = Lately::default();
+        assert_eq!(lately.read(second(1)), 0);
+        lately.add(1 << 20, second(100));
+        lately.add(1 << 20, second(100));
+        let readings = [99, 100, 108, 117, 134, 700, 100_000].map(|at| lately.read(second(at)) >> 10);
+        assert!(readings.is_sorted_by(|one, other| one >= other), "{readings:?}");
+        assert_eq!((readings[0], readings[1], readings[6]), (2048, 2048, 0));
+        for (reading, about) in [(readings[3], 1024), (readings[4], 512)] {
+            assert!(reading.abs_diff(about) < about / 20, "{readings:?}");
+        }
     }
 }

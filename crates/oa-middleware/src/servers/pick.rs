@@ -13,6 +13,8 @@ pub(super) struct Candidate {
     pub(super) weight: f64,
     /// What is under way there.
     pub(super) load: u64,
+    /// The weight of the conversations that began there lately; only where the call begins one.
+    pub(super) begun: u64,
 }
 
 /// What the choice needs to know of the call.
@@ -73,23 +75,53 @@ pub(super) const LITTLE: u64 = 8 * 1024;
 /// server of the conversation's last turn comes first in the order, as its cache holds the latest prefix.
 /// Where none is within the bound, the one with the least load by its weight.
 ///
-/// A conversation that begins has nothing to lose anywhere, and will stay where it is sent: its bound is a
-/// fifth of the way. Otherwise one of two servers could have twice the other's load for long, within it.
+/// A conversation that begins has nothing to lose anywhere, and will stay where it is sent. What is under way
+/// at the moment says little about how many conversations a server has: between two turns people think. So of
+/// the servers within the bound it goes to the first where not much more than its part of the conversations
+/// began lately, and of these to one that has not much more than its part of the load.
 pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
-    let bound = if call.begins { 1.0 + (bound - 1.0) / 5.0 } else { bound };
-    let (mut load, mut weight) = (call.load, 0.0);
+    let (mut load, mut begun, mut weight) = (call.load, begun(call.load), 0.0);
     for server in servers {
         load = load.saturating_add(server.load);
+        begun = begun.saturating_add(server.begun);
         weight += server.weight;
     }
-    let most = bound * load as f64 / weight;
-    let little = if call.begins { 0 } else { LITTLE };
-    let is_within = |server: &Candidate| server.load <= little || server.load as f64 <= most * server.weight;
+    let part = |of: u64, server: &Candidate| of as f64 * server.weight / weight;
+    let is_within =
+        |server: &Candidate| server.load <= LITTLE || server.load as f64 <= bound * part(load, server);
+    if call.begins && bound.is_finite() {
+        let is_due =
+            |server: &Candidate| is_within(server) && server.begun as f64 <= MOST_BEGUN * part(begun, server);
+        let is_free = |server: &Candidate| server.load as f64 <= MOST_BEGUN * part(load, server);
+        let due = first_in_order(servers, call, |server| is_due(server) && is_free(server))
+            .or_else(|| first_in_order(servers, call, is_due));
+        if due.is_some() {
+            return due;
+        }
+    }
+    first_in_order(servers, call, is_within).or_else(|| least(servers).copied())
+}
+
+/// How much more than its part a server may have where a conversation begins.
+const MOST_BEGUN: f64 = 1.05;
+
+/// The weight of a conversation that begins with a prompt of this load: the turns to come weigh something.
+pub(super) const fn begun(load: u64) -> u64 {
+    load.saturating_add(LITTLE)
+}
+
+/// The first in the order of the call's key, among those that are such.
+#[inline]
+fn first_in_order(
+    servers: &[Candidate],
+    call: Call,
+    is_such: impl Fn(&Candidate) -> bool,
+) -> Option<Candidate> {
     let mut best: Option<(Place, &Candidate)> = None;
     // Where weights are equal, the greatest draw is the first: most servers need no logarithm.
     let mut greatest: Option<(u64, &Candidate)> = None;
     for server in servers {
-        if !is_within(server) {
+        if !is_such(server) {
             continue;
         }
         // A server that has little of its share keeps no conversations.
@@ -110,12 +142,16 @@ pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<
     }
     let first = match (greatest, best) {
         (Some((draw, one)), Some((place, other))) => {
-            Some(if place.is_before(Place::new(draw, 1.0)) { other } else { one })
+            if place.is_before(Place::new(draw, 1.0)) {
+                other
+            } else {
+                one
+            }
         }
-        (Some((_, one)), None) | (None, Some((_, one))) => Some(one),
-        (None, None) => least(servers),
+        (Some((_, one)), None) | (None, Some((_, one))) => one,
+        (None, None) => return None,
     };
-    first.copied()
+    Some(*first)
 }
 
 /// The server with the least load by its weight.
@@ -211,7 +247,7 @@ mod tests {
 
     fn server(at: usize, weight: f64, load: u64) -> Candidate {
         let hash = hash(format!("server {at}").as_bytes());
-        Candidate { at: at as u32, share: 1.0, hash, weight, load }
+        Candidate { at: at as u32, share: 1.0, hash, weight, load, begun: 0 }
     }
 
     /// So many servers, of which some may be called.
@@ -285,7 +321,10 @@ mod tests {
         for key in 0..5000 {
             let count = 1 + random.below(9);
             let servers: Vec<_> = (0..count)
-                .map(|at| server(at, 0.1 + random.next_f64(), random.next_u64() % 100_000))
+                .map(|at| Candidate {
+                    begun: random.next_u64() % 100_000,
+                    ..server(at, 0.1 + random.next_f64(), random.next_u64() % 100_000)
+                })
                 .collect();
             let begins = key % 2 == 0;
             let home = (!begins).then(|| servers[random.below(count)].hash as u32);
@@ -293,22 +332,37 @@ mod tests {
             let chosen = by_affinity(&servers, call);
             let load: u64 = servers.iter().map(|server| server.load).sum::<u64>() + call.load;
             let weight: f64 = servers.iter().map(|server| server.weight).sum();
-            let (bound, little) = if begins { (1.05, 0) } else { (1.25, LITTLE) };
             let within = |server: &Candidate| {
-                server.load <= little || server.load as f64 <= bound * load as f64 * server.weight / weight
+                server.load <= LITTLE || server.load as f64 <= 1.25 * load as f64 * server.weight / weight
             };
             assert!(within(&servers[chosen]) || !servers.iter().any(within), "key {key}");
         }
     }
 
     #[test]
-    fn a_conversation_that_begins_goes_where_little_is() {
+    fn a_conversation_that_begins_goes_where_few_began() {
         for key in 0..100 {
-            let servers = [server(0, 1.0, 1000), server(1, 1.0, 2000)];
+            let begun = |at, count| Candidate { begun: count * begun(10), ..server(at, 1.0, 0) };
+            let servers = [begun(0, 10), begun(1, 20)];
             let begins = |begins| by_affinity(&servers, Call { begins, ..call(key) });
             assert_eq!(begins(true), 0);
             assert_eq!(begins(false), by_affinity(&[server(0, 1.0, 0), server(1, 1.0, 0)], call(key)));
         }
+    }
+
+    #[test]
+    fn conversations_begin_at_a_server_by_its_weight() {
+        let mut servers: Vec<_> = (0..3).map(|at| server(at, [1.0, 1.0, 2.0][at], 0)).collect();
+        for key in 0..400 {
+            let chosen = by_affinity(&servers, Call { begins: true, ..call(key) });
+            servers[chosen].begun += begun(10);
+        }
+        let counts: Vec<_> = servers.iter().map(|server| server.begun / begun(10)).collect();
+        let parts = [100, 100, 200];
+        assert!(
+            counts.iter().zip(parts).all(|(count, part)| count.abs_diff(part) * 16 <= part),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -206,7 +206,8 @@ impl<S> Set<S> {
         let passes = [(false, Out::None), (true, Out::None), (true, Out::Transient), (true, last)];
         passes.into_iter().filter(|&(again, _)| retry.is_some() || again).find_map(|(again, out)| {
             let able = servers.iter().enumerate().filter(|(_, server)| is_able(server, again, out));
-            let candidates = able.map(|(at, server)| server.health.candidate(at, moment, slow_start));
+            let candidates =
+                able.map(|(at, server)| server.health.candidate(at, moment, slow_start, call.begins));
             Some((self.pick(candidates, call)?, again))
         })
     }
@@ -241,8 +242,15 @@ impl<S> Set<S> {
         Call { key, load: prompt::load(request), home, begins, well_only: false }
     }
 
-    pub(super) fn set_home(&self, key: u64, server: &Server<S>) {
-        self.members.homes.set(key, server.health.hash32());
+    /// A call is sent to this server: its conversation's next one goes there first.
+    pub(super) fn sent(&self, call: Call, server: &Server<S>) {
+        if !matches!(self.settings.order, Order::Affinity { .. }) {
+            return;
+        }
+        self.members.homes.set(call.key, server.health.hash32());
+        if call.begins {
+            server.health.conversation_begins(pick::begun(call.load), self.now());
+        }
     }
 
     /// The end of a call, or of a probe.

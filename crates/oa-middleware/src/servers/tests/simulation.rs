@@ -128,20 +128,26 @@ impl Service<CompletionRequest> for Replica {
     }
 }
 
-/// One conversation: each turn's prompt holds all turns before it.
-async fn converse(servers: Servers<Replica>, number: usize, random: Random) -> usize {
+/// One conversation: each turn's prompt holds all turns before it. `thinking` is the time between an answer
+/// and the next question.
+async fn converse(servers: Servers<Replica>, number: usize, random: Random, thinking: Duration) -> usize {
     let text = |least: u64, more: u64| "x".repeat((least + random.next_u64() % more) as usize);
     let mut request = CompletionRequest::new([Message::user(format!("{number} {}", text(800, 7200)))]);
     let mut lost = 0;
     for _ in 0..TURNS {
         lost += usize::from(servers.clone().oneshot(request.clone()).await.is_err());
         request.messages_mut().extend([Message::assistant(text(200, 1200)), Message::user(text(200, 1200))]);
+        sleep(thinking).await;
     }
     lost
 }
 
 /// All conversations, so many at once; the calls that were lost.
 async fn converse_all(servers: &Servers<Replica>, seed: u64) -> usize {
+    converse_slowly(servers, seed, Duration::ZERO).await
+}
+
+async fn converse_slowly(servers: &Servers<Replica>, seed: u64, thinking: Duration) -> usize {
     let random = Random::seeded(seed);
     let mut left: VecDeque<_> = (0..CONVERSATIONS).collect();
     let mut running = JoinSet::new();
@@ -149,7 +155,8 @@ async fn converse_all(servers: &Servers<Replica>, seed: u64) -> usize {
     loop {
         while running.len() < AT_ONCE {
             let Some(number) = left.pop_front() else { break };
-            running.spawn(converse(servers.clone(), number, Random::seeded(random.next_u64())));
+            let random = Random::seeded(random.next_u64());
+            running.spawn(converse(servers.clone(), number, random, thinking));
         }
         match running.join_next().await {
             Some(ended) => lost += ended.unwrap(),
@@ -194,7 +201,7 @@ fn shares(replicas: &[Replica]) -> (f64, f64) {
     (sum(|state| &state.prefilled) / prompted, most * replicas.len() as f64 / prompted)
 }
 
-const SEEDS: u64 = 2;
+const SEEDS: u64 = 4;
 const ENDLESS: u64 = u64::MAX;
 /// Room for six conversations near their end.
 const SMALL: u64 = 6 * 30_000;
@@ -234,6 +241,23 @@ async fn affinity_prefills_little_and_spreads_the_load() {
             } else {
                 assert!(affinity.0 < one * 1.3 && affinity.0 < balance.0, "{affinity:?} {balance:?}");
             }
+        }
+    }
+}
+
+/// While people think nothing is under way: what is says little about how many conversations a server has.
+#[tokio::test(start_paused = true)]
+async fn conversations_are_spread_also_where_little_is_under_way() {
+    for (count, at_most) in [(2, 1.25), (4, 1.4)] {
+        for seed in 0..8 {
+            let replicas = replicas(count, ENDLESS, seed << 8);
+            let servers = servers(Policy::Affinity, &replicas, seed);
+            assert_eq!(converse_slowly(&servers, seed, Duration::from_secs(10)).await, 0);
+            let loads = replicas.iter().map(|replica| replica.0.prompted.load(Ordering::SeqCst));
+            let (most, fewest) = (loads.clone().max().unwrap(), loads.min().unwrap());
+            let ratio = most as f64 / fewest as f64;
+            println!("{count} servers, seed {seed}: {ratio:.2}");
+            assert!(ratio < at_most, "{count} servers, seed {seed}: {ratio}");
         }
     }
 }
