@@ -20,8 +20,7 @@ use tower::discover::Change;
 ///
 /// ```no_run
 /// # use oa_wire::{Completion, CompletionRequest, Error};
-/// # fn provider<S>(_: String) -> S { unimplemented!() }
-/// # fn example<S>()
+/// # fn example<S>(provider: fn(String) -> S)
 /// # where
 /// #     S: tower_service::Service<CompletionRequest, Response = Completion, Error = Error>
 /// #         + Clone + Send + Sync + 'static,
@@ -32,7 +31,7 @@ use tower::discover::Change;
 /// let feed = DnsDiscover::new(
 ///     || async { Ok(tokio::net::lookup_host("vllm.default.svc:8000").await?.collect()) },
 ///     // Each address has connections of its own.
-///     |address| provider(format!("http://{address}")),
+///     move |address| provider(format!("http://{address}")),
 /// );
 /// let servers: Servers<S> = Servers::empty(ServerChoice::Affinity);
 /// tokio::spawn({
