@@ -60,7 +60,7 @@ impl Lately {
         let weight = (weight >> Self::WEIGHT).max(1);
         let added = |state| {
             let sum = (Self::decayed(state, now) + weight).min(u64::from(u32::MAX));
-            Some(sum << 32 | u64::from((now >> Self::TIME) as u32))
+            Some((sum << 32) | u64::from((now >> Self::TIME) as u32))
         };
         // It always has a next value.
         let _ = self.0.fetch_update(Relaxed, Relaxed, added);
@@ -79,7 +79,7 @@ impl Lately {
         let since = if since > u32::MAX / 2 { 0 } else { since };
         let sum = (state >> 32).checked_shr(since >> Self::HALF_LIFE).unwrap_or(0);
         let part = u64::from(since % (1 << Self::HALF_LIFE));
-        sum - (sum * part >> (Self::HALF_LIFE + 1))
+        sum - ((sum * part) >> (Self::HALF_LIFE + 1))
     }
 }
 
