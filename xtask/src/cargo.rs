@@ -43,8 +43,13 @@ pub(crate) fn output(command: &mut Command) -> Outcome<String> {
 
 /// Builds a program in release and says where it is.
 pub(crate) fn build(package: &str, bin: &str) -> Outcome<PathBuf> {
+    build_with(package, bin, &[])
+}
+
+/// The same with further arguments of cargo, such as features.
+pub(crate) fn build_with(package: &str, bin: &str, more: &[&str]) -> Outcome<PathBuf> {
     let args = ["build", "--release", "--package", package, "--bin", bin, "--message-format"];
-    let messages = output(cargo(&args).arg("json-render-diagnostics"))?;
+    let messages = output(cargo(&args).arg("json-render-diagnostics").args(more))?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())

@@ -8,6 +8,7 @@ mod external_types;
 mod fuzz;
 mod judges;
 mod live;
+mod nginx;
 mod outcome;
 mod release;
 mod replicas;
@@ -79,6 +80,10 @@ cargo xtask TASK
       the system counts them (Linux). Without DIR against two simulators, in 2 minutes;
       with DIR and HOME against two llama.cpp that its scripts start, in 20.
 
+  nginx
+      300 streams at once through nginx, over TLS with HTTP/2 by ALPN, where it takes 100
+      on a connection: all have begun before one ends.
+
 Python 3 is needed for `conformance` and for the judges. CARGO_TARGET_DIR is respected.
 ";
 
@@ -94,6 +99,7 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "conformance" => judges::run(rest),
         Some((task, rest)) if task == "live" => live::run(rest),
         Some((task, rest)) if task == "replicas" => replicas::run(rest),
+        Some((task, [])) if task == "nginx" => nginx::run().map(report),
         Some((task, rest)) if task == "soak" => soak::run(rest),
         Some((task, [])) if matches!(task.as_str(), "help" | "-h" | "--help") => {
             print!("{USAGE}");
