@@ -5,15 +5,19 @@
 //! lies, and writing the same bytes whatever order a map was built in (a dependent may switch on
 //! `serde_json/preserve_order`).
 
+mod escapes;
 mod joined;
+mod malformed;
 mod read;
 mod special;
 mod write;
 
 use serde_json::Value;
 
+pub(crate) use escapes::{scan_text, unescape};
 pub(crate) use joined::Joined;
-pub(crate) use read::{Index, Kind, Malformed, Piece, Reader, owned, reads_meaningful, scan_text, unescape};
+pub(crate) use malformed::Malformed;
+pub(crate) use read::{Index, Kind, Piece, Reader, owned, reads_meaningful};
 pub(crate) use write::{equal, push_list, push_schema_in_order, push_sorted, push_text};
 
 /// True for a member that carries a value: not null, false, or empty.

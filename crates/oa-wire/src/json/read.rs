@@ -1,25 +1,17 @@
 //! Reads JSON by asking for what is wanted and skipping the rest, without building a tree.
 
-mod escapes;
 mod numbers;
 
-use super::special::special_soon;
-use escapes::unescape_into;
-pub(crate) use escapes::{scan_text, unescape};
+use super::{
+    escapes::{scan_text, unescape_into},
+    malformed::{Malformed, Read},
+    special::special_soon,
+};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 /// Nested deeper than this, a text is refused, as `serde_json` refuses it.
 const MAX_DEPTH: u32 = 127;
-
-/// A text that is not JSON.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    /// The offset of the byte that does not fit.
-    pub(crate) at: usize,
-    /// What should have stood there.
-    pub(crate) expected: &'static str,
-}
 
 /// The kind of the value that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,8 +63,6 @@ pub(crate) struct Reader<'a> {
     at: usize,
     depth: u32,
 }
-
-type Read<T> = Result<T, Malformed>;
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {

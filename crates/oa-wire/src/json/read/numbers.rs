@@ -1,6 +1,7 @@
 //! Numbers and lists of bytes.
 
-use super::{Read, Reader};
+use super::Reader;
+use crate::json::malformed::Read;
 
 impl Reader<'_> {
     /// Reads a list of about so many bytes; none, and the value skipped, when it is something else.

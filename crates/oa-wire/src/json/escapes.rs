@@ -1,8 +1,8 @@
 //! Escapes: where a text with some ends, and what it stands for.
 
 use super::{
-    super::special::{first_control, mark, special, special_soon},
-    Malformed, Read,
+    malformed::{Malformed, Read},
+    special::{first_control, mark, special, special_soon},
 };
 
 /// The end of the JSON text whose opening quote stands before `from`: the offset of its closing quote, and
