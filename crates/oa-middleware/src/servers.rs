@@ -166,8 +166,8 @@ impl<S> Servers<S> {
 
     /// Calls the server that has the conversation's prefix in its cache, while that one has no more than 1.25
     /// times its part of the load ([`bound`](Self::bound)); otherwise the next in the conversation's order.
-    /// For replicas. A call goes on to one more at most. A conversation that begins is sent where less is
-    /// under way: it has no cache to lose.
+    /// For replicas. A call goes on to one more at most. A conversation that begins is sent where few
+    /// began lately: it has no cache to lose.
     ///
     /// The order is that of rendezvous hashing by [`AffinityKey`], or else by the system message and the
     /// first user message; it is the same in every process that gives the servers the same names. A
