@@ -47,17 +47,15 @@ const NEVER: u64 = u64::MAX;
 /// A sum of which half is forgotten every 17 seconds. Times are in microseconds.
 #[derive(Debug, Default)]
 struct Lately(
-    /// The sum in units of 256, and in the lower half when it was that, in units of 131 ms.
+    /// The sum, and in the lower half when it was that, in units of 131 ms.
     AtomicU64,
 );
 
 impl Lately {
     const TIME: u32 = 17;
     const HALF_LIFE: u32 = 7;
-    const WEIGHT: u32 = 8;
 
     fn add(&self, weight: u64, now: u64) {
-        let weight = (weight >> Self::WEIGHT).max(1);
         let added = |state| {
             let sum = (Self::decayed(state, now) + weight).min(u64::from(u32::MAX));
             Some((sum << 32) | u64::from((now >> Self::TIME) as u32))
@@ -67,8 +65,8 @@ impl Lately {
     }
 
     #[inline]
-    fn read(&self, now: u64) -> u64 {
-        Self::decayed(self.0.load(Relaxed), now) << Self::WEIGHT
+    fn read(&self, now: u64) -> u32 {
+        Self::decayed(self.0.load(Relaxed), now) as u32
     }
 
     /// Between two halvings it falls evenly: a choice looks at each server.
@@ -274,9 +272,9 @@ mod tests {
         let second = |seconds: u64| seconds * 1_000_000;
         let lately = Lately::default();
         assert_eq!(lately.read(second(1)), 0);
-        lately.add(1 << 20, second(100));
-        lately.add(1 << 20, second(100));
-        let readings = [99, 100, 108, 117, 134, 700, 100_000].map(|at| lately.read(second(at)) >> 10);
+        lately.add(1024, second(100));
+        lately.add(1024, second(100));
+        let readings = [99, 100, 108, 117, 134, 700, 100_000].map(|at| lately.read(second(at)));
         assert!(readings.is_sorted_by(|one, other| one >= other), "{readings:?}");
         assert_eq!((readings[0], readings[1], readings[6]), (2048, 2048, 0));
         for (reading, about) in [(readings[3], 1024), (readings[4], 512)] {

@@ -13,8 +13,8 @@ pub(super) struct Candidate {
     pub(super) weight: f64,
     /// What is under way there.
     pub(super) load: u64,
-    /// The weight of the conversations that began there lately; only where the call begins one.
-    pub(super) begun: u64,
+    /// The weight of the conversations that began there lately ([`begun`]); only where the call begins one.
+    pub(super) begun: u32,
 }
 
 /// What the choice needs to know of the call.
@@ -80,21 +80,22 @@ pub(super) const LITTLE: u64 = 8 * 1024;
 /// the servers within the bound it goes to the first where not much more than its part of the conversations
 /// began lately, and of these to one that has not much more than its part of the load.
 pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
-    let (mut load, mut begun, mut weight) = (call.load, begun(call.load), 0.0);
+    let (mut load, mut weight, mut all_begun) = (call.load, 0.0, begun(call.load));
     for server in servers {
         load = load.saturating_add(server.load);
-        begun = begun.saturating_add(server.begun);
         weight += server.weight;
+        all_begun += u64::from(server.begun);
     }
-    let part = |of: u64, server: &Candidate| of as f64 * server.weight / weight;
-    let is_within =
-        |server: &Candidate| server.load <= LITTLE || server.load as f64 <= bound * part(load, server);
+    let part = load as f64 / weight;
+    let most = bound * part;
+    let is_within = |server: &Candidate| server.load <= LITTLE || server.load as f64 <= most * server.weight;
     if call.begins && bound.is_finite() {
-        let is_due =
-            |server: &Candidate| is_within(server) && server.begun as f64 <= MOST_BEGUN * part(begun, server);
-        let is_free = |server: &Candidate| server.load as f64 <= MOST_BEGUN * part(load, server);
-        let due = first_in_order(servers, call, |server| is_due(server) && is_free(server))
-            .or_else(|| first_in_order(servers, call, is_due));
+        let (most_begun, most_free) = (MOST * all_begun as f64 / weight, MOST * part);
+        let is_due = |server: &Candidate| f64::from(server.begun) <= most_begun * server.weight;
+        // Such a one is within the bound too.
+        let is_free = |server: &Candidate| server.load as f64 <= most_free.min(most) * server.weight;
+        let due = first_in_order(servers, call, |server| is_free(server) && is_due(server))
+            .or_else(|| first_in_order(servers, call, |server| is_within(server) && is_due(server)));
         if due.is_some() {
             return due;
         }
@@ -103,11 +104,12 @@ pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<
 }
 
 /// How much more than its part a server may have where a conversation begins.
-const MOST_BEGUN: f64 = 1.05;
+const MOST: f64 = 1.05;
 
-/// The weight of a conversation that begins with a prompt of this load: the turns to come weigh something.
+/// The weight of a conversation that begins with a prompt of this load, in units of 256 bytes: the turns to
+/// come weigh something.
 pub(super) const fn begun(load: u64) -> u64 {
-    load.saturating_add(LITTLE)
+    load.saturating_add(LITTLE) >> 8
 }
 
 /// The first in the order of the call's key, among those that are such.
@@ -322,7 +324,7 @@ mod tests {
             let count = 1 + random.below(9);
             let servers: Vec<_> = (0..count)
                 .map(|at| Candidate {
-                    begun: random.next_u64() % 100_000,
+                    begun: (random.next_u64() % 400) as u32,
                     ..server(at, 0.1 + random.next_f64(), random.next_u64() % 100_000)
                 })
                 .collect();
@@ -342,7 +344,7 @@ mod tests {
     #[test]
     fn a_conversation_that_begins_goes_where_few_began() {
         for key in 0..100 {
-            let begun = |at, count| Candidate { begun: count * begun(10), ..server(at, 1.0, 0) };
+            let begun = |at, count| Candidate { begun: count * begun(10) as u32, ..server(at, 1.0, 0) };
             let servers = [begun(0, 10), begun(1, 20)];
             let begins = |begins| by_affinity(&servers, Call { begins, ..call(key) });
             assert_eq!(begins(true), 0);
@@ -355,9 +357,9 @@ mod tests {
         let mut servers: Vec<_> = (0..3).map(|at| server(at, [1.0, 1.0, 2.0][at], 0)).collect();
         for key in 0..400 {
             let chosen = by_affinity(&servers, Call { begins: true, ..call(key) });
-            servers[chosen].begun += begun(10);
+            servers[chosen].begun += begun(10) as u32;
         }
-        let counts: Vec<_> = servers.iter().map(|server| server.begun / begun(10)).collect();
+        let counts: Vec<_> = servers.iter().map(|server| server.begun / begun(10) as u32).collect();
         let parts = [100, 100, 200];
         assert!(
             counts.iter().zip(parts).all(|(count, part)| count.abs_diff(part) * 16 <= part),

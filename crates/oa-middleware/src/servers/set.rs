@@ -231,14 +231,14 @@ impl<S> Set<S> {
 
     /// What the choice needs to know of a call.
     pub(super) fn call(&self, request: &CompletionRequest) -> Call {
-        let (key, home) = match self.settings.order {
+        let (key, home, begins) = match self.settings.order {
             Order::Affinity { .. } => {
                 let key = AffinityKey::of(request);
-                (key, self.members.homes.get(key))
+                let home = self.members.homes.get(key);
+                (key, home, home.is_none() && !prompt::has_answers(request))
             }
-            _ => (0, None),
+            _ => (0, None, false),
         };
-        let begins = home.is_none() && !prompt::has_answers(request);
         Call { key, load: prompt::load(request), home, begins, well_only: false }
     }
 
