@@ -162,7 +162,7 @@ impl<A: StreamedAnswer> AnswerStream<A> {
         self.queue.is_empty() && matches!(self.phase, Phase::Open) && self.sse.is_drained()
     }
 
-    /// The next event that the bytes so far hold.
+    /// The next event that the bytes so far hold, where it is none of [`next_delta`](Self::next_delta).
     pub(crate) fn poll_event(&mut self, expected: &Expected) -> Option<Result<Event, StreamFailure>> {
         loop {
             if let Some(event) = self.queue.pop_front() {
@@ -170,9 +170,6 @@ impl<A: StreamedAnswer> AnswerStream<A> {
             }
             if !matches!(self.phase, Phase::Open) {
                 return self.finish(expected);
-            }
-            if let Some(delta) = self.next_delta() {
-                return Some(Ok(delta));
             }
             if !self.read_one() {
                 return None;
