@@ -138,7 +138,7 @@ impl<'a, S: Completions> Calls<'a, S> {
         let now = self.set.now();
         let (at, is_trial) = self.set.choose(&servers, &self.called, &self.context, self.call, now)?;
         let server = servers[at].clone();
-        self.set.sent(self.call, &server);
+        self.set.sent(self.call, &server, now);
         Some((server, is_trial))
     }
 

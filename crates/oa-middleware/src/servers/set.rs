@@ -243,13 +243,13 @@ impl<S> Set<S> {
     }
 
     /// A call is sent to this server: its conversation's next one goes there first.
-    pub(super) fn sent(&self, call: Call, server: &Server<S>) {
+    pub(super) fn sent(&self, call: Call, server: &Server<S>, now: Duration) {
         if !matches!(self.settings.order, Order::Affinity { .. }) {
             return;
         }
         self.members.homes.set(call.key, server.health.hash32());
         if call.begins {
-            server.health.conversation_begins(pick::begun(call.load), self.now());
+            server.health.conversation_begins(pick::begun(call.load), now);
         }
     }
 
