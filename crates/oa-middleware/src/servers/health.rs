@@ -81,6 +81,12 @@ impl Lately {
     }
 }
 
+/// A count as a number. Few processors convert integers without a sign, and none of ours needs the 64th bit.
+#[inline]
+fn whole(count: u64) -> f64 {
+    count as i64 as f64
+}
+
 pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(NEVER - 1)
 }
@@ -134,14 +140,14 @@ impl Health {
 
     /// What a choice needs to know; `begins` is true for a call that begins a conversation.
     #[inline]
-    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: u64, begins: bool) -> Candidate {
+    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: f64, begins: bool) -> Candidate {
         let share = self.share(now, slow_start);
         Candidate {
             at: at as u32,
             share: share as f32,
             hash: self.hash,
             weight: self.weight() * share,
-            load: self.load.load(Relaxed),
+            load: whole(self.load.load(Relaxed)),
             begun: if begins { self.begun.read(now) } else { 0 },
         }
     }
@@ -153,7 +159,7 @@ impl Health {
 
     /// The present share of its weight. Times are in microseconds.
     #[inline]
-    pub(super) fn share(&self, now: u64, slow_start: u64) -> f64 {
+    pub(super) fn share(&self, now: u64, slow_start: f64) -> f64 {
         let returned = self.returned.load(Relaxed);
         let outlier = f64::from_bits(self.outlier.load(Relaxed));
         if returned == NEVER && outlier >= 1.0 {
@@ -162,8 +168,8 @@ impl Health {
         self.part_of_share(now, slow_start, returned, outlier)
     }
 
-    fn part_of_share(&self, now: u64, slow_start: u64, returned: u64, outlier: f64) -> f64 {
-        let since = |then| now.saturating_sub(then);
+    fn part_of_share(&self, now: u64, slow_start: f64, returned: u64, outlier: f64) -> f64 {
+        let since = |then| whole(now.saturating_sub(then));
         let mut share = 1.0;
         if returned != NEVER {
             share = share::slow_start(since(returned), slow_start);

@@ -11,8 +11,8 @@ pub(super) struct Candidate {
     pub(super) hash: u64,
     /// Its part of the load: the configured weight times its present share. Above 0.
     pub(super) weight: f64,
-    /// What is under way there.
-    pub(super) load: u64,
+    /// What is under way there. A whole number.
+    pub(super) load: f64,
     /// The weight of the conversations that began there lately ([`begun`]); only where the call begins one.
     pub(super) begun: u32,
 }
@@ -60,7 +60,7 @@ pub(super) fn power_of_two(
     }
     let other = below(servers.len() - 1);
     let two = servers[if other >= draw { other + 1 } else { other }];
-    let after = |server: Candidate| server.load.saturating_add(call.load) as f64;
+    let after = |server: Candidate| server.load + call.load as f64;
     Some(if after(two) * one.weight < after(one) * two.weight { two } else { one })
 }
 
@@ -80,20 +80,21 @@ pub(super) const LITTLE: u64 = 8 * 1024;
 /// the servers within the bound it goes to the first where not much more than its part of the conversations
 /// began lately, and of these to one that has not much more than its part of the load.
 pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
-    let (mut load, mut weight, mut all_begun) = (call.load, 0.0, begun(call.load));
+    let (mut load, mut weight, mut all_begun) = (call.load as f64, 0.0, begun(call.load));
     for server in servers {
-        load = load.saturating_add(server.load);
+        load += server.load;
         weight += server.weight;
         all_begun += u64::from(server.begun);
     }
-    let part = load as f64 / weight;
+    let part = load / weight;
     let most = bound * part;
-    let is_within = |server: &Candidate| server.load <= LITTLE || server.load as f64 <= most * server.weight;
+    let is_within = |server: &Candidate| server.load <= LITTLE as f64 || server.load <= most * server.weight;
     if call.begins && bound.is_finite() {
-        let (most_begun, most_free) = (MOST * all_begun as f64 / weight, MOST * part);
+        let most_begun = MOST * all_begun as f64 / weight;
         let is_due = |server: &Candidate| f64::from(server.begun) <= most_begun * server.weight;
         // Such a one is within the bound too.
-        let is_free = |server: &Candidate| server.load as f64 <= most_free.min(most) * server.weight;
+        let most_free = most.min(MOST * part);
+        let is_free = |server: &Candidate| server.load <= most_free * server.weight;
         let due = first_in_order(servers, call, |server| is_free(server) && is_due(server))
             .or_else(|| first_in_order(servers, call, |server| is_within(server) && is_due(server)));
         if due.is_some() {
@@ -119,9 +120,7 @@ fn first_in_order(
     call: Call,
     is_such: impl Fn(&Candidate) -> bool,
 ) -> Option<Candidate> {
-    let mut best: Option<(Place, &Candidate)> = None;
-    // Where weights are equal, the greatest draw is the first: most servers need no logarithm.
-    let mut greatest: Option<(u64, &Candidate)> = None;
+    let (mut first, mut best) = (None, Place { exponential: f64::INFINITY, weight: 1.0 });
     for server in servers {
         if !is_such(server) {
             continue;
@@ -130,43 +129,30 @@ fn first_in_order(
         if call.home == Some(server.hash as u32) && server.share >= 0.5 {
             return Some(*server);
         }
-        let draw = draw(call.key, server);
-        if (server.weight - 1.0).abs() < f64::EPSILON {
-            if greatest.is_none_or(|(other, _)| draw > other) {
-                greatest = Some((draw, server));
-            }
-        } else {
-            let place = Place::new(draw, server.weight);
-            if best.is_none_or(|(other, _)| place.is_before(other)) {
-                best = Some((place, server));
+        let unit = unit(call.key, server);
+        // The logarithm is at least as far from 0 as this: most servers need none.
+        let nearest = Place { exponential: 1.0 - unit, weight: server.weight };
+        if nearest.is_before(best) {
+            let place = Place { exponential: -log2(unit), ..nearest };
+            if place.is_before(best) {
+                (first, best) = (Some(server), place);
             }
         }
     }
-    let first = match (greatest, best) {
-        (Some((draw, one)), Some((place, other))) => {
-            if place.is_before(Place::new(draw, 1.0)) {
-                other
-            } else {
-                one
-            }
-        }
-        (Some((_, one)), None) | (None, Some((_, one))) => one,
-        (None, None) => return None,
-    };
-    Some(*first)
+    first.copied()
 }
 
 /// The server with the least load by its weight.
 #[cold]
 fn least(servers: &[Candidate]) -> Option<&Candidate> {
-    let relative = |server: &Candidate| server.load as f64 / server.weight;
+    let relative = |server: &Candidate| server.load / server.weight;
     servers.iter().min_by(|one, other| relative(one).total_cmp(&relative(other)))
 }
 
-/// What a server draws for a key: 53 bits, which are what a mantissa holds.
+/// What a server draws for a key, in (0, 1]. So many bits are held by a mantissa.
 #[inline]
-fn draw(key: u64, server: &Candidate) -> u64 {
-    mix(key ^ server.hash) >> 11
+fn unit(key: u64, server: &Candidate) -> f64 {
+    ((mix(key ^ server.hash) >> 11) as i64 + 1) as f64 / (1u64 << 53) as f64
 }
 
 /// A server's place in a key's order: an exponential variable, and the weight by which it is to be divided.
@@ -179,13 +165,6 @@ struct Place {
 }
 
 impl Place {
-    #[inline]
-    fn new(draw: u64, weight: f64) -> Self {
-        // In (0, 1].
-        let unit = (draw + 1) as f64 / (1u64 << 53) as f64;
-        Self { exponential: -log2(unit), weight }
-    }
-
     /// Compares the quotients. A division takes as long as all the rest.
     #[inline]
     fn is_before(self, other: Self) -> bool {
@@ -249,7 +228,7 @@ mod tests {
 
     fn server(at: usize, weight: f64, load: u64) -> Candidate {
         let hash = hash(format!("server {at}").as_bytes());
-        Candidate { at: at as u32, share: 1.0, hash, weight, load, begun: 0 }
+        Candidate { at: at as u32, share: 1.0, hash, weight, load: load as f64, begun: 0 }
     }
 
     /// So many servers, of which some may be called.
@@ -273,6 +252,7 @@ mod tests {
             let log = log2(number);
             assert!((log - number.log2()).abs() < 0.01, "{number}: {log}");
             assert!(log >= last, "{number}");
+            assert!(-log >= 1.0 - number, "{number}: {log}");
             last = log;
         }
         assert!(log2(1.0).abs() < 1e-12);
@@ -332,10 +312,10 @@ mod tests {
             let home = (!begins).then(|| servers[random.below(count)].hash as u32);
             let call = Call { home, begins, ..call(key) };
             let chosen = by_affinity(&servers, call);
-            let load: u64 = servers.iter().map(|server| server.load).sum::<u64>() + call.load;
+            let load = servers.iter().map(|server| server.load).sum::<f64>() + call.load as f64;
             let weight: f64 = servers.iter().map(|server| server.weight).sum();
             let within = |server: &Candidate| {
-                server.load <= LITTLE || server.load as f64 <= 1.25 * load as f64 * server.weight / weight
+                server.load <= LITTLE as f64 || server.load <= 1.25 * load * server.weight / weight
             };
             assert!(within(&servers[chosen]) || !servers.iter().any(within), "key {key}");
         }
@@ -377,11 +357,11 @@ mod tests {
         assert!((0..4).all(|home| pick(&servers, home) == home));
         let usual = by_affinity(&servers, call(1));
         let home = (usual + 1) % 4;
-        servers[home].load = 1000;
+        servers[home].load = 1000.0;
         assert_eq!(pick(&servers, home), home, "that is little");
-        servers[home].load = 100_000;
+        servers[home].load = 100_000.0;
         assert_eq!(pick(&servers, home), usual);
-        (servers[home].load, servers[home].share, servers[home].weight) = (0, 0.1, 0.1);
+        (servers[home].load, servers[home].share, servers[home].weight) = (0.0, 0.1, 0.1);
         assert_eq!(pick(&servers, home), usual);
     }
 

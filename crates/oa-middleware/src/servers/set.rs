@@ -148,7 +148,7 @@ impl<S> Set<S> {
             calls: server.health.calls(),
             load: server.health.load(),
             weight: server.health.weight(),
-            share: server.health.share(micros(now), micros(self.settings.slow_start)),
+            share: server.health.share(micros(now), micros(self.settings.slow_start) as f64),
         };
         self.snapshot().iter().map(status).collect()
     }
@@ -185,7 +185,7 @@ impl<S> Set<S> {
     ) -> Option<(usize, bool)> {
         let takes_trials = self.takes_trials(call);
         let retry = context.filter(|context| context.attempt() > 0);
-        let (moment, slow_start) = (micros(now), micros(self.settings.slow_start));
+        let (moment, slow_start) = (micros(now), micros(self.settings.slow_start) as f64);
         let is_able = |server: &Server<S>, again: bool, out: Out| {
             let in_rotation = match server.health.condition(moment) {
                 Condition::Closed => true,
@@ -342,16 +342,21 @@ impl<S: Clone> Set<S> {
 /// kept without an allocation.
 fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&[Candidate]) -> T) -> T {
     let mut few = [Candidate::default(); 16];
+    let mut many = Vec::new();
     let mut count = 0;
-    let mut able = able;
-    for (place, server) in few.iter_mut().zip(&mut able) {
-        *place = server;
+    for server in able {
+        match few.get_mut(count) {
+            Some(place) => *place = server,
+            None => {
+                if many.is_empty() {
+                    many.extend_from_slice(&few);
+                }
+                many.push(server);
+            }
+        }
         count += 1;
     }
-    match able.next() {
-        None => look(&few[..count]),
-        Some(next) => look(&few.into_iter().chain([next]).chain(able).collect::<Vec<_>>()),
-    }
+    look(if many.is_empty() { &few[..count] } else { &many })
 }
 
 /// Whether there is a server that was not called and may answer; for a hedge, one in rotation.

@@ -6,11 +6,11 @@ const LEAST: f64 = 0.1;
 /// The share of a server that came back, or was added, so long ago: it rises evenly up to 1. Times are in
 /// microseconds, here and below: a choice finds the share of each server.
 #[inline]
-pub(super) fn slow_start(since: u64, rise: u64) -> f64 {
+pub(super) fn slow_start(since: f64, rise: f64) -> f64 {
     if since >= rise {
         return 1.0;
     }
-    (since as f64 / rise as f64).max(LEAST)
+    (since / rise).max(LEAST)
 }
 
 /// How many times as long as the others a server may take to its first events.
@@ -30,8 +30,8 @@ pub(super) fn outlier(own: f64, others: f64) -> f64 {
 }
 
 /// An outlier's share, so long after the last stream that began there.
-pub(super) fn regained(share: f64, since: u64) -> f64 {
-    let part = (since as f64 / FORGOTTEN).min(1.0);
+pub(super) fn regained(share: f64, since: f64) -> f64 {
+    let part = (since / FORGOTTEN).min(1.0);
     share + (1.0 - share) * part
 }
 
@@ -45,7 +45,7 @@ pub(super) fn median(values: &mut [f64]) -> Option<f64> {
 mod tests {
     use super::*;
 
-    const SECOND: u64 = 1_000_000;
+    const SECOND: f64 = 1e6;
 
     fn are_close<const N: usize>(values: [f64; N], expected: [f64; N]) {
         let close = values.iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-9);
@@ -54,15 +54,15 @@ mod tests {
 
     #[test]
     fn a_share_rises_evenly_to_the_whole() {
-        let after = |seconds| slow_start(seconds * SECOND, 30 * SECOND);
+        let after = |seconds| slow_start(f64::from(seconds) * SECOND, 30.0 * SECOND);
         are_close([0, 3, 15, 24, 30, 99].map(after), [0.1, 0.1, 0.5, 0.8, 1.0, 1.0]);
-        are_close([slow_start(0, 0)], [1.0]);
+        are_close([slow_start(0.0, 0.0)], [1.0]);
     }
 
     #[test]
     fn an_outlier_loses_share_and_gets_it_back() {
         are_close([0.1, 0.4, 0.7, 1e9].map(|own| outlier(own, 0.1)), [1.0, 1.0, 0.4 / 0.7, LEAST]);
-        let after = |seconds| regained(0.1, seconds * SECOND);
+        let after = |seconds| regained(0.1, f64::from(seconds) * SECOND);
         are_close([0, 30, 60, 600].map(after), [0.1, 0.55, 1.0, 1.0]);
     }
 
