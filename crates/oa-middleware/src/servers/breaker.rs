@@ -148,7 +148,7 @@ pub(super) enum Condition {
 /// What has changed.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Change {
-    /// Out of rotation: at least for so long.
+    /// Out of rotation, at least for so long; or still out, for another reason.
     Out(OutReason, Duration),
     /// Back in rotation.
     Back,
@@ -194,6 +194,18 @@ impl Breaker {
         }
     }
 
+    /// Opens for so long. A trial that finds another reason than the one before is a change.
+    fn open(&mut self, reason: OutReason, time: Duration, now: Duration) -> Option<Change> {
+        let is_change = match self {
+            Self::Closed { .. } => true,
+            Self::HalfOpen { reason: before } => *before != reason,
+            // A call that was under way does not put the trial off.
+            Self::Open { .. } => return None,
+        };
+        *self = Self::Open { until: now.saturating_add(time), reason };
+        is_change.then_some(Change::Out(reason, time))
+    }
+
     /// The end of a call or probe, or the beginning of a stream. `probed` is true where a probe, and no call,
     /// makes the trials.
     pub(super) fn record(
@@ -221,38 +233,20 @@ impl Breaker {
                         *from = until;
                         return Some(Change::Out(OutReason::Wait, wait));
                     }
-                    Self::HalfOpen { .. } => *self = Self::Open { until, reason: OutReason::Wait },
-                    // A call that was under way does not put the trial off.
-                    Self::Closed { .. } | Self::Open { .. } => {}
+                    Self::Closed { .. } => {}
+                    _ => return self.open(OutReason::Wait, wait, now),
                 }
             }
-            Verdict::Out(reason) => {
-                let time = policy.time(reason, probed);
-                let open = Self::Open { until: now.saturating_add(time), reason };
-                match self {
-                    Self::Closed { .. } => {
-                        *self = open;
-                        return Some(Change::Out(reason, time));
-                    }
-                    Self::HalfOpen { .. } => *self = open,
-                    Self::Open { .. } => {}
-                }
-            }
+            Verdict::Out(reason) => return self.open(reason, policy.time(reason, probed), now),
             Verdict::Failed(times) => {
-                let reason = OutReason::Failures;
-                let time = policy.time(reason, probed);
-                let open = Self::Open { until: now.saturating_add(time), reason };
-                match self {
-                    Self::Closed { failures, .. } => {
-                        *failures = failures.saturating_add(times);
-                        if *failures >= limit {
-                            *self = open;
-                            return Some(Change::Out(reason, time));
-                        }
+                if let Self::Closed { failures, .. } = self {
+                    *failures = failures.saturating_add(times);
+                    if *failures < limit {
+                        return None;
                     }
-                    Self::HalfOpen { .. } => *self = open,
-                    Self::Open { .. } => {}
                 }
+                let reason = OutReason::Failures;
+                return self.open(reason, policy.time(reason, probed), now);
             }
         }
         (was_out && matches!(self, Self::Closed { .. })).then_some(Change::Back)
@@ -307,6 +301,23 @@ mod tests {
         breaker.begin_trial(at(24));
         assert_eq!(record(&mut breaker, Verdict::Answered, 24), Some(Change::Back));
         assert_eq!(breaker.condition(at(24)), Condition::Closed);
+    }
+
+    #[test]
+    fn a_trial_that_finds_another_reason_tells_it_once() {
+        let mut breaker = Breaker::new();
+        record(&mut breaker, Verdict::Failed(2), 0);
+        let unknown = Verdict::Out(OutReason::UnknownModel);
+        assert_eq!(record(&mut breaker, unknown, 1), None, "a straggler changes nothing");
+        assert!(breaker.begin_trial(at(10)));
+        let out = Change::Out(OutReason::UnknownModel, at(60));
+        assert_eq!(record(&mut breaker, unknown, 11), Some(out));
+        assert_eq!(breaker.out(at(11)), Some(OutReason::UnknownModel));
+        assert!(breaker.begin_trial(at(71)));
+        assert_eq!(record(&mut breaker, unknown, 72), None);
+        assert!(breaker.begin_trial(at(132)));
+        let out = Change::Out(OutReason::Failures, at(10));
+        assert_eq!(record(&mut breaker, Verdict::Failed(1), 133), Some(out));
     }
 
     #[test]
