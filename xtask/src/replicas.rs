@@ -76,11 +76,15 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         number(&times["share_before"]),
         times["back_after_seconds"],
     );
-    let shares = times["shares_after"].as_array().into_iter().flatten();
-    println!("{}", shares.map(|share| format!("{:.2}", number(share))).collect::<Vec<_>>().join(" "));
+    let shares: Vec<f64> = times["shares_after"].as_array().into_iter().flatten().map(number).collect();
+    println!("{}", shares.iter().map(|share| format!("{share:.2}")).collect::<Vec<_>>().join(" "));
     check(&mut failed, lost < 0.5, "calls were lost in the outage");
     let is_back = times["back_after_seconds"].as_u64().is_some_and(|seconds| seconds <= 30);
     check(&mut failed, is_back, "it had not 80 % of its share within 30 s");
+    let last = &shares[shares.len().saturating_sub(10)..];
+    let kept = last.iter().sum::<f64>() / last.len() as f64;
+    println!("in the last 10 s: {kept:.2}");
+    check(&mut failed, kept >= 0.8 * number(&times["share_before"]), "it did not keep 80 % of its share");
     drop((first, second));
     if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
 }
