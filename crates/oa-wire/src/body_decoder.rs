@@ -53,7 +53,7 @@ impl BodyFailure {
         let wrong = match wrong {
             Ok(wrong) => wrong,
             Err(_) if text.trim_ascii().is_empty() => "the body is empty".to_owned(),
-            Err(wrong) => format!("the body is not JSON: expected {} at byte {}", wrong.expected, wrong.at),
+            Err(wrong) => format!("the body is not JSON: {wrong}"),
         };
         let start = body_start(text);
         let message = if start.is_empty() { wrong } else { format!("{wrong}; it starts with `{start}`") };

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 pub(crate) use escapes::{scan_text, unescape};
 pub(crate) use joined::Joined;
-pub(crate) use malformed::Malformed;
+pub(crate) use malformed::{Malformed, Missing};
 pub(crate) use read::{Index, Kind, Piece, Reader, owned, reads_meaningful};
 pub(crate) use write::{equal, push_list, push_schema_in_order, push_sorted, push_text};
 

@@ -112,10 +112,8 @@ fn read_event(
         Err(_) if answer.has_finish() => return None,
         Err(wrong) => {
             return failed(StreamFailure::Broken(Error::invalid_response(format!(
-                "event {} of the stream is not JSON: expected {} at byte {}; it starts with `{}`",
+                "event {} of the stream is not JSON: {wrong}; it starts with `{}`",
                 answer.events,
-                wrong.expected,
-                wrong.at,
                 body_start(&text)
             ))));
         }

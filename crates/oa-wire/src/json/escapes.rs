@@ -1,7 +1,7 @@
 //! Escapes: where a text with some ends, and what it stands for.
 
 use super::{
-    malformed::{Malformed, Read},
+    malformed::{Malformed, Missing, Read},
     special::{first_control, mark, special, special_soon},
 };
 
@@ -32,7 +32,7 @@ fn scan_escapes(bytes: &[u8], escapes: usize) -> Read<usize> {
 /// The error that a control character stands between these.
 fn no_control(bytes: &[u8], from: usize, to: usize) -> Read<()> {
     match first_control(bytes, from, to) {
-        Some(at) => Err(Malformed { at, expected: "no control character in a text" }),
+        Some(at) => Err(Malformed::new(at, Missing::NoControl)),
         None => Ok(()),
     }
 }
@@ -40,7 +40,7 @@ fn no_control(bytes: &[u8], from: usize, to: usize) -> Read<()> {
 /// This error, or that of a control character before it.
 #[cold]
 fn first_wrong(bytes: &[u8], from: usize, wrong: Malformed) -> Malformed {
-    no_control(bytes, from, wrong.at).err().unwrap_or(wrong)
+    no_control(bytes, from, wrong.at()).err().unwrap_or(wrong)
 }
 
 /// The text that stands before a closing quote, which is the last byte of `quoted`.
@@ -119,7 +119,7 @@ impl Escape {
     /// or the end.
     fn at(bytes: &[u8], at: usize) -> Read<(Self, usize)> {
         let char = match (bytes.get(at), bytes.get(at + 1)) {
-            (None, _) => return Err(Malformed { at, expected: "the end of a text" }),
+            (None, _) => return Err(Malformed::new(at, Missing::EndOfText)),
             (Some(b'\\'), Some(b'n')) => '\n',
             (Some(b'\\'), Some(&char @ (b'"' | b'\\' | b'/'))) => char::from(char),
             (Some(b'\\'), Some(b't')) => '\t',
@@ -127,11 +127,11 @@ impl Escape {
             (Some(b'\\'), Some(b'b')) => '\u{8}',
             (Some(b'\\'), Some(b'f')) => '\u{c}',
             (Some(b'\\'), Some(b'u')) => {
-                let unit = hex4(bytes, at + 2).ok_or(Malformed { at, expected: "an escape" })?;
+                let unit = hex4(bytes, at + 2).ok_or_else(|| Malformed::new(at, Missing::Escape))?;
                 return Ok((Self::Unit(unit), 6));
             }
-            (Some(b'\\'), _) => return Err(Malformed { at, expected: "an escape" }),
-            _ => return Err(Malformed { at, expected: "no control character in a text" }),
+            (Some(b'\\'), _) => return Err(Malformed::new(at, Missing::Escape)),
+            _ => return Err(Malformed::new(at, Missing::NoControl)),
         };
         Ok((Self::Char(char), 2))
     }

@@ -4,7 +4,7 @@ mod numbers;
 
 use super::{
     escapes::{scan_text, unescape_into},
-    malformed::{Malformed, Read},
+    malformed::{Malformed, Missing, Read},
     special::special_soon,
 };
 use serde_json::{Map, Value};
@@ -86,11 +86,15 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         loop {
-            if reader.key()? == wanted {
+            let is_wanted = match reader.plain_key()? {
+                Some(key) => key == wanted,
+                None => reader.escaped_key()? == wanted,
+            };
+            if is_wanted {
                 return Ok(Some(reader));
             }
             reader.skip()?;
-            if !reader.more(b'}', "`,` or `}`")? {
+            if !reader.more(b'}')? {
                 return Ok(None);
             }
         }
@@ -122,7 +126,7 @@ impl<'a> Reader<'a> {
             Some(b'-' | b'0'..=b'9') => Ok(Kind::Number),
             Some(b't' | b'f') => Ok(Kind::Bool),
             Some(b'n') => Ok(Kind::Null),
-            _ => Err(self.expected("a value")),
+            _ => Err(self.malformed(Missing::Value)),
         }
     }
 
@@ -137,9 +141,16 @@ impl<'a> Reader<'a> {
         self.enter()?;
         if !self.eat(b'}') {
             loop {
-                let key = self.key()?;
-                member(self, &key)?;
-                if !self.more(b'}', "`,` or `}`")? {
+                let escaped;
+                let key = match self.plain_key()? {
+                    Some(key) => key,
+                    None => {
+                        escaped = self.escaped_key()?;
+                        &*escaped
+                    }
+                };
+                member(self, key)?;
+                if !self.more(b'}')? {
                     break;
                 }
             }
@@ -160,7 +171,7 @@ impl<'a> Reader<'a> {
         if !self.eat(b']') {
             for at in 0.. {
                 element(self, at)?;
-                if !self.more(b']', "`,` or `]`")? {
+                if !self.more(b']')? {
                     break;
                 }
             }
@@ -200,6 +211,11 @@ impl<'a> Reader<'a> {
 
     /// Reads a non-negative integer; none, and the value skipped, when it is something else.
     pub(crate) fn counter(&mut self) -> Read<Option<u64>> {
+        self.next_byte();
+        if let Some((number, length, b',' | b'}')) = self.leading_integer() {
+            self.at += length;
+            return Ok(Some(number.into()));
+        }
         Ok(self.raw()?.parse().ok())
     }
 
@@ -265,7 +281,7 @@ impl<'a> Reader<'a> {
             Kind::Number => self.number(),
             Kind::Bool if self.literal("true") || self.literal("false") => Ok(()),
             Kind::Null if self.literal("null") => Ok(()),
-            Kind::Bool | Kind::Null => Err(self.expected("a value")),
+            Kind::Bool | Kind::Null => Err(self.malformed(Missing::Value)),
             Kind::Array => {
                 self.enter()?;
                 if !self.eat(b']') {
@@ -278,7 +294,7 @@ impl<'a> Reader<'a> {
                             continue;
                         }
                         self.skip()?;
-                        if !self.more(b']', "`,` or `]`")? {
+                        if !self.more(b']')? {
                             break;
                         }
                     }
@@ -291,12 +307,12 @@ impl<'a> Reader<'a> {
                 if !self.eat(b'}') {
                     loop {
                         if !self.eat(b'"') {
-                            return Err(self.expected("a key"));
+                            return Err(self.malformed(Missing::Key));
                         }
                         self.skip_text()?;
                         self.colon()?;
                         self.skip()?;
-                        if !self.more(b'}', "`,` or `}`")? {
+                        if !self.more(b'}')? {
                             break;
                         }
                     }
@@ -311,36 +327,61 @@ impl<'a> Reader<'a> {
     pub(crate) fn end(&mut self) -> Read<()> {
         match self.next_byte() {
             None => Ok(()),
-            Some(_) => Err(self.expected("the end")),
+            Some(_) => Err(self.malformed(Missing::End)),
         }
     }
 
+    /// Reads a key that has no escapes, and its colon. None, and nothing read, for one that has.
     #[inline]
-    fn key(&mut self) -> Read<Cow<'a, str>> {
+    fn plain_key(&mut self) -> Read<Option<&'a str>> {
         if self.next_byte() != Some(b'"') {
-            return Err(self.expected("a key"));
+            return Err(self.malformed(Missing::Key));
         }
-        let key = self.quoted()?;
+        let Some(key) = self.plain_text() else { return Ok(None) };
+        self.colon()?;
+        Ok(Some(key))
+    }
+
+    #[cold]
+    fn escaped_key(&mut self) -> Read<String> {
+        let key = self.quoted()?.into_owned();
         self.colon()?;
         Ok(key)
     }
 
+    #[inline]
     fn colon(&mut self) -> Read<()> {
-        if self.eat(b':') { Ok(()) } else { Err(self.expected("`:`")) }
+        if self.eat(b':') { Ok(()) } else { Err(self.malformed(Missing::Colon)) }
     }
 
     /// Reads the text whose opening quote is next.
     #[inline]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
+        match self.plain_text() {
+            Some(text) => Ok(Cow::Borrowed(text)),
+            None => self.escaped_text().map(Cow::Owned),
+        }
+    }
+
+    /// Reads the text whose opening quote is next, where it has no escapes; else nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "most keys and texts are short: a call costs as much")]
+    fn plain_text(&mut self) -> Option<&'a str> {
         let from = self.at + 1;
         let end = special_soon(self.text.as_bytes(), from);
-        if self.text.as_bytes().get(end) == Some(&b'"') {
-            self.at = end + 1;
-            return Ok(Cow::Borrowed(&self.text[from..end]));
+        if self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
         }
+        self.at = end + 1;
+        Some(&self.text[from..end])
+    }
+
+    fn escaped_text(&mut self) -> Read<String> {
+        let from = self.at + 1;
+        let end = special_soon(self.text.as_bytes(), from);
         let mut out = String::new();
         self.at = unescape_into(&mut out, self.text, from, end)? + 1;
-        Ok(Cow::Owned(out))
+        Ok(out)
     }
 
     /// Skips a text whose opening quote is behind, and its closing quote.
@@ -373,7 +414,7 @@ impl<'a> Reader<'a> {
 
     /// Between two members: true after a comma, false after `close`.
     #[inline]
-    fn more(&mut self, close: u8, expected: &'static str) -> Read<bool> {
+    fn more(&mut self, close: u8) -> Read<bool> {
         match self.next_byte() {
             Some(b',') => {
                 self.at += 1;
@@ -383,7 +424,8 @@ impl<'a> Reader<'a> {
                 self.at += 1;
                 Ok(false)
             }
-            _ => Err(self.expected(expected)),
+            _ if close == b'}' => Err(self.malformed(Missing::NextMember)),
+            _ => Err(self.malformed(Missing::NextElement)),
         }
     }
 
@@ -391,7 +433,7 @@ impl<'a> Reader<'a> {
     #[inline]
     fn enter(&mut self) -> Read<()> {
         if self.depth == MAX_DEPTH {
-            return Err(self.expected("less nesting"));
+            return Err(self.malformed(Missing::LessNesting));
         }
         self.depth += 1;
         self.at += 1;
@@ -420,8 +462,9 @@ impl<'a> Reader<'a> {
     }
 
     /// The error that something else should stand here.
-    pub(crate) fn expected(&self, expected: &'static str) -> Malformed {
-        Malformed { at: self.at, expected }
+    #[cold]
+    pub(crate) fn malformed(&self, missing: Missing) -> Malformed {
+        Malformed::new(self.at, missing)
     }
 }
 

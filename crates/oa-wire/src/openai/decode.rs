@@ -164,7 +164,10 @@ pub(super) fn read_body(text: &str, parts: &mut AnswerParts) -> Result<Body, Mal
             "choices" => {
                 let mut read = |reader: &mut Reader<'_>, at: usize| {
                     if at == 0 {
-                        parts.take_choice(AnswerParts::default());
+                        // The last of two lists is read.
+                        if chosen.is_some() {
+                            parts.take_choice(AnswerParts::default());
+                        }
                         chosen = Some(Choice::read(reader, 0, parts)?);
                         return Ok(());
                     }

@@ -11,7 +11,7 @@ use crate::{
     answer_stream::{Phase, StreamFailure, StreamedAnswer},
     chunk_template::ChunkTemplate,
     expected::Expected,
-    json::{Kind, Malformed, Piece, Reader},
+    json::{Kind, Malformed, Missing, Piece, Reader},
     response::RawParts,
     sse,
 };
@@ -187,7 +187,7 @@ fn read_event(
         }
         // Another chunk in the same event, where the server left out the blank line.
         if reader.kind() != Ok(Kind::Object) {
-            return not_json(answer, &text, reader.expected("the end"));
+            return not_json(answer, &text, reader.malformed(Missing::End));
         }
         is_first = false;
     }
@@ -266,10 +266,8 @@ fn not_json(answer: &mut Answer, text: &str, wrong: Malformed) -> Option<Phase> 
         return None;
     }
     Some(Phase::Failed(StreamFailure::Broken(Error::invalid_response(format!(
-        "chunk {} of the stream is not JSON: expected {} at byte {}; it starts with `{}`",
+        "chunk {} of the stream is not JSON: {wrong}; it starts with `{}`",
         answer.chunks,
-        wrong.expected,
-        wrong.at,
         body_start(text)
     )))))
 }

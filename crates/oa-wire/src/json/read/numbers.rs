@@ -1,7 +1,7 @@
 //! Numbers and lists of bytes.
 
 use super::Reader;
-use crate::json::malformed::Read;
+use crate::json::malformed::{Missing, Read};
 
 impl Reader<'_> {
     /// Reads a list of about so many bytes; none, and the value skipped, when it is something else.
@@ -17,7 +17,7 @@ impl Reader<'_> {
             let number;
             (number, is_open) = match self.plain_integer() {
                 Some((number, behind)) => (Some(number), behind == b','),
-                None => (self.raw()?.parse().ok(), self.more(b']', "`,` or `]`")?),
+                None => (self.raw()?.parse().ok(), self.more(b']')?),
             };
             match (&mut all, number.and_then(|number| u8::try_from(number).ok())) {
                 (Some(bytes), Some(byte)) => bytes.push(byte),
@@ -32,6 +32,15 @@ impl Reader<'_> {
     /// given too. None, and nothing read, when anything else stands here.
     #[inline]
     pub(super) fn plain_integer(&mut self) -> Option<(u32, u8)> {
+        let (number, length, behind @ (b',' | b']')) = self.leading_integer()? else { return None };
+        self.at += length + 1;
+        Some((number, behind))
+    }
+
+    /// The integer of at most nine digits that stands here, its length, and the byte behind it. Nothing is
+    /// read.
+    #[inline]
+    pub(super) fn leading_integer(&self) -> Option<(u32, usize, u8)> {
         const MOST: usize = 9;
         let bytes = self.text.as_bytes().get(self.at..)?;
         let (mut number, mut length) = (0_u32, 0);
@@ -41,11 +50,7 @@ impl Reader<'_> {
         }
         let behind = *bytes.get(length)?;
         let is_plain = length == 1 || (2..=MOST).contains(&length) && bytes[0] != b'0';
-        if !is_plain || !matches!(behind, b',' | b']') {
-            return None;
-        }
-        self.at += length + 1;
-        Some((number, behind))
+        is_plain.then_some((number, length, behind))
     }
 
     /// Skips a number.
@@ -70,7 +75,7 @@ impl Reader<'_> {
             is_valid &= skip_digits(bytes, &mut at) > 0;
         }
         self.at = at;
-        if is_valid { Ok(()) } else { Err(self.expected("a number")) }
+        if is_valid { Ok(()) } else { Err(self.malformed(Missing::Number)) }
     }
 }
 
