@@ -69,11 +69,11 @@ use tower_service::Service;
 /// |---|---|---|---|---|
 /// | endless | 1 | 9 % | 9 % | 9 % |
 /// | endless | 2 | 11 %, 1.0 | 9 %, 1.0 | 9 %, 1.1 |
-/// | endless | 4 | 30 %, 1.0 | 10 %, 1.1 | 9 %, 1.4 |
-/// | endless | 8 | 48 %, 1.1 | 10 %, 1.2 | 9 %, 1.5 |
+/// | endless | 4 | 30 %, 1.0 | 9 %, 1.0 | 9 %, 1.4 |
+/// | endless | 8 | 48 %, 1.1 | 10 %, 1.1 | 9 %, 1.5 |
 /// | six conversations each | 2 | 32 %, 1.0 | 33 %, 1.0 | 40 %, 1.1 |
-/// | six conversations each | 4 | 54 %, 1.0 | 10 %, 1.1 | 13 %, 1.4 |
-/// | six conversations each | 8 | 62 %, 1.1 | 10 %, 1.2 | 9 %, 1.5 |
+/// | six conversations each | 4 | 54 %, 1.0 | 9 %, 1.0 | 13 %, 1.4 |
+/// | six conversations each | 8 | 62 %, 1.1 | 10 %, 1.1 | 9 %, 1.5 |
 ///
 /// # Where a server fails
 ///
@@ -170,8 +170,9 @@ impl<S> Servers<S> {
     /// began lately: it has no cache to lose.
     ///
     /// The order is that of rendezvous hashing by [`AffinityKey`], or else by the system message and the
-    /// first user message; it is the same in every process that gives the servers the same names. A
-    /// conversation that had to move stays where it moved.
+    /// first user message; it is the same in every process that gives the servers the same names. A turn that
+    /// is sent elsewhere because of the load is one turn: the next one goes to the conversation's server
+    /// again. Where that one failed the call or is out of rotation, the conversation moves and stays.
     ///
     /// # Errors
     ///
@@ -344,8 +345,8 @@ impl<S> Servers<S> {
     pub fn route(&self, request: &CompletionRequest) -> Option<Arc<str>> {
         let servers = self.set.snapshot();
         let (context, call) = (CallContext::of(request), self.set.call(request));
-        let (at, _) = self.set.place(&servers, &[], context, call, self.set.now())?;
-        Some(servers[at].health.name.clone())
+        let place = self.set.place(&servers, &[], context, call, self.set.now())?;
+        Some(servers[place.at].health.name.clone())
     }
 
     /// The servers at this moment.

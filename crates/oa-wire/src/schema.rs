@@ -108,7 +108,7 @@ impl JsonSchema {
         let value = serde_json::from_str(text)
             .map_err(|error| Error::invalid_request(format!("the schema is not JSON: {error}")))?;
         push_schema_in_order(&mut json, text)
-            .map_err(|error| Error::invalid_request(format!("the schema is not JSON: {}", error)))?;
+            .map_err(|error| Error::invalid_request(format!("the schema is not JSON: {error}")))?;
         Self::with_json(value, json)
     }
 

@@ -137,9 +137,7 @@ impl<'a, S: Completions> Calls<'a, S> {
         let servers = self.set.snapshot();
         let now = self.set.now();
         let (at, is_trial) = self.set.choose(&servers, &self.called, &self.context, self.call, now)?;
-        let server = servers[at].clone();
-        self.set.sent(self.call, &server, now);
-        Some((server, is_trial))
+        Some((servers[at].clone(), is_trial))
     }
 
     /// Calls one server, and a second one as well if the call is hedged.
@@ -225,7 +223,7 @@ impl<'a, S: Completions> Calls<'a, S> {
         }
         // One trial is enough for a call.
         let now = self.set.now();
-        let call = Call { well_only: true, ..self.call };
+        let call = Call { is_hedge: true, ..self.call };
         let (at, is_trial) = self.set.choose(&servers, &self.called, &self.context, call, now)?;
         Some((servers[at].clone(), is_trial))
     }

@@ -24,12 +24,13 @@ pub(super) struct Call {
     pub(super) key: u64,
     /// What the call adds to a server's load.
     pub(super) load: u64,
-    /// The hash of the server that the conversation was last sent to, if that is known.
+    /// The hash of the server that has the conversation, if that is known.
     pub(super) home: Option<u32>,
     /// No server has a part of the conversation in its cache: it begins.
     pub(super) begins: bool,
-    /// It is to go to a server that is well, not to one that may be back.
-    pub(super) well_only: bool,
+    /// It is the second of two at once: it goes to a server that is well, not to one that may be back, and its
+    /// conversation stays where it is.
+    pub(super) is_hedge: bool,
 }
 
 /// The first in the given order. One that has a part of its share only gets that part of the calls.
@@ -72,8 +73,8 @@ pub(super) const LITTLE: u64 = 8 * 1024;
 ///
 /// A server is within it while its load, before this call, is at most `bound` times its part (by weight) of
 /// all load, this call's included, or is [`LITTLE`]. So its load exceeds the bound by one call at most. The
-/// server of the conversation's last turn comes first in the order, as its cache holds the latest prefix.
-/// Where none is within the bound, the one with the least load by its weight.
+/// conversation's home comes first in the order, as its cache holds the latest prefix. Where none is within
+/// the bound, the one with the least load by its weight.
 ///
 /// A conversation that begins has nothing to lose anywhere, and will stay where it is sent. What is under way
 /// at the moment says little about how many conversations a server has: between two turns people think. So of
@@ -104,6 +105,21 @@ pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<
     first_in_order(servers, call, is_within).or_else(|| least(servers).copied())
 }
 
+/// Whether the conversation moves to the server that was chosen for a call. It does not from a home that may be
+/// called and only had too much under way: back there only the turns since are new. Otherwise conversations
+/// would leave a server at each peak, and none would come back.
+pub(super) fn moves(servers: &[Candidate], call: Call, to: &Candidate) -> bool {
+    call.home.is_none() || !call.is_at_home(to) && !servers.iter().any(|server| call.is_at_home(server))
+}
+
+impl Call {
+    /// A server that has little of its share keeps no conversations.
+    #[inline]
+    fn is_at_home(&self, server: &Candidate) -> bool {
+        self.home == Some(server.hash as u32) && server.share >= 0.5
+    }
+}
+
 /// How much more than its part a server may have where a conversation begins.
 const MOST: f64 = 1.05;
 
@@ -125,8 +141,7 @@ fn first_in_order(
         if !is_such(server) {
             continue;
         }
-        // A server that has little of its share keeps no conversations.
-        if call.home == Some(server.hash as u32) && server.share >= 0.5 {
+        if call.is_at_home(server) {
             return Some(*server);
         }
         let unit = unit(call.key, server);
@@ -241,7 +256,7 @@ mod tests {
     }
 
     fn call(key: u64) -> Call {
-        Call { key: mix(key), load: 10, home: None, begins: false, well_only: false }
+        Call { key: mix(key), load: 10, home: None, begins: false, is_hedge: false }
     }
 
     #[test]

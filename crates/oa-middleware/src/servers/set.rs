@@ -74,6 +74,16 @@ pub(super) enum Order {
     Affinity { bound: f64 },
 }
 
+/// The server for a call.
+pub(super) struct Place {
+    /// Its place among the servers.
+    pub(super) at: usize,
+    /// All in rotation have failed the call.
+    again: bool,
+    /// The call's conversation moves there.
+    moves: bool,
+}
+
 /// Which servers that are out of rotation may be called all the same.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Out {
@@ -164,17 +174,23 @@ impl<S> Set<S> {
         now: Duration,
     ) -> Option<(usize, bool)> {
         let takes_trials = self.takes_trials(call);
-        let (chosen, again) = self.place(servers, called, Some(context), call, now)?;
-        if again && context.attempt() > 0 {
+        let chosen = self.place(servers, called, Some(context), call, now)?;
+        if chosen.again && context.attempt() > 0 {
             context.forget_failed();
         }
-        let health = &servers[chosen].health;
+        let health = &servers[chosen.at].health;
+        if chosen.moves && !call.is_hedge {
+            self.members.homes.set(call.key, health.hash32());
+        }
+        if call.begins && !call.is_hedge {
+            health.conversation_begins(pick::begun(call.load), now);
+        }
         let is_due = takes_trials && health.condition(micros(now)) == Condition::Due;
         let is_trial = is_due && health.begin_trial(now);
-        Some((chosen, is_trial))
+        Some((chosen.at, is_trial))
     }
 
-    /// The same without a consequence, and whether all in rotation have failed the call.
+    /// The same without a consequence.
     pub(super) fn place(
         &self,
         servers: &[Arc<Server<S>>],
@@ -182,7 +198,7 @@ impl<S> Set<S> {
         context: Option<&CallContext>,
         call: Call,
         now: Duration,
-    ) -> Option<(usize, bool)> {
+    ) -> Option<Place> {
         let takes_trials = self.takes_trials(call);
         let retry = context.filter(|context| context.attempt() > 0);
         let (moment, slow_start) = (micros(now), micros(self.settings.slow_start) as f64);
@@ -208,25 +224,31 @@ impl<S> Set<S> {
             let able = servers.iter().enumerate().filter(|(_, server)| is_able(server, again, out));
             let candidates =
                 able.map(|(at, server)| server.health.candidate(at, moment, slow_start, call.begins));
-            Some((self.pick(candidates, call)?, again))
+            let (at, moves) = self.pick(candidates, call)?;
+            Some(Place { at, again, moves })
         })
     }
 
     /// Whether this call may find out whether a server is back.
     fn takes_trials(&self, call: Call) -> bool {
-        self.settings.probe.is_none() && !call.well_only
+        self.settings.probe.is_none() && !call.is_hedge
     }
 
-    fn pick(&self, able: impl Iterator<Item = Candidate>, call: Call) -> Option<usize> {
+    /// One of these, and whether the call's conversation moves there.
+    fn pick(&self, able: impl Iterator<Item = Candidate>, call: Call) -> Option<(usize, bool)> {
         let random = &self.settings.random;
-        let chosen = match self.settings.order {
-            Order::AsGiven => pick::first(able, || random.next_f64()),
+        let (chosen, moves) = match self.settings.order {
+            Order::AsGiven => (pick::first(able, || random.next_f64())?, false),
             Order::PowerOfTwo => {
-                with_all(able, |servers| pick::power_of_two(servers, call, |end| random.below(end)))
+                let look = |servers: &[_]| pick::power_of_two(servers, call, |end| random.below(end));
+                (with_all(able, look)?, false)
             }
-            Order::Affinity { bound } => with_all(able, |servers| pick::affinity(servers, call, bound)),
+            Order::Affinity { bound } => with_all(able, |servers| {
+                let chosen = pick::affinity(servers, call, bound)?;
+                Some((chosen, pick::moves(servers, call, &chosen)))
+            })?,
         };
-        Some(chosen?.at as usize)
+        Some((chosen.at as usize, moves))
     }
 
     /// What the choice needs to know of a call.
@@ -239,18 +261,7 @@ impl<S> Set<S> {
             }
             _ => (0, None, false),
         };
-        Call { key, load: prompt::load(request), home, begins, well_only: false }
-    }
-
-    /// A call is sent to this server: its conversation's next one goes there first.
-    pub(super) fn sent(&self, call: Call, server: &Server<S>, now: Duration) {
-        if !matches!(self.settings.order, Order::Affinity { .. }) {
-            return;
-        }
-        self.members.homes.set(call.key, server.health.hash32());
-        if call.begins {
-            server.health.conversation_begins(pick::begun(call.load), now);
-        }
+        Call { key, load: prompt::load(request), home, begins, is_hedge: false }
     }
 
     /// The end of a call, or of a probe.
@@ -345,14 +356,13 @@ fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&[Candid
     let mut many = Vec::new();
     let mut count = 0;
     for server in able {
-        match few.get_mut(count) {
-            Some(place) => *place = server,
-            None => {
-                if many.is_empty() {
-                    many.extend_from_slice(&few);
-                }
-                many.push(server);
+        if let Some(place) = few.get_mut(count) {
+            *place = server;
+        } else {
+            if many.is_empty() {
+                many.extend_from_slice(&few);
             }
+            many.push(server);
         }
         count += 1;
     }
@@ -376,8 +386,8 @@ fn may_be_back(reason: OutReason) -> bool {
     matches!(reason, OutReason::Failures | OutReason::Wait | OutReason::ModelNotLoaded)
 }
 
-/// Where conversations were sent to last: a table of fixed size, in which a new one may take the place of an
-/// old one. It is a memory of caches, which forget too.
+/// The homes of conversations: a table of fixed size, in which a new one may take the place of an old one. It
+/// is a memory of caches, which forget too.
 struct Homes(Box<[AtomicU64]>);
 
 const HOMES: usize = 4096;

@@ -142,12 +142,11 @@ impl<'a> Reader<'a> {
         if !self.eat(b'}') {
             loop {
                 let escaped;
-                let key = match self.plain_key()? {
-                    Some(key) => key,
-                    None => {
-                        escaped = self.escaped_key()?;
-                        &*escaped
-                    }
+                let key = if let Some(key) = self.plain_key()? {
+                    key
+                } else {
+                    escaped = self.escaped_key()?;
+                    &*escaped
                 };
                 member(self, key)?;
                 if !self.more(b'}')? {
