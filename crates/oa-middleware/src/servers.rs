@@ -71,7 +71,7 @@ use tower_service::Service;
 /// | endless | 2 | 11 %, 1.0 | 9 %, 1.0 | 9 %, 1.1 |
 /// | endless | 4 | 30 %, 1.0 | 9 %, 1.0 | 9 %, 1.4 |
 /// | endless | 8 | 48 %, 1.1 | 10 %, 1.1 | 9 %, 1.5 |
-/// | six conversations each | 2 | 32 %, 1.0 | 33 %, 1.0 | 40 %, 1.1 |
+/// | six conversations each | 2 | 32 %, 1.0 | 32 %, 1.0 | 40 %, 1.1 |
 /// | six conversations each | 4 | 54 %, 1.0 | 9 %, 1.0 | 13 %, 1.4 |
 /// | six conversations each | 8 | 62 %, 1.1 | 10 %, 1.1 | 9 %, 1.5 |
 ///
@@ -247,7 +247,7 @@ impl<S> Servers<S> {
 
     /// How much more than its part of the load a server may have before a conversation moves on; only for
     /// [`affinity`](Self::affinity). 1.25 by default, 1 at least; infinite for hashing without a bound. A
-    /// server with 8 KiB or less under way is within every bound. A conversation that begins goes to the
+    /// server with 10 KiB or less under way is within every bound. A conversation that begins goes to the
     /// first of these servers where at most 1.05 times its part of the conversations began lately.
     #[must_use]
     pub fn bound(self, bound: f64) -> Self {

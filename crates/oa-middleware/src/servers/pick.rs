@@ -66,8 +66,8 @@ pub(super) fn power_of_two(
 }
 
 /// A server with so little under way is not overloaded, whatever the others have: a prefill elsewhere would
-/// take longer than to share it.
-pub(super) const LITTLE: u64 = 8 * 1024;
+/// take longer than to share it. It is about what vLLM prefills in one step by default (2048 tokens).
+pub(super) const LITTLE: u64 = 10 * 1024;
 
 /// Rendezvous hashing with bounded loads: the first in the key's order whose load is within the bound.
 ///
