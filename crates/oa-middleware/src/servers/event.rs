@@ -17,8 +17,8 @@ pub enum ServerEvent<'a> {
         /// Its name.
         server: &'a str,
     },
-    /// A server was taken out of rotation, or is still out and a trial found another reason. A wrong key and an
-    /// unknown model need somebody's hand.
+    /// A server was taken out of rotation, or is still out and a trial found another reason. A wrong key and
+    /// an unknown model need somebody's hand.
     Out {
         /// Its name.
         server: &'a str,

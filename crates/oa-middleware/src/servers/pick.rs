@@ -28,8 +28,8 @@ pub(super) struct Call {
     pub(super) home: Option<u32>,
     /// No server has a part of the conversation in its cache: it begins.
     pub(super) begins: bool,
-    /// It is the second of two at once: it goes to a server that is well, not to one that may be back, and its
-    /// conversation stays where it is.
+    /// It is the second of two at once: it goes to a server that is well, not to one that may be back, and
+    /// its conversation stays where it is.
     pub(super) is_hedge: bool,
 }
 
@@ -105,9 +105,9 @@ pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<
     first_in_order(servers, call, is_within).or_else(|| least(servers).copied())
 }
 
-/// Whether the conversation moves to the server that was chosen for a call. It does not from a home that may be
-/// called and only had too much under way: back there only the turns since are new. Otherwise conversations
-/// would leave a server at each peak, and none would come back.
+/// Whether the conversation moves to the server that was chosen for a call. It does not from a home that may
+/// be called and only had too much under way: back there only the turns since are new. Otherwise
+/// conversations would leave a server at each peak, and none would come back.
 pub(super) fn moves(servers: &[Candidate], call: Call, to: &Candidate) -> bool {
     call.home.is_none() || !call.is_at_home(to) && !servers.iter().any(|server| call.is_at_home(server))
 }

@@ -164,7 +164,7 @@ mod tests {
     fn what_stands_before_the_place_does_not_count() {
         for len in 1..100 {
             for from in 0..=len {
-                for at in [from, from.midpoint(len), len - 1] {
+                for at in [from, usize::midpoint(from, len), len - 1] {
                     // Bytes that differ from special ones in the lowest bit.
                     let mut text: Vec<u8> = b"#]".iter().copied().cycle().take(len).collect();
                     text[..from].fill(if from % 2 == 0 { b'\\' } else { b'"' });
