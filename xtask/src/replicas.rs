@@ -81,8 +81,8 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     check(&mut failed, lost < 0.5, "calls were lost in the outage");
     let is_back = times["back_after_seconds"].as_u64().is_some_and(|seconds| seconds <= 30);
     check(&mut failed, is_back, "it had not 80 % of its share within 30 s");
-    let last = &shares[shares.len().saturating_sub(10)..];
-    let kept = last.iter().sum::<f64>() / last.len() as f64;
+    let final_shares = &shares[shares.len().saturating_sub(10)..];
+    let kept = final_shares.iter().sum::<f64>() / final_shares.len() as f64;
     println!("in the last 10 s: {kept:.2}");
     check(&mut failed, kept >= 0.8 * number(&times["share_before"]), "it did not keep 80 % of its share");
     drop((first, second));

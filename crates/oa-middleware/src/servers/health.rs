@@ -138,9 +138,9 @@ impl Health {
         }
     }
 
-    /// What a choice needs to know; `begins` is true for a call that begins a conversation.
+    /// What a choice needs to know of every call.
     #[inline]
-    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: f64, begins: bool) -> Candidate {
+    pub(super) fn candidate(&self, at: usize, now: u64, slow_start: f64) -> Candidate {
         let share = self.share(now, slow_start);
         Candidate {
             at: at as u32,
@@ -148,8 +148,14 @@ impl Health {
             hash: self.hash,
             weight: self.weight() * share,
             load: whole(self.load.load(Relaxed)),
-            begun: if begins { self.begun.read(now) } else { 0 },
+            begun: 0,
         }
+    }
+
+    /// The weight of the conversations that began here lately.
+    #[inline]
+    pub(super) fn begun_lately(&self, now: u64) -> u32 {
+        self.begun.read(now)
     }
 
     /// A conversation of this weight begins here.

@@ -222,9 +222,9 @@ impl<S> Set<S> {
         let passes = [(false, Out::None), (true, Out::None), (true, Out::Transient), (true, last)];
         passes.into_iter().filter(|&(again, _)| retry.is_some() || again).find_map(|(again, out)| {
             let able = servers.iter().enumerate().filter(|(_, server)| is_able(server, again, out));
-            let candidates =
-                able.map(|(at, server)| server.health.candidate(at, moment, slow_start, call.begins));
-            let (at, moves) = self.pick(candidates, call)?;
+            let candidates = able.map(|(at, server)| server.health.candidate(at, moment, slow_start));
+            let begun = |at: usize| servers[at].health.begun_lately(moment);
+            let (at, moves) = self.pick(candidates, call, begun)?;
             Some(Place { at, again, moves })
         })
     }
@@ -235,15 +235,25 @@ impl<S> Set<S> {
     }
 
     /// One of these, and whether the call's conversation moves there.
-    fn pick(&self, able: impl Iterator<Item = Candidate>, call: Call) -> Option<(usize, bool)> {
+    fn pick(
+        &self,
+        able: impl Iterator<Item = Candidate>,
+        call: Call,
+        begun: impl Fn(usize) -> u32,
+    ) -> Option<(usize, bool)> {
         let random = &self.settings.random;
         let (chosen, moves) = match self.settings.order {
             Order::AsGiven => (pick::first(able, || random.next_f64())?, false),
             Order::PowerOfTwo => {
-                let look = |servers: &[_]| pick::power_of_two(servers, call, |end| random.below(end));
+                let look = |servers: &mut [_]| pick::power_of_two(servers, call, |end| random.below(end));
                 (with_all(able, look)?, false)
             }
             Order::Affinity { bound } => with_all(able, |servers| {
+                if call.begins {
+                    for server in &mut *servers {
+                        server.begun = begun(server.at as usize);
+                    }
+                }
                 let chosen = pick::affinity(servers, call, bound)?;
                 Some((chosen, pick::moves(servers, call, &chosen)))
             })?,
@@ -351,7 +361,7 @@ impl<S: Clone> Set<S> {
 
 /// Shows the candidates to a function, which looks at each of them more than once. Up to sixteen, they are
 /// kept without an allocation.
-fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&[Candidate]) -> T) -> T {
+fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&mut [Candidate]) -> T) -> T {
     let mut few = [Candidate::default(); 16];
     let mut many = Vec::new();
     let mut count = 0;
@@ -366,7 +376,7 @@ fn with_all<T>(able: impl Iterator<Item = Candidate>, look: impl FnOnce(&[Candid
         }
         count += 1;
     }
-    look(if many.is_empty() { &few[..count] } else { &many })
+    look(if many.is_empty() { &mut few[..count] } else { &mut many })
 }
 
 /// Whether there is a server that was not called and may answer; for a hedge, one in rotation.
