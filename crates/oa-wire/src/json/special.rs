@@ -3,13 +3,17 @@
 /// Where in `bytes`, from `at` on, the first byte stands that a JSON text cannot hold as it is: a quote, a
 /// backslash or a control character. The length when there is none.
 #[inline]
-pub(super) fn special(bytes: &[u8], at: usize) -> usize {
-    // Texts within texts, such as the arguments of a tool call, are dense with them.
-    let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
-    match special_bits(*word) {
-        0 => special_in_long(bytes, at + 8),
-        bits => at + first_byte(bits),
+pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
+    // Most texts are short: they end within the first words.
+    for _ in 0..4 {
+        let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
+        let marks = marks(*word) | controls(*word);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
     }
+    special_in_long(bytes, at)
 }
 
 /// The same where it mostly stands within the first word, as at the end of a key.
@@ -17,51 +21,34 @@ pub(super) fn special(bytes: &[u8], at: usize) -> usize {
 #[expect(clippy::inline_always, reason = "a call costs more than the word")]
 pub(super) fn special_soon(bytes: &[u8], at: usize) -> usize {
     match bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        Some(word) => match special_bits(*word) {
-            0 => special_in_long(bytes, at + 8),
-            bits => at + first_byte(bits),
+        Some(word) => match marks(*word) | controls(*word) {
+            0 => special(bytes, at + 8),
+            marks => at + (marks.trailing_zeros() / 8) as usize,
         },
         None => special_in_rest(bytes, at),
     }
 }
 
-/// The same for what is longer: another word, and then blocks.
-fn special_in_long(bytes: &[u8], at: usize) -> usize {
-    let Some(word) = bytes[at..].first_chunk::<8>() else { return special_in_rest(bytes, at) };
-    match special_bits(*word) {
-        0 if bytes.len() - at < 40 => special_in_words(bytes, at + 8),
-        0 => special_in_blocks(bytes, at + 8),
-        bits => at + first_byte(bits),
-    }
-}
-
-#[inline(never)]
-fn special_in_blocks(bytes: &[u8], mut at: usize) -> usize {
-    // After so many blocks a text is long enough for two passes with wider vectors.
-    const LONG: u32 = 32;
-    let mut blocks = 0;
-    while let Some(block) = bytes[at..].first_chunk::<32>() {
-        // The compiler does two words at a time.
-        let words = block.chunks_exact(8);
-        let bits = |word: &[u8]| word.first_chunk().map_or(0, |word| special_bits(*word));
-        if words.fold(0, |any, word| any | bits(word)) != 0 {
-            break;
+/// The same for a long text: some blocks one at a time, which the compiler does with vectors, and the rest at
+/// once.
+fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
+    for _ in 0..16 {
+        let Some(block) = bytes[at..].first_chunk::<64>() else { return special_in_words(bytes, at) };
+        let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
+        if block.iter().fold(0, |any, &byte| any | special(byte)) != 0 {
+            return special_in_words(bytes, at);
         }
-        at += 32;
-        blocks += 1;
-        if blocks == LONG {
-            let end = mark_in_long(bytes, at);
-            return first_control(bytes, at, end).unwrap_or(end);
-        }
+        at += 64;
     }
-    special_in_words(bytes, at)
+    let end = mark_in_long(bytes, at);
+    first_control(bytes, at, end).unwrap_or(end)
 }
 
 fn special_in_words(bytes: &[u8], mut at: usize) -> usize {
     while let Some(word) = bytes[at..].first_chunk::<8>() {
-        let bits = special_bits(*word);
-        if bits != 0 {
-            return at + first_byte(bits);
+        let marks = marks(*word) | controls(*word);
+        if marks != 0 {
+            return at + (marks.trailing_zeros() / 8) as usize;
         }
         at += 8;
     }
@@ -73,9 +60,9 @@ fn special_in_words(bytes: &[u8], mut at: usize) -> usize {
 pub(super) fn mark(bytes: &[u8], at: usize) -> usize {
     // Texts within texts, such as the arguments of a tool call, are dense with them.
     let Some(word) = bytes[at..].first_chunk::<8>() else { return mark_in_long(bytes, at) };
-    match mark_bits(u64::from_le_bytes(*word)) {
+    match marks(*word) {
         0 => mark_in_long(bytes, at + 8),
-        bits => at + first_byte(bits),
+        marks => at + (marks.trailing_zeros() / 8) as usize,
     }
 }
 
@@ -97,44 +84,29 @@ pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usiz
     Some(from + text.iter().position(|&byte| byte < 0x20)?)
 }
 
-/// The same for less than a word.
-#[inline]
 fn special_in_rest(bytes: &[u8], at: usize) -> usize {
-    let rest = &bytes[at..];
-    match bytes.last_chunk::<8>() {
-        // The last word without what is behind. Zeros follow, which are special too.
-        Some(word) if !rest.is_empty() => {
-            let word = u64::from_le_bytes(*word) >> (8 * (8 - rest.len()));
-            at + first_byte(special_bits(word.to_le_bytes()))
-        }
-        _ => at + rest.iter().take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count(),
-    }
+    let rest = bytes[at..].iter();
+    at + rest.take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
-/// The special ones among eight bytes, each by its highest bit. The lowest bit is exact: `(x - ONES) & !x &
-/// HIGHS` finds the zero bytes of x, and may go wrong only above one.
+/// The quotes and backslashes among eight bytes, each marked in its highest bit. The lowest mark is exact:
+/// `(x - ONES) & !x & HIGHS` marks the zero bytes of x, and may go wrong only above one.
 #[inline]
-fn special_bits(word: [u8; 8]) -> u64 {
+fn marks(word: [u8; 8]) -> u64 {
     let x = u64::from_le_bytes(word);
-    mark_bits(x) | (x.wrapping_sub(ONES * 0x20) & !x & HIGHS)
+    let quote = x ^ (ONES * 0x22);
+    let slash = x ^ (ONES * 0x5c);
+    ((quote.wrapping_sub(ONES) & !quote) | (slash.wrapping_sub(ONES) & !slash)) & HIGHS
 }
 
-/// The quotes and backslashes among eight bytes, in the same way.
+/// The control characters among eight bytes, marked in the same way.
 #[inline]
-fn mark_bits(x: u64) -> u64 {
-    let quote = (x ^ (ONES * 0x22)).wrapping_sub(ONES);
-    let slash = (x ^ (ONES * 0x5c)).wrapping_sub(ONES);
-    // Neither has a high bit, so that `!x` serves both.
-    (quote | slash) & !x & HIGHS
-}
-
-/// The place of the lowest of these bits, in bytes.
-#[inline]
-fn first_byte(bits: u64) -> usize {
-    (bits.trailing_zeros() / 8) as usize
+fn controls(word: [u8; 8]) -> u64 {
+    let x = u64::from_le_bytes(word);
+    x.wrapping_sub(ONES * 0x20) & !x & HIGHS
 }
 
 #[cfg(test)]
@@ -155,24 +127,6 @@ mod tests {
                     assert_eq!(mark(&text, 0), want, "{byte:#x} at {at} of {len}");
                     let want = (byte < 0x20).then_some(at);
                     assert_eq!(first_control(&text, 0, len), want, "{byte:#x} at {at} of {len}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn what_stands_before_the_place_does_not_count() {
-        for len in 1..100 {
-            for from in 0..=len {
-                for at in [from, usize::midpoint(from, len), len - 1] {
-                    // Bytes that differ from special ones in the lowest bit.
-                    let mut text: Vec<u8> = b"#]".iter().copied().cycle().take(len).collect();
-                    text[..from].fill(if from % 2 == 0 { b'\\' } else { b'"' });
-                    let want = if at >= from && at < len { at } else { len };
-                    if want < len {
-                        text[want] = b'\n';
-                    }
-                    assert_eq!(special(&text, from), want, "{at} from {from} of {len}");
                 }
             }
         }
