@@ -85,12 +85,9 @@ impl<'a> Reader<'a> {
         if reader.eat(b'}') {
             return Ok(None);
         }
+        let mut escaped = String::new();
         loop {
-            let is_wanted = match reader.plain_key()? {
-                Some(key) => key == wanted,
-                None => reader.escaped_key()? == wanted,
-            };
-            if is_wanted {
+            if reader.key(&mut escaped)? == wanted {
                 return Ok(Some(reader));
             }
             reader.skip()?;
@@ -140,14 +137,9 @@ impl<'a> Reader<'a> {
         }
         self.enter()?;
         if !self.eat(b'}') {
+            let mut escaped = String::new();
             loop {
-                let escaped;
-                let key = if let Some(key) = self.plain_key()? {
-                    key
-                } else {
-                    escaped = self.escaped_key()?;
-                    &*escaped
-                };
+                let key = self.key(&mut escaped)?;
                 member(self, key)?;
                 if !self.more(b'}')? {
                     break;
@@ -330,20 +322,22 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a key that has no escapes, and its colon. None, and nothing read, for one that has.
+    /// Reads a key and its colon. One that has escapes is kept in `escaped`.
     #[inline]
-    fn plain_key(&mut self) -> Read<Option<&'a str>> {
+    fn key<'s>(&mut self, escaped: &'s mut String) -> Read<&'s str>
+    where
+        'a: 's,
+    {
         if self.next_byte() != Some(b'"') {
             return Err(self.malformed(Missing::Key));
         }
-        let Some(key) = self.plain_text() else { return Ok(None) };
-        self.colon()?;
-        Ok(Some(key))
-    }
-
-    #[cold]
-    fn escaped_key(&mut self) -> Read<String> {
-        let key = self.quoted()?.into_owned();
+        let key = match self.plain_text() {
+            Ok(key) => key,
+            Err(first) => {
+                *escaped = self.escaped_text(first)?;
+                escaped
+            }
+        };
         self.colon()?;
         Ok(key)
     }
@@ -357,29 +351,29 @@ impl<'a> Reader<'a> {
     #[inline]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
         match self.plain_text() {
-            Some(text) => Ok(Cow::Borrowed(text)),
-            None => self.escaped_text().map(Cow::Owned),
+            Ok(text) => Ok(Cow::Borrowed(text)),
+            Err(first) => self.escaped_text(first).map(Cow::Owned),
         }
     }
 
-    /// Reads the text whose opening quote is next, where it has no escapes; else nothing.
+    /// Reads the text whose opening quote is next, where it has no escapes; else nothing, and gives the offset
+    /// of its first special byte.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "most keys and texts are short: a call costs as much")]
-    fn plain_text(&mut self) -> Option<&'a str> {
+    fn plain_text(&mut self) -> Result<&'a str, usize> {
         let from = self.at + 1;
         let end = special_soon(self.text.as_bytes(), from);
         if self.text.as_bytes().get(end) != Some(&b'"') {
-            return None;
+            return Err(end);
         }
         self.at = end + 1;
-        Some(&self.text[from..end])
+        Ok(&self.text[from..end])
     }
 
-    fn escaped_text(&mut self) -> Read<String> {
-        let from = self.at + 1;
-        let end = special_soon(self.text.as_bytes(), from);
+    /// Reads the text whose opening quote is next and whose first special byte stands there.
+    fn escaped_text(&mut self, first: usize) -> Read<String> {
         let mut out = String::new();
-        self.at = unescape_into(&mut out, self.text, from, end)? + 1;
+        self.at = unescape_into(&mut out, self.text, self.at + 1, first)? + 1;
         Ok(out)
     }
 
