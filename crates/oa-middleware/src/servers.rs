@@ -245,7 +245,7 @@ impl<S> Servers<S> {
         self.set(|settings| settings.slow_start = time)
     }
 
-    /// How much more than its part of the load a server may have before a conversation moves on; only for
+    /// How much more than its part of the load a server may have before a turn goes elsewhere; only for
     /// [`affinity`](Self::affinity). 1.25 by default, 1 at least; infinite for hashing without a bound. A
     /// server with 10 KiB or less under way is within every bound. A conversation that begins goes to the
     /// first of these servers where at most 1.05 times its part of the conversations began lately.
@@ -345,8 +345,8 @@ impl<S> Servers<S> {
     pub fn route(&self, request: &CompletionRequest) -> Option<Arc<str>> {
         let servers = self.set.snapshot();
         let (context, call) = (CallContext::of(request), self.set.call(request));
-        let place = self.set.place(&servers, &[], context, call, self.set.now())?;
-        Some(servers[place.at].health.name.clone())
+        let choice = self.set.place(&servers, &[], context, call, self.set.now())?;
+        Some(servers[choice.at].health.name.clone())
     }
 
     /// The servers at this moment.

@@ -105,11 +105,11 @@ pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<
     first_in_order(servers, call, is_within).or_else(|| least(servers).copied())
 }
 
-/// Whether the conversation moves to the server that was chosen for a call. It does not from a home that may
-/// be called and only had too much under way: back there only the turns since are new. Otherwise
+/// Whether the conversation moves to the server that is chosen for a call, of these. It does not from a home
+/// that may be called and at most has too much under way: back there only the turns since are new. Otherwise
 /// conversations would leave a server at each peak, and none would come back.
-pub(super) fn moves(servers: &[Candidate], call: Call, to: &Candidate) -> bool {
-    call.home.is_none() || !call.is_at_home(to) && !servers.iter().any(|server| call.is_at_home(server))
+pub(super) fn moves(servers: &[Candidate], call: Call) -> bool {
+    !servers.iter().any(|server| call.is_at_home(server))
 }
 
 impl Call {
@@ -164,7 +164,7 @@ fn least(servers: &[Candidate]) -> Option<&Candidate> {
     servers.iter().min_by(|one, other| relative(one).total_cmp(&relative(other)))
 }
 
-/// What a server draws for a key, in (0, 1]. So many bits are held by a mantissa.
+/// What a server draws for a key, in (0, 1], with the 53 bits that a mantissa holds.
 #[inline]
 fn unit(key: u64, server: &Candidate) -> f64 {
     ((mix(key ^ server.hash) >> 11) as i64 + 1) as f64 / (1u64 << 53) as f64

@@ -74,8 +74,8 @@ pub(super) enum Order {
     Affinity { bound: f64 },
 }
 
-/// The server for a call.
-pub(super) struct Place {
+/// The server that was chosen for a call.
+pub(super) struct Choice {
     /// Its place among the servers.
     pub(super) at: usize,
     /// All in rotation have failed the call.
@@ -198,7 +198,7 @@ impl<S> Set<S> {
         context: Option<&CallContext>,
         call: Call,
         now: Duration,
-    ) -> Option<Place> {
+    ) -> Option<Choice> {
         let takes_trials = self.takes_trials(call);
         let retry = context.filter(|context| context.attempt() > 0);
         let (moment, slow_start) = (micros(now), micros(self.settings.slow_start) as f64);
@@ -225,7 +225,7 @@ impl<S> Set<S> {
             let candidates = able.map(|(at, server)| server.health.candidate(at, moment, slow_start));
             let begun = |at: usize| servers[at].health.begun_lately(moment);
             let (at, moves) = self.pick(candidates, call, begun)?;
-            Some(Place { at, again, moves })
+            Some(Choice { at, again, moves })
         })
     }
 
@@ -254,8 +254,7 @@ impl<S> Set<S> {
                         server.begun = begun(server.at as usize);
                     }
                 }
-                let chosen = pick::affinity(servers, call, bound)?;
-                Some((chosen, pick::moves(servers, call, &chosen)))
+                Some((pick::affinity(servers, call, bound)?, pick::moves(servers, call)))
             })?,
         };
         Some((chosen.at as usize, moves))
