@@ -356,8 +356,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads the text whose opening quote is next, where it has no escapes; else nothing, and gives the offset
-    /// of its first special byte.
+    /// Reads the text whose opening quote is next, where it has no escapes; else nothing, and gives the
+    /// offset of its first special byte.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "most keys and texts are short: a call costs as much")]
     fn plain_text(&mut self) -> Result<&'a str, usize> {
