@@ -143,7 +143,7 @@ impl<'a, S: Completions> Calls<'a, S> {
     /// Calls one server, and a second one as well if the call is hedged.
     async fn try_one(&mut self, first: Chosen<S>) -> Result<Completion, (Arc<Server<S>>, Error)> {
         // A call that tries a server which was out of rotation is not to pay for it.
-        let delay = if first.1 { first.0.health.trial_patience() } else { self.set.hedge_delay() };
+        let delay = if first.1 { first.0.health.patience() } else { self.set.hedge_delay() };
         if let Some(delay) = delay {
             return self.try_hedged(first, delay).await;
         }

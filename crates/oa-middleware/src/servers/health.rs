@@ -30,8 +30,8 @@ pub(super) struct Health {
     load: AtomicU64,
     calls: AtomicUsize,
     begun: Lately,
-    /// Grows with each event and answer.
-    signs_of_life: AtomicU64,
+    /// When the last event or answer came, in microseconds.
+    shown_life: AtomicU64,
     /// Set when it leaves the set.
     pub(super) removed: AtomicBool,
     pub(super) begins: Begins,
@@ -104,7 +104,7 @@ impl Health {
             load: AtomicU64::new(0),
             calls: AtomicUsize::new(0),
             begun: Lately::default(),
-            signs_of_life: AtomicU64::new(0),
+            shown_life: AtomicU64::new(0),
             removed: AtomicBool::new(false),
             begins: Begins::new(),
             usual: AtomicU64::new(0),
@@ -207,13 +207,14 @@ impl Health {
         self.calls.fetch_sub(1, Relaxed);
     }
 
-    /// An event or an answer came. Concurrent ones may count as one: only the change matters.
-    pub(super) fn shows_life(&self) {
-        self.signs_of_life.store(self.signs_of_life.load(Relaxed).wrapping_add(1), Relaxed);
+    /// An event or an answer came. Of two at once one may be lost, which does not matter.
+    pub(super) fn shows_life(&self, now: Duration) {
+        self.shown_life.store(micros(now), Relaxed);
     }
 
-    pub(super) fn signs_of_life(&self) -> u64 {
-        self.signs_of_life.load(Relaxed)
+    /// When it last showed a sign of life to anybody, in microseconds.
+    pub(super) fn shown_life(&self) -> u64 {
+        self.shown_life.load(Relaxed)
     }
 
     pub(super) fn out(&self, now: Duration) -> Option<OutReason> {
@@ -251,9 +252,9 @@ impl Health {
         self.usual.store(next, Relaxed);
     }
 
-    /// How long a trial may take before it is clear that the server is not as it was; none where it never
+    /// How long a call may take before it is clear that the server is not as it was; none where it never
     /// answered.
-    pub(super) fn trial_patience(&self) -> Option<Duration> {
+    pub(super) fn patience(&self) -> Option<Duration> {
         const AT_LEAST: Duration = Duration::from_millis(500);
         let usual = self.usual.load(Relaxed);
         (usual != 0).then(|| Duration::from_micros(usual.saturating_mul(4)).max(AT_LEAST))

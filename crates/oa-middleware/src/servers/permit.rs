@@ -2,6 +2,7 @@
 
 use super::{
     breaker::Verdict,
+    health::micros,
     set::{Server, Set},
 };
 use crate::{CallContext, attempt::History};
@@ -12,7 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -22,9 +23,8 @@ pub(super) struct Permit<S> {
     server: Arc<Server<S>>,
     context: CallContext,
     load: u64,
-    started: Duration,
-    /// The server's signs of life when the call began.
-    signs: u64,
+    /// When the call began, or its last event came.
+    waits_since: Duration,
     is_stream: bool,
     /// Whether the breaker waits to learn of it.
     is_trial: bool,
@@ -56,8 +56,7 @@ impl<S> Permit<S> {
     ) -> Self {
         server.health.call_begins(load);
         Self {
-            started: set.now(),
-            signs: server.health.signs_of_life(),
+            waits_since: set.now(),
             set,
             server,
             context,
@@ -74,9 +73,22 @@ impl<S> Permit<S> {
         self.set.record(&self.server, verdict);
     }
 
-    /// Whether the server has shown no sign of life since the call began, to anybody.
+    /// How long the call has waited.
+    fn waited(&self) -> Duration {
+        self.set.now().saturating_sub(self.waits_since)
+    }
+
+    /// Whether the server has shown no sign of life, to anybody, for at least half of the time that the call has
+    /// waited. Not for all of it: where a server stops, the calls that wait there began before others of it were
+    /// answered.
     fn is_silent(&self) -> bool {
-        self.server.health.signs_of_life() == self.signs
+        self.server.health.shown_life() <= micros(self.waits_since + self.waited() / 2)
+    }
+
+    fn shows_life(&self) -> Duration {
+        let now = self.set.now();
+        self.server.health.shows_life(now);
+        now
     }
 
     /// A silent server has failed each of the calls that wait there, not only the one that gives up first.
@@ -86,12 +98,13 @@ impl<S> Permit<S> {
 
     fn begins(&mut self) {
         self.stage = Stage::Begun;
-        self.server.health.shows_life();
-        self.set.began(&self.server, self.set.now().saturating_sub(self.started), self.is_stream);
+        let now = self.shows_life();
+        self.set.began(&self.server, now.saturating_sub(self.waits_since), self.is_stream);
+        self.waits_since = now;
     }
 
     fn answered(mut self) {
-        self.server.health.shows_life();
+        self.shows_life();
         self.settle(Verdict::Answered);
     }
 
@@ -103,7 +116,7 @@ impl<S> Permit<S> {
         };
         if verdict == Verdict::Nothing {
             // A server that refuses is a server that lives.
-            self.server.health.shows_life();
+            self.shows_life();
         } else {
             self.context.server_failed(&self.server.health.name);
         }
@@ -111,14 +124,16 @@ impl<S> Permit<S> {
         self.server.clone()
     }
 
-    /// What a call tells that was dropped. A server that has shown no sign of life since the call began, to
-    /// anybody, has failed it: so a hung server is noticed whoever's time limit drops the call.
+    /// What a call tells that was dropped. A silent server has failed it: so a hung server is noticed whoever's
+    /// time limit drops the call. It has failed the others too where it took much longer than it usually does;
+    /// before that, the caller may have left for reasons of its own.
     fn cancelled(&mut self) {
         let lost = self.lost.as_ref().is_some_and(|lost| lost.load(Relaxed));
-        let waited = self.set.now().saturating_sub(self.started);
+        let waited = self.waited();
         if self.stage == Stage::Waiting && !lost && waited >= PATIENCE && self.is_silent() {
             self.context.server_failed(&self.server.health.name);
-            self.settle(self.failed_all());
+            let is_late = self.server.health.patience().is_none_or(|patience| waited >= patience);
+            self.settle(if is_late { self.failed_all() } else { Verdict::Failed(1) });
         } else if self.is_trial && lost && self.stage == Stage::Waiting && self.is_silent() {
             // It had its time alone, and another server has answered since.
             self.settle(Verdict::Failed(1));
@@ -142,7 +157,7 @@ impl<S: Send + Sync + 'static> Permit<S> {
             self.set.record(&self.server, Verdict::Began);
         }
         let (permit, history) = (Some(self), history());
-        Completion::Stream(stream.wrap(|inner| Watched { inner, permit, history }))
+        Completion::Stream(stream.wrap(|inner| Watched { inner, permit, history, has_waited: false }))
     }
 }
 
@@ -160,6 +175,8 @@ struct Watched<S> {
     inner: Pin<Box<dyn EventSource>>,
     permit: Option<Permit<S>>,
     history: History,
+    /// Whether the next event comes later than the one before. Of those that came together the first is enough.
+    has_waited: bool,
 }
 
 // Nothing in it is pinned but the source, which is boxed.
@@ -167,28 +184,33 @@ impl<S> Unpin for Watched<S> {}
 
 impl<S: Send + Sync + 'static> EventSource for Watched<S> {
     fn poll_event(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Event, Error>>> {
-        let event = ready!(self.inner.as_mut().poll_event(cx));
-        let Some(permit) = &self.permit else { return Poll::Ready(event) };
-        match event {
-            Some(Ok(Event::Done(response))) => {
-                if let Some(permit) = self.permit.take() {
+        let this = &mut *self;
+        let Poll::Ready(event) = this.inner.as_mut().poll_event(cx) else {
+            this.has_waited = true;
+            return Poll::Pending;
+        };
+        match (event, &mut this.permit) {
+            (Some(Ok(Event::Done(response))), Some(_)) => {
+                if let Some(permit) = this.permit.take() {
                     permit.answered();
                 }
                 Poll::Ready(Some(Ok(Event::Done(response))))
             }
-            Some(Ok(event)) => {
-                permit.server.health.shows_life();
+            (Some(Ok(event)), Some(permit)) => {
+                if std::mem::take(&mut this.has_waited) {
+                    permit.waits_since = permit.shows_life();
+                }
                 Poll::Ready(Some(Ok(event)))
             }
-            Some(Err(error)) => {
-                if let Some(permit) = self.permit.take() {
+            (Some(Err(error)), Some(_)) => {
+                if let Some(permit) = this.permit.take() {
                     let server = permit.failed(&error);
                     let name = &server.health.name;
-                    self.history.push_server(name, &error, "not failed over: the stream had begun");
+                    this.history.push_server(name, &error, "not failed over: the stream had begun");
                 }
-                Poll::Ready(Some(Err(self.history.attach(error))))
+                Poll::Ready(Some(Err(this.history.attach(error))))
             }
-            None => Poll::Ready(None),
+            (event, _) => Poll::Ready(event),
         }
     }
 

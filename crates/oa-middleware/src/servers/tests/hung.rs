@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{Backoff, CollectStream, Stack, StackService};
-use oa_wire::{CompletionStream, Event, EventSource, FinishReason, Profile, Response};
+use oa_wire::{CompletionStream, Event, EventSource, FinishReason, Message, Profile, Response};
 use std::{future::pending, task::ready};
 use tokio::time::{Instant, Sleep};
 use tower::retry::budget::TpsBudget;
@@ -52,10 +52,12 @@ impl Service<CompletionRequest> for Replica {
     }
 
     fn call(&mut self, request: CompletionRequest) -> Self::Future {
-        self.calls.fetch_add(1, Ordering::SeqCst);
+        let count = self.calls.fetch_add(1, Ordering::SeqCst);
         let (name, way) = (self.name, *self.way.lock().unwrap());
+        // No two calls that run side by side end at the same time.
+        let takes = Duration::from_millis(10 + count as u64 * 7 % 20);
         Box::pin(async move {
-            sleep(Duration::from_millis(10)).await;
+            sleep(takes).await;
             match way {
                 Way::Silent => pending().await,
                 _ if request.stream => {
@@ -122,7 +124,15 @@ enum Kind {
 }
 
 async fn ask(service: &StackService<Servers<Replica>>, kind: Kind) -> Result<String, Error> {
-    let mut request = request().with_stream(kind != Kind::Whole);
+    ask_of(service, kind, request()).await
+}
+
+async fn ask_of(
+    service: &StackService<Servers<Replica>>,
+    kind: Kind,
+    request: CompletionRequest,
+) -> Result<String, Error> {
+    let mut request = request.with_stream(kind != Kind::Whole);
     if kind == Kind::Collected {
         request.extensions.insert(CollectStream::new());
     }
@@ -228,32 +238,38 @@ async fn a_server_whose_streams_stop_after_their_first_event_is_left_as_well() {
     }
 }
 
+/// A server that stops when calls of different ages wait there: the first that gives up tells of all of them, so
+/// that no other comes in their place.
 #[tokio::test(start_paused = true)]
 async fn of_many_callers_only_those_wait_that_a_server_had_when_it_froze() {
     for (policy, make) in POLICIES.into_iter().enumerate() {
-        let replicas = [Replica::new("one", Way::Well), Replica::new("two", Way::Well)];
-        let [one, _] = &replicas;
-        let servers = make([("one", replicas[0].clone()), ("two", replicas[1].clone())]).unwrap().seed(7);
-        let service = stack(servers);
-        let mut callers = JoinSet::new();
-        for _ in 0..16 {
-            let service = service.clone();
-            callers.spawn(async move {
-                let mut slow = 0;
-                for _ in 0..100 {
-                    let start = Instant::now();
-                    ask(&service, Kind::Whole).await.unwrap();
-                    slow += usize::from(start.elapsed() > Duration::from_secs(1));
-                }
-                slow
-            });
+        for seed in 0..8 {
+            let replicas = [Replica::new("one", Way::Well), Replica::new("two", Way::Well)];
+            let [one, _] = &replicas;
+            let servers = make([("one", replicas[0].clone()), ("two", replicas[1].clone())]).unwrap();
+            let service = stack(servers.seed(seed));
+            let mut callers = JoinSet::new();
+            for caller in 0..16 {
+                let service = service.clone();
+                callers.spawn(async move {
+                    let mut slow = 0;
+                    for call in 0..500 {
+                        let start = Instant::now();
+                        let text = format!("What is {seed} and {caller} and {call}?");
+                        let request = CompletionRequest::new([Message::user(text)]);
+                        ask_of(&service, Kind::Whole, request).await.unwrap();
+                        slow += usize::from(start.elapsed() > Duration::from_secs(1));
+                    }
+                    slow
+                });
+            }
+            sleep(Duration::from_millis(200)).await;
+            one.set(Way::Silent);
+            let slow: usize = callers.join_all().await.into_iter().sum();
+            // In order, all callers are at the first. Otherwise the bound, or the load, keeps some from it.
+            let most = if policy == 0 { 16 } else { 11 };
+            assert!(slow <= most, "policy {policy}, seed {seed}: {slow} calls were slow");
         }
-        sleep(Duration::from_millis(200)).await;
-        one.set(Way::Silent);
-        let slow: usize = callers.join_all().await.into_iter().sum();
-        // In order, all callers are at the first. Otherwise the bound, or the load, keeps some from it.
-        let most = if policy == 0 { 16 } else { 11 };
-        assert!(slow <= most, "policy {policy}: {slow} calls were slow");
     }
 }
 
@@ -313,6 +329,21 @@ async fn callers_that_lose_patience_with_a_busy_server_do_not_take_it_out() {
         tokio::time::timeout(Duration::from_secs(3), text(&servers)).await.unwrap_err();
         assert_eq!(servers.status()[0].out, None);
     }
+}
+
+/// Whole answers take long, and nothing is heard of the server meanwhile.
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_before_the_usual_time_speaks_for_itself_alone() {
+    let servers = Servers::balance([("slow", Switched::new("slow", 10_000))]).unwrap();
+    text(&servers).await.unwrap();
+    let mut answers = JoinSet::new();
+    for _ in 0..5 {
+        let servers = servers.clone();
+        answers.spawn(async move { text(&servers).await });
+    }
+    tokio::time::timeout(Duration::from_secs(3), text(&servers)).await.unwrap_err();
+    assert_eq!(servers.status()[0].out, None);
+    assert!(answers.join_all().await.iter().all(Result::is_ok));
 }
 
 #[tokio::test(start_paused = true)]
