@@ -5,11 +5,13 @@ mod cargo;
 mod checks;
 mod ci;
 mod external_types;
+mod frozen;
 mod fuzz;
 mod judges;
 mod live;
 mod nginx;
 mod outcome;
+mod piped;
 mod release;
 mod replicas;
 mod server;
@@ -73,6 +75,12 @@ cargo xtask TASK
       has more of the load. ARGS go to oa-live-replicas: --conversations 64 --turns 20
       --at-once 16
 
+  frozen DIR --home HOME
+      Starts two llama.cpp with the scripts in DIR, and stops one by a signal under the
+      load of 16 callers, for each way to choose a server, whole and streamed, and for the
+      example `replicas`. Fails if a call is lost that had not begun, if more than eleven
+      are slow, or if the server is not called again once it goes on.
+
   soak [DIR --home HOME] [--minutes N] [--seed N]
       Two replicas under load from one program, with calls and streams that are dropped,
       pauses of all callers, and restarts of one at a time. Fails if a call is lost that
@@ -100,6 +108,7 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "live" => live::run(rest),
         Some((task, rest)) if task == "replicas" => replicas::run(rest),
         Some((task, [])) if task == "nginx" => nginx::run().map(report),
+        Some((task, rest)) if task == "frozen" => frozen::run(rest),
         Some((task, rest)) if task == "soak" => soak::run(rest),
         Some((task, [])) if matches!(task.as_str(), "help" | "-h" | "--help") => {
             print!("{USAGE}");

@@ -3,7 +3,7 @@
 use crate::{
     cargo,
     outcome::Outcome,
-    server::{Installation, KEY, Server, Start, existing},
+    server::{Installation, KEY, Server, Start},
 };
 use serde_json::Value;
 use std::{
@@ -25,8 +25,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
         }
         _ => return Err("usage: cargo xtask replicas DIR --home HOME [-- ARGS]".to_owned()),
     };
-    let installation = Installation { scripts: existing(scripts)?, home: existing(home)? };
-    existing(&installation.scripts.join(SCRIPT).to_string_lossy())?;
+    let installation = Installation::of(scripts, home)?;
     let program = cargo::build("oa-conformance", "oa-live-replicas")?;
     let mut first = start(&installation, "vllm-first", None)?;
     let second = start(&installation, "vllm-second", None)?;

@@ -20,6 +20,12 @@ pub(crate) struct Installation {
     pub(crate) home: PathBuf,
 }
 
+impl Installation {
+    pub(crate) fn of(scripts: &str, home: &str) -> Outcome<Self> {
+        Ok(Self { scripts: existing(scripts)?, home: existing(home)? })
+    }
+}
+
 /// The path, if there is something.
 pub(crate) fn existing(path: &str) -> Outcome<PathBuf> {
     fs::canonicalize(path).map_err(|error| format!("{path}: {error}"))
@@ -69,14 +75,44 @@ impl Server {
         Ok(server)
     }
 
+    /// A llama.cpp that answers so many calls at once. Where more wait, it may leave one waiting for seconds.
+    pub(crate) fn start_llama(
+        installation: &Installation,
+        name: &str,
+        slots: u32,
+        port: Option<u16>,
+    ) -> Outcome<Self> {
+        let slots = slots.to_string();
+        let environment = [("SLOTS", slots.as_str()), ("CTX", "4096")];
+        let start = Start {
+            script: "start-llama-server.sh",
+            name,
+            args: &[],
+            health: "/health",
+            environment: &environment,
+            port,
+        };
+        Self::start(installation, &start)
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
     /// Kills it with all its processes, as a machine that goes down does.
     pub(crate) fn kill(self) -> Outcome {
+        self.signal("KILL")
+    }
+
+    /// Stops all its processes where they are, as a machine that hangs does, until they are continued.
+    pub(crate) fn freeze(&self) -> Outcome<Frozen<'_>> {
+        self.signal("STOP").map(|()| Frozen(self))
+    }
+
+    fn signal(&self, signal: &str) -> Outcome {
         // The scripts give each server a process group of its own.
-        cargo::run(Command::new("kill").args(["-KILL", "--", &format!("-{}", self.pid)]))
+        let group = format!("-{}", self.pid);
+        cargo::run(Command::new("kill").args([&format!("-{signal}"), "--", &group]))
     }
 
     fn wait_until_up(&self, started: &Start<'_>) -> Outcome {
@@ -116,6 +152,17 @@ impl Server {
         let log = String::from_utf8_lossy(&log);
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
+    }
+}
+
+/// A server that is stopped. It goes on when this is dropped: a stopped process cannot be asked to end.
+pub(crate) struct Frozen<'a>(&'a Server);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.signal("CONT") {
+            eprintln!("xtask: the server is still stopped: {error}");
+        }
     }
 }
 

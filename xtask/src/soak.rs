@@ -4,17 +4,16 @@
 use crate::{
     cargo,
     outcome::{Outcome, Verdict},
-    server::{Installation, KEY, Server, Start, existing, free_port},
+    piped::Piped,
+    server::{Installation, KEY, Server, free_port},
 };
 use std::{
-    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::Command,
     thread,
     time::Duration,
 };
 
-const SCRIPT: &str = "start-llama-server.sh";
 const USAGE: &str = "usage: cargo xtask soak [DIR --home HOME] [--minutes N] [--seed N]";
 
 /// `soak [DIR --home HOME] [--minutes N] [--seed N]`
@@ -31,9 +30,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
                 rest
             }
             [scripts, flag, home, rest @ ..] if flag == "--home" && installation.is_none() => {
-                let (scripts, home) = (existing(scripts)?, existing(home)?);
-                existing(&scripts.join(SCRIPT).to_string_lossy())?;
-                installation = Some(Installation { scripts, home });
+                installation = Some(Installation::of(scripts, home)?);
                 rest
             }
             _ => return Err(USAGE.to_owned()),
@@ -93,8 +90,7 @@ fn soak(servers: &Servers, args: &[String]) -> Outcome {
             _ => println!("{line}"),
         }
     }
-    let status = client.child.wait().map_err(|error| format!("the client: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("the soak failed ({status}): see above")) }
+    client.end("the soak")
 }
 
 /// Where servers come from.
@@ -122,16 +118,7 @@ impl Servers {
             }
             Self::Real(installation) => {
                 let name = ["soak-first", "soak-second"][number % 2];
-                let environment = [("SLOTS", "8"), ("CTX", "4096")];
-                let start = Start {
-                    script: SCRIPT,
-                    name,
-                    args: &[],
-                    health: "/health",
-                    environment: &environment,
-                    port,
-                };
-                Server::start(installation, &start).map(Replica::Real)
+                Server::start_llama(installation, name, 8, port).map(Replica::Real)
             }
         }
     }
@@ -197,42 +184,5 @@ struct Counts {
 impl Counts {
     fn sum((one, other): (Self, Self)) -> Self {
         Self { open: one.open + other.open, closed: one.closed + other.closed }
-    }
-}
-
-/// A program that is spoken to by lines, and ends when its input ends: also when this one is killed.
-struct Piped {
-    child: Child,
-    input: Option<ChildStdin>,
-    output: BufReader<ChildStdout>,
-}
-
-impl Piped {
-    fn start(command: &mut Command) -> Outcome<Self> {
-        let name = cargo::name(command);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-        let mut child = child.map_err(|error| format!("{name} did not start: {error}"))?;
-        let input = child.stdin.take();
-        let output = child.stdout.take().ok_or("a program without output")?;
-        Ok(Self { child, input, output: BufReader::new(output) })
-    }
-
-    fn send(&mut self, line: &str) -> Outcome {
-        let input = self.input.as_mut().ok_or("a program without input")?;
-        writeln!(input, "{line}").map_err(|error| format!("a program that is gone: {error}"))
-    }
-
-    /// None at the end.
-    fn line(&mut self) -> Outcome<Option<String>> {
-        let mut line = String::new();
-        let read = self.output.read_line(&mut line).map_err(|error| format!("no line: {error}"))?;
-        Ok((read > 0).then(|| line.trim_end().to_owned()))
-    }
-}
-
-impl Drop for Piped {
-    fn drop(&mut self) {
-        drop(self.input.take());
-        let _ = self.child.wait();
     }
 }

@@ -87,8 +87,9 @@ use tower_service::Service;
 /// A server is taken out of rotation
 ///
 /// - by several transient failures in a row, of calls or of streams that had begun; only a whole answer
-///   clears the count. A call that somebody drops counts where the server gave no sign of life to anybody
-///   meanwhile;
+///   clears the count. Where a call meets a time limit and the server gave no sign of life to anybody for the
+///   second half of that time, all calls that wait there count as failed. A call that somebody drops counts
+///   where the server was silent in the same way;
 /// - for the time that it asks to wait ([`Error::retry_after`]), at most an hour;
 /// - by a wrong key, an unknown or unloaded model, a spent quota, at once.
 ///

@@ -4,6 +4,7 @@
 //! oa-live-messages --base-url URL --key KEY --model NAME
 //! ```
 
+use oa_conformance::args::Args;
 use oa_provider::{
     AnthropicProvider, Category, CompletionRequest, Error, Event, FinishReason, Image, JsonSchema, Message,
     Probe, Provider, Response, RuntimeConfig, Tool, ToolChoice, Tools, UserBlock,
@@ -22,11 +23,8 @@ type Checked = Result<String, String>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let value = |name: &str| {
-        let at = args.iter().position(|arg| arg == name)?;
-        args.get(at + 1).cloned()
-    };
+    let args = Args::of_process();
+    let value = |name| args.value(name);
     let (Some(base_url), Some(key), Some(model)) = (value("--base-url"), value("--key"), value("--model"))
     else {
         eprintln!("usage: oa-live-messages --base-url URL --key KEY --model NAME");

@@ -9,6 +9,7 @@
 //! nginx says in its log. Its own connections to the simulator are one for each stream, of which the
 //! simulator's system queues 128: the others may be opened a second later.
 
+use oa_conformance::args::Args;
 use oa_provider::{CompletionRequest, Event, HyperTransport, Message, OpenAiProvider, Provider};
 use oa_sim::{Answer, Gate, Piece, Sim};
 use oa_transport::Http2;
@@ -44,15 +45,14 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), Failure> {
-    let args: Vec<String> = env::args().skip(1).collect();
-    let value = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1);
-    let program = value("--nginx").map_or("nginx", String::as_str);
-    let streams: usize = value("--streams").map_or(Ok(300), |value| value.parse())?;
+    let args = Args::of_process();
+    let program = args.value("--nginx").unwrap_or_else(|| "nginx".to_owned());
+    let streams: usize = args.number("--streams", 300)?;
 
     let gate = Gate::new();
     let held = gate.clone();
     let sim = Sim::builder().keep_requests(0).handler(move |_| Some(answer(&held))).start().await?;
-    let nginx = Nginx::start(program, sim.addr())?;
+    let nginx = Nginx::start(&program, sim.addr())?;
     let transport = HyperTransport::builder()
         .no_proxy()
         .http2(Http2::Negotiated)

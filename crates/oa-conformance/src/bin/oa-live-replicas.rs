@@ -9,6 +9,7 @@
 //! conversations begin until the input ends. A line `kill` on the input says that the first server is about
 //! to be killed, a line `up` that it answers again.
 
+use oa_conformance::args::Args;
 use oa_middleware::{CallSummary, CollectStream, ObserveLayer, Outcome, ServerEvent, Servers, Stack};
 use oa_provider::{CompletionRequest, Error, Layered, Message, OpenAiProvider, Provider, RuntimeConfig};
 use serde_json::{Value, json};
@@ -33,26 +34,21 @@ const THINKING: Duration = Duration::from_millis(200);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let values = |name: &str| {
-        let names = args.iter().zip(args.iter().skip(1));
-        names.filter(|(arg, _)| *arg == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
-    };
-    let number = |name, default| values(name).first().map_or(Ok(default), |value| value.parse());
-    let urls = values("--url");
-    let (Some(key), Some(model), false) = (values("--key").pop(), values("--model").pop(), urls.is_empty())
+    let args = Args::of_process();
+    let urls = args.values("--url");
+    let (Some(key), Some(model), false) = (args.value("--key"), args.value("--model"), urls.is_empty())
     else {
         eprintln!("usage: oa-live-replicas --key KEY --model NAME --url URL [--url URL ...]");
         return ExitCode::from(2);
     };
     let (Ok(conversations), Ok(turns), Ok(at_once)) =
-        (number("--conversations", 64), number("--turns", 20), number("--at-once", 16))
+        (args.number("--conversations", 64), args.number("--turns", 20), args.number("--at-once", 16))
     else {
         eprintln!("--conversations, --turns and --at-once are numbers");
         return ExitCode::from(2);
     };
-    let plan = Plan { run: values("--run").pop().unwrap_or_default(), conversations, turns, at_once };
-    let is_outage = args.iter().any(|arg| arg == "--outage");
+    let plan = Plan { run: args.value("--run").unwrap_or_default(), conversations, turns, at_once };
+    let is_outage = args.has("--outage");
     match run(&urls, &key, &model, plan, is_outage).await {
         Ok(report) => {
             println!("{report}");

@@ -9,6 +9,7 @@
 //! on a connection that has carried another before, as if it had been closed just then. It ends when the
 //! input ends.
 
+use oa_conformance::args::Args;
 use oa_sim::{Answer, Recorded, Sim};
 use std::{
     collections::HashSet,
@@ -20,12 +21,9 @@ use std::{
 };
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let number = |name: &str, default| {
-        let value = args.iter().skip_while(|arg| *arg != name).nth(1);
-        value.map_or(Some(default), |value| value.parse::<u64>().ok())
-    };
-    let (Some(port), Some(idle), Some(token), Some(every)) =
+    let args = Args::of_process();
+    let number = |name, default| args.number::<u64>(name, default);
+    let (Ok(port), Ok(idle), Ok(token), Ok(every)) =
         (number("--port", 0), number("--idle-ms", 5000), number("--token-ms", 0), number("--close-every", 0))
     else {
         eprintln!("--port, --idle-ms, --token-ms and --close-every are numbers");

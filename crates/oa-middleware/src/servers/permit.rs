@@ -78,9 +78,9 @@ impl<S> Permit<S> {
         self.set.now().saturating_sub(self.waits_since)
     }
 
-    /// Whether the server has shown no sign of life, to anybody, for at least half of the time that the call has
-    /// waited. Not for all of it: where a server stops, the calls that wait there began before others of it were
-    /// answered.
+    /// Whether the server has shown no sign of life, to anybody, for at least half of the time that the call
+    /// has waited. Not for all of it: where a server stops, the calls that wait there began before others of
+    /// it were answered.
     fn is_silent(&self) -> bool {
         self.server.health.shown_life() <= micros(self.waits_since + self.waited() / 2)
     }
@@ -124,9 +124,9 @@ impl<S> Permit<S> {
         self.server.clone()
     }
 
-    /// What a call tells that was dropped. A silent server has failed it: so a hung server is noticed whoever's
-    /// time limit drops the call. It has failed the others too where it took much longer than it usually does;
-    /// before that, the caller may have left for reasons of its own.
+    /// What a call tells that was dropped. A silent server has failed it: so a hung server is noticed
+    /// whoever's time limit drops the call. It has failed the others too where it took much longer than it
+    /// usually does; before that, the caller may have left for reasons of its own.
     fn cancelled(&mut self) {
         let lost = self.lost.as_ref().is_some_and(|lost| lost.load(Relaxed));
         let waited = self.waited();
@@ -175,7 +175,7 @@ struct Watched<S> {
     inner: Pin<Box<dyn EventSource>>,
     permit: Option<Permit<S>>,
     history: History,
-    /// Whether the next event comes later than the one before. Of those that came together the first is enough.
+    /// Whether the next event comes later than the one before. Of those that came together, one is enough.
     has_waited: bool,
 }
 

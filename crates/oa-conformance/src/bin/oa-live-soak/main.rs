@@ -13,15 +13,14 @@
 //! `--echo` says that the servers repeat the last message.
 
 mod callers;
-mod owner;
 mod random;
 mod system;
 mod watch;
 mod world;
 
+use oa_conformance::{args::Args, owner::Owner, replicas};
 use oa_middleware::{OutReason, ServerEvent, ServerStatus, Servers, Stack};
-use oa_provider::{Client, HyperTransport, Layered, OpenAiProvider, Provider};
-use owner::Owner;
+use oa_provider::{Layered, OpenAiProvider, Provider};
 use random::Random;
 use std::{
     error::Error,
@@ -66,61 +65,20 @@ async fn main() -> ExitCode {
     }
 }
 
-struct Args {
-    urls: Vec<String>,
-    key: Option<String>,
-    minutes: u64,
-    seed: u64,
-    callers: usize,
-    is_echo: bool,
-}
-
-impl Args {
-    fn read() -> Result<Self, Box<dyn Error>> {
-        let args: Vec<String> = std::env::args().skip(1).collect();
-        let values = |name: &str| {
-            let pairs = args.iter().zip(args.iter().skip(1));
-            pairs.filter(|(arg, _)| *arg == name).map(|(_, value)| value.clone()).collect::<Vec<_>>()
-        };
-        let number = |name, default| values(name).pop().map_or(Ok(default), |value| value.parse::<u64>());
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
-        Ok(Self {
-            urls: values("--url"),
-            key: values("--key").pop(),
-            minutes: number("--minutes", 2)?,
-            seed: number("--seed", now % 1_000_000)?,
-            callers: number("--callers", 32)? as usize,
-            is_echo: args.iter().any(|arg| arg == "--echo"),
-        })
-    }
-}
-
 async fn run() -> Result<bool, Box<dyn Error>> {
-    let args = Args::read()?;
-    println!("{} callers for {} minutes, seed {}", args.callers, args.minutes, args.seed);
+    let args = Args::of_process();
+    let (count, minutes) = (args.number::<usize>("--callers", 32)?, args.number::<u64>("--minutes", 2)?);
+    let is_echo = args.has("--echo");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis() as u64;
+    let seed: u64 = args.number("--seed", now % 1_000_000)?;
+    println!("{count} callers for {minutes} minutes, seed {seed}");
     let world = Arc::new(World::new());
-    // One transport for both: it keeps connections by host.
-    let transport = HyperTransport::new();
-    let mut replicas = Vec::new();
-    let mut ports = Vec::new();
-    let mut client = Client::builder(args.urls.first().ok_or("--url is missing")?);
-    if let Some(key) = &args.key {
-        client = client.api_key(key);
-    }
-    // As the server lists it: that is what its readiness is asked for.
-    let models = client.build()?.models().await?;
-    let model = models.ids().next().ok_or("the server has no model")?;
-    for url in &args.urls {
-        let mut replica = OpenAiProvider::builder(url, model).transport(transport.clone());
-        if let Some(key) = &args.key {
-            replica = replica.api_key(key);
-        }
-        replicas.push((url.clone(), replica.build()?));
-        ports.push(url.rsplit(':').next().unwrap_or_default().parse()?);
-    }
+    let replicas = replicas::of(&args).await?;
+    let port = |(url, _): &(String, OpenAiProvider)| url.rsplit(':').next().unwrap_or_default().parse();
+    let ports = replicas.iter().map(port).collect::<Result<Vec<u16>, _>>()?;
     let any = replicas[0].1.clone();
     let servers = Servers::balance(replicas)?
-        .seed(args.seed)
+        .seed(seed)
         .probe(|replica: OpenAiProvider| async move { replica.ready().await })
         .on_change({
             let world = Arc::clone(&world);
@@ -134,15 +92,15 @@ async fn run() -> Result<bool, Box<dyn Error>> {
     let stack = Stack::new(any.profile());
     let provider = Arc::new(Layered::new(stack.layer(servers), any));
 
-    let watch = Watch::start(System::new(ports.clone()), Arc::clone(&world), args.callers);
+    let watch = Watch::start(System::new(ports.clone()), Arc::clone(&world), count);
     let mut callers = JoinSet::new();
-    for caller in 0..args.callers {
-        let random = Random(args.seed.wrapping_mul(1_000_003).wrapping_add(caller as u64));
-        callers.spawn(callers::caller(Arc::clone(&provider), Arc::clone(&world), random, args.is_echo));
+    for caller in 0..count {
+        let random = Random(seed.wrapping_mul(1_000_003).wrapping_add(caller as u64));
+        callers.spawn(callers::caller(Arc::clone(&provider), Arc::clone(&world), random, is_echo));
     }
-    let mut owner = Owner::new();
-    let end = Instant::now() + Duration::from_secs(60 * args.minutes).saturating_sub(END);
-    let done = schedule(&world, &mut owner, Random(args.seed), end, args.urls.len()).await?;
+    let mut owner = Owner::listen();
+    let end = Instant::now() + Duration::from_secs(60 * minutes).saturating_sub(END);
+    let done = schedule(&world, &mut owner, Random(seed), end, ports.len()).await?;
 
     world.ends.store(true, SeqCst);
     let all = timeout(Duration::from_secs(90), async { while callers.join_next().await.is_some() {} });
@@ -169,9 +127,9 @@ async fn run() -> Result<bool, Box<dyn Error>> {
         println!("VIOLATED, {times} times: {what}; {first}");
     }
     if !violations.is_empty() {
-        println!("seed {}", args.seed);
+        println!("seed {seed}");
     }
-    drop((provider, transport));
+    drop(provider);
     Ok(violations.is_empty())
 }
 

@@ -238,8 +238,8 @@ async fn a_server_whose_streams_stop_after_their_first_event_is_left_as_well() {
     }
 }
 
-/// A server that stops when calls of different ages wait there: the first that gives up tells of all of them, so
-/// that no other comes in their place.
+/// A server that stops when calls of different ages wait there: the first that gives up tells of all of them,
+/// so that no other comes in their place.
 #[tokio::test(start_paused = true)]
 async fn of_many_callers_only_those_wait_that_a_server_had_when_it_froze() {
     for (policy, make) in POLICIES.into_iter().enumerate() {
