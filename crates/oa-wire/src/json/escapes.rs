@@ -2,7 +2,7 @@
 
 use super::{
     malformed::{Malformed, Missing, Read},
-    special::{first_control, mark, special, special_soon},
+    special::{Specials, special, special_soon},
 };
 
 /// The end of the JSON text whose opening quote stands before `from`: the offset of its closing quote, and
@@ -19,28 +19,13 @@ pub(crate) fn scan_text(bytes: &[u8], from: usize) -> Read<(usize, bool)> {
 
 /// The same from the first special byte on, which is no quote.
 #[inline(never)]
-fn scan_escapes(bytes: &[u8], escapes: usize) -> Read<usize> {
-    let mut at = escapes;
+fn scan_escapes(bytes: &[u8], mut at: usize) -> Read<usize> {
+    let mut specials = Specials::new(bytes);
     while bytes.get(at) != Some(&b'"') {
-        let length = Escape::at(bytes, at).map_err(|wrong| first_wrong(bytes, escapes, wrong))?.1;
-        at = mark(bytes, at + length);
+        let length = Escape::at(bytes, at)?.1;
+        at = specials.next(at + length);
     }
-    no_control(bytes, escapes, at)?;
     Ok(at)
-}
-
-/// The error that a control character stands between these.
-fn no_control(bytes: &[u8], from: usize, to: usize) -> Read<()> {
-    match first_control(bytes, from, to) {
-        Some(at) => Err(Malformed::new(at, Missing::NoControl)),
-        None => Ok(()),
-    }
-}
-
-/// This error, or that of a control character before it.
-#[cold]
-fn first_wrong(bytes: &[u8], from: usize, wrong: Malformed) -> Malformed {
-    no_control(bytes, from, wrong.at()).err().unwrap_or(wrong)
 }
 
 /// The text that stands before a closing quote, which is the last byte of `quoted`.
@@ -56,31 +41,31 @@ pub(crate) fn unescape(quoted: &str) -> Read<String> {
 /// cannot hold it.
 pub(super) fn unescape_into(out: &mut String, text: &str, mut from: usize, mut at: usize) -> Read<usize> {
     let bytes = text.as_bytes();
-    let escapes = at;
+    let mut specials = Specials::new(bytes);
     // Where the text ends is not known, but not behind the bytes.
     out.reserve((2 * (at - from) + 256).min(bytes.len() - from));
     loop {
         if from < at {
             out.push_str(&text[from..at]);
         }
-        match (bytes.get(at), bytes.get(at + 1)) {
+        let next = match (bytes.get(at), bytes.get(at + 1)) {
             // What stands for itself goes with what follows.
-            (Some(b'\\'), Some(b'"' | b'\\')) => from = at + 1,
+            (Some(b'\\'), Some(b'"' | b'\\')) => {
+                from = at + 1;
+                at + 2
+            }
             (Some(b'\\'), Some(b'n')) => {
                 out.push('\n');
                 from = at + 2;
+                from
             }
-            (Some(b'"'), _) => {
-                no_control(bytes, escapes, at)?;
-                return Ok(at);
-            }
+            (Some(b'"'), _) => return Ok(at),
             _ => {
-                from = unescape_one(out, bytes, at).map_err(|wrong| first_wrong(bytes, escapes, wrong))?;
-                at = mark(bytes, from);
-                continue;
+                from = unescape_one(out, bytes, at)?;
+                from
             }
-        }
-        at = mark(bytes, at + 2);
+        };
+        at = specials.next(next);
     }
 }
 

@@ -31,11 +31,6 @@ impl Malformed {
     pub(crate) fn new(at: usize, missing: Missing) -> Self {
         Self { at: u32::try_from(at).unwrap_or(u32::MAX), missing }
     }
-
-    /// The offset of the byte that does not fit.
-    pub(super) fn at(self) -> usize {
-        self.at as usize
-    }
 }
 
 impl fmt::Display for Malformed {

@@ -34,13 +34,12 @@ pub(super) fn special_soon(bytes: &[u8], at: usize) -> usize {
 fn special_in_long(bytes: &[u8], mut at: usize) -> usize {
     for _ in 0..16 {
         let Some(block) = bytes[at..].first_chunk::<64>() else { return special_in_words(bytes, at) };
-        let special = |byte: u8| u8::from(byte == b'"') | u8::from(byte == b'\\') | u8::from(byte < 0x20);
-        if block.iter().fold(0, |any, &byte| any | special(byte)) != 0 {
+        if block.iter().fold(0, |any, &byte| any | u8::from(is_special(byte))) != 0 {
             return special_in_words(bytes, at);
         }
         at += 64;
     }
-    let end = mark_in_long(bytes, at);
+    let end = memchr::memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |length| at + length);
     first_control(bytes, at, end).unwrap_or(end)
 }
 
@@ -55,23 +54,8 @@ fn special_in_words(bytes: &[u8], mut at: usize) -> usize {
     special_in_rest(bytes, at)
 }
 
-/// Where the next quote or backslash stands, whatever stands before it. The length when there is none.
-#[inline]
-pub(super) fn mark(bytes: &[u8], at: usize) -> usize {
-    // Texts within texts, such as the arguments of a tool call, are dense with them.
-    let Some(word) = bytes[at..].first_chunk::<8>() else { return mark_in_long(bytes, at) };
-    match marks(*word) {
-        0 => mark_in_long(bytes, at + 8),
-        marks => at + (marks.trailing_zeros() / 8) as usize,
-    }
-}
-
-fn mark_in_long(bytes: &[u8], at: usize) -> usize {
-    memchr::memchr2(b'"', b'\\', &bytes[at..]).map_or(bytes.len(), |length| at + length)
-}
-
 /// Where the first control character stands between these.
-pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
     let text = &bytes[from..to];
     // The compiler looks for the lowest byte with vectors.
     let lowest = |text: &[u8]| text.iter().fold(u8::MAX, |found, &byte| found.min(byte));
@@ -86,7 +70,74 @@ pub(super) fn first_control(bytes: &[u8], from: usize, to: usize) -> Option<usiz
 
 fn special_in_rest(bytes: &[u8], at: usize) -> usize {
     let rest = bytes[at..].iter();
-    at + rest.take_while(|&&byte| byte != b'"' && byte != b'\\' && byte >= 0x20).count()
+    at + rest.take_while(|&&byte| !is_special(byte)).count()
+}
+
+/// The special bytes of a text one after the other, for texts that have many. Thirty-two bytes are looked at
+/// together, and what was seen is kept.
+pub(super) struct Specials<'a> {
+    bytes: &'a [u8],
+    /// Where the bytes start that were looked at last.
+    block: usize,
+    /// A bit for each of them that is special.
+    mask: u32,
+}
+
+impl<'a> Specials<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, block: 0usize.wrapping_sub(BLOCK), mask: 0 }
+    }
+
+    /// Where the first stands from `from` on, which does not go back. The length when there is none.
+    #[inline]
+    pub(super) fn next(&mut self, mut from: usize) -> usize {
+        let seen = from.wrapping_sub(self.block);
+        if seen < BLOCK {
+            let rest = self.mask >> seen;
+            if rest != 0 {
+                return from + rest.trailing_zeros() as usize;
+            }
+            from = self.block + BLOCK;
+        }
+        self.look(from)
+    }
+
+    #[inline]
+    fn look(&mut self, mut at: usize) -> usize {
+        for _ in 0..4 {
+            let Some(block) = self.bytes.get(at..).and_then(<[u8]>::first_chunk::<BLOCK>) else {
+                return special_in_words(self.bytes, at.min(self.bytes.len()));
+            };
+            let mask = mask(block);
+            if mask != 0 {
+                (self.block, self.mask) = (at, mask);
+                return at + mask.trailing_zeros() as usize;
+            }
+            at += BLOCK;
+        }
+        special_in_long(self.bytes, at)
+    }
+}
+
+const BLOCK: usize = 32;
+
+/// A bit for each special byte. The compiler compares all of them at once, and adds up eight at once.
+#[inline]
+fn mask(block: &[u8; BLOCK]) -> u32 {
+    let mut bits = [0u8; BLOCK];
+    for (at, (bit, &byte)) in bits.iter_mut().zip(block).enumerate() {
+        *bit = if is_special(byte) { 1 << (at % 8) } else { 0 };
+    }
+    let eight = |at: usize| bits[at..at + 8].iter().map(|&bit| u64::from(bit)).sum::<u64>() as u32;
+    eight(0) | eight(8) << 8 | eight(16) << 16 | eight(24) << 24
+}
+
+/// Without a branch, for vectors.
+#[inline(always)]
+#[expect(clippy::inline_always, clippy::needless_bitwise_bool, reason = "a branch would hinder vectors")]
+fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < 0x20)
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;
@@ -111,11 +162,11 @@ fn controls(word: [u8; 8]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{first_control, mark, special, special_soon};
+    use super::{Specials, special, special_soon};
 
     #[test]
     fn the_first_special_byte_is_found_at_every_offset_and_for_every_byte() {
-        for len in [0, 1, 7, 8, 9, 31, 40, 64, 65, 103, 170, 171, 1056, 1100] {
+        for len in [0, 1, 7, 8, 9, 31, 40, 64, 65, 103, 170, 171, 1056, 1100, 1300] {
             for at in (0..len).step_by(1 + len / 200 * 7) {
                 for byte in 0..=255u8 {
                     let mut text = vec![0xc3; len];
@@ -123,11 +174,37 @@ mod tests {
                     let want = if byte == b'"' || byte == b'\\' || byte < 0x20 { at } else { len };
                     assert_eq!(special(&text, 0), want, "{byte:#x} at {at} of {len}");
                     assert_eq!(special_soon(&text, 0), want, "{byte:#x} at {at} of {len}");
-                    let want = if byte == b'"' || byte == b'\\' { at } else { len };
-                    assert_eq!(mark(&text, 0), want, "{byte:#x} at {at} of {len}");
-                    let want = (byte < 0x20).then_some(at);
-                    assert_eq!(first_control(&text, 0, len), want, "{byte:#x} at {at} of {len}");
+                    assert_eq!(Specials::new(&text).next(0), want, "{byte:#x} at {at} of {len}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn all_special_bytes_are_found_one_after_the_other_wherever_the_search_goes_on() {
+        let random = |state: &mut u64| {
+            *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (*state >> 33) as usize
+        };
+        let mut state = 7;
+        for round in 0..2000 {
+            let one_in = [1, 2, 5, 20, 100, 1000][round % 6];
+            let text: Vec<u8> = (0..random(&mut state) % 600)
+                .map(|_| {
+                    if random(&mut state) % one_in == 0 {
+                        b"\"\\\n\x1f"[random(&mut state) % 4]
+                    } else {
+                        b'a'
+                    }
+                })
+                .collect();
+            let mut specials = Specials::new(&text);
+            let mut from = 0;
+            while from <= text.len() {
+                let want =
+                    text[from..].iter().position(|&byte| byte != b'a').map_or(text.len(), |at| from + at);
+                assert_eq!(specials.next(from), want, "from {from} of {text:?}");
+                from = want + 1 + random(&mut state) % [1, 3, 70][round % 3];
             }
         }
     }

@@ -1,6 +1,6 @@
 //! Writes JSON the same way whatever order its maps were built in, and compares values by what they mean.
 
-use super::{Kind, Malformed, Reader, special::special};
+use super::{Kind, Malformed, Reader, special::Specials};
 use serde_json::{Map, Number, Value};
 
 /// Writes a text with its quotes.
@@ -9,9 +9,10 @@ pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     out.push(b'"');
+    let mut specials = Specials::new(bytes);
     let mut from = 0;
     loop {
-        let at = special(bytes, from);
+        let at = specials.next(from);
         out.extend_from_slice(&bytes[from..at]);
         let Some(&byte) = bytes.get(at) else { break };
         match byte {
