@@ -79,19 +79,24 @@ pub(super) const LITTLE: u64 = 10 * 1024;
 /// A conversation that begins has nothing to lose anywhere, and will stay where it is sent. What is under way
 /// at the moment says little about how many conversations a server has: between two turns people think. So of
 /// the servers within the bound it goes to the first where not much more than its part of the conversations
-/// began lately, and of these to one that has not much more than its part of the load.
+/// began lately, and of these to one that has not much more than its part of the load. Its part is by those
+/// servers that have their whole share: one that is coming back gets nothing for the time that it missed.
 pub(super) fn affinity(servers: &[Candidate], call: Call, bound: f64) -> Option<Candidate> {
-    let (mut load, mut weight, mut all_begun) = (call.load as f64, 0.0, begun(call.load));
+    let (mut load, mut weight) = (call.load as f64, 0.0);
+    let (mut all_begun, mut settled) = (begun(call.load), 0.0);
     for server in servers {
         load += server.load;
         weight += server.weight;
-        all_begun += u64::from(server.begun);
+        if server.share >= 1.0 {
+            all_begun += u64::from(server.begun);
+            settled += server.weight;
+        }
     }
     let part = load / weight;
     let most = bound * part;
     let is_within = |server: &Candidate| server.load <= LITTLE as f64 || server.load <= most * server.weight;
     if call.begins && bound.is_finite() {
-        let most_begun = MOST * all_begun as f64 / weight;
+        let most_begun = MOST * all_begun as f64 / if settled > 0.0 { settled } else { weight };
         let is_due = |server: &Candidate| f64::from(server.begun) <= most_begun * server.weight;
         // Such a one is within the bound too.
         let most_free = most.min(MOST * part);
@@ -345,6 +350,15 @@ mod tests {
             assert_eq!(begins(true), 0);
             assert_eq!(begins(false), by_affinity(&[server(0, 1.0, 0), server(1, 1.0, 0)], call(key)));
         }
+    }
+
+    #[test]
+    fn a_server_that_comes_back_gets_its_share_of_the_beginnings_and_no_more() {
+        let back = Candidate { share: 0.5, ..server(0, 0.5, 0) };
+        let settled = Candidate { begun: 100 * begun(10) as u32, ..server(1, 1.0, 0) };
+        let begins = |key| by_affinity(&[back, settled], Call { begins: true, ..call(key) }) == 0;
+        let count = (0..3000).filter(|&key| begins(key)).count();
+        assert!((900..1100).contains(&count), "{count}");
     }
 
     #[test]

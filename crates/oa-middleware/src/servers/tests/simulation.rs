@@ -328,11 +328,10 @@ const SITUATIONS: [Situation; 5] = [
         is_member: true,
         changes: &[(10, Some(Condition::Dead)), (40, Some(Condition::Well))],
         window: (75, 105),
-        // The conversations that began last, many of them there, are still under way at the end.
-        part: 0.8..1.5,
+        part: 0.8..1.3,
     },
     // None: it is added.
-    Situation { name: "added", is_member: false, changes: &[(30, None)], window: (65, 95), part: 0.8..1.4 },
+    Situation { name: "added", is_member: false, changes: &[(30, None)], window: (65, 95), part: 0.8..1.3 },
 ];
 
 /// The calls that were lost, the part that was prefilled, and the replica's part of the load in the window.
