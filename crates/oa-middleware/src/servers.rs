@@ -239,8 +239,8 @@ impl<S> Servers<S> {
         self.set(|settings| settings.breaker = policy)
     }
 
-    /// Over what time the share of a server rises that came back or was added. 30 seconds by default; none
-    /// for zero.
+    /// Over what time the share of a server rises that came back or was added: half of it after a quarter of
+    /// the time. 30 seconds by default; none for zero.
     #[must_use]
     pub fn slow_start(self, time: Duration) -> Self {
         self.set(|settings| settings.slow_start = time)

@@ -3,14 +3,15 @@
 /// The least share: something must show whether the server does better.
 const LEAST: f64 = 0.1;
 
-/// The share of a server that came back, or was added, so long ago: it rises evenly up to 1. Times are in
-/// microseconds, here and below: a choice finds the share of each server.
+/// The share of a server that came back, or was added, so long ago: it rises with the root of the time up to
+/// 1. A share of the conversations that begin is a share of the load only later, when others have ended. Times
+/// are in microseconds, here and below: a choice finds the share of each server.
 #[inline]
 pub(super) fn slow_start(since: f64, rise: f64) -> f64 {
     if since >= rise {
         return 1.0;
     }
-    (since / rise).max(LEAST)
+    (since / rise).sqrt().max(LEAST)
 }
 
 /// How many times as long as the others a server may take to its first events.
@@ -53,9 +54,10 @@ mod tests {
     }
 
     #[test]
-    fn a_share_rises_evenly_to_the_whole() {
-        let after = |seconds| slow_start(f64::from(seconds) * SECOND, 30.0 * SECOND);
-        are_close([0, 3, 15, 24, 30, 99].map(after), [0.1, 0.1, 0.5, 0.8, 1.0, 1.0]);
+    fn a_share_rises_to_the_whole() {
+        let after = |seconds: f64| slow_start(seconds * SECOND, 30.0 * SECOND);
+        let seconds = [0.0, 0.3, 7.5, 19.2, 30.0, 99.0];
+        are_close(seconds.map(after), [0.1, 0.1, 0.5, 0.8, 1.0, 1.0]);
         are_close([slow_start(0.0, 0.0)], [1.0]);
     }
 
