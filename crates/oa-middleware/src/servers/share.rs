@@ -4,8 +4,8 @@
 const LEAST: f64 = 0.1;
 
 /// The share of a server that came back, or was added, so long ago: it rises to the whole with the root of
-/// the time. A share of the conversations that begin is a share of the load only when others have ended. Times
-/// are in microseconds, here and below: a choice finds the share of each server.
+/// the time. A share of the conversations that begin is a share of the load only when others have ended.
+/// Times are in microseconds, here and below: a choice finds the share of each server.
 #[inline]
 pub(super) fn slow_start(since: f64, rise: f64) -> f64 {
     if since >= rise {
