@@ -1,6 +1,9 @@
 //! Writes JSON the same way whatever order its maps were built in, and compares values by what they mean.
 
-use super::{Kind, Malformed, Reader, special::Specials};
+use super::{
+    Kind, Malformed, Reader,
+    special::{Specials, special},
+};
 use serde_json::{Map, Number, Value};
 
 /// Writes a text with its quotes.
@@ -9,6 +12,12 @@ pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     let bytes = text.as_bytes();
     out.push(b'"');
+    // Names and short texts have none.
+    if bytes.len() < 32 && special(bytes, 0) == bytes.len() {
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+        return;
+    }
     let mut specials = Specials::new(bytes);
     let mut from = 0;
     loop {
