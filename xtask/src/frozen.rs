@@ -5,7 +5,7 @@ use crate::{
     cargo,
     outcome::Outcome,
     piped::Piped,
-    server::{Installation, KEY, Server},
+    server::{Installation, KEY, LLAMA, Server},
 };
 use std::{
     process::{Command, Stdio},
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
     if flag != "--home" {
         return Err(format!("{flag}: no such argument"));
     }
-    let installation = Installation::of(scripts, home)?;
+    let installation = Installation::of(scripts, home, LLAMA)?;
     let program = cargo::build("oa-conformance", "oa-live-frozen")?;
     let first = Server::start_llama(&installation, "frozen-first", CALLERS, None)?;
     let second = Server::start_llama(&installation, "frozen-second", CALLERS, None)?;

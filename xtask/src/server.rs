@@ -14,6 +14,9 @@ use std::{
 /// The key that the servers are started with. It opens nothing else.
 pub(crate) const KEY: &str = "sk-test-key";
 
+/// The script that starts a llama.cpp.
+pub(crate) const LLAMA: &str = "start-llama-server.sh";
+
 /// Where the scripts are that start servers, and where the servers are installed.
 pub(crate) struct Installation {
     pub(crate) scripts: PathBuf,
@@ -21,8 +24,11 @@ pub(crate) struct Installation {
 }
 
 impl Installation {
-    pub(crate) fn of(scripts: &str, home: &str) -> Outcome<Self> {
-        Ok(Self { scripts: existing(scripts)?, home: existing(home)? })
+    /// Of these folders, with the script that is needed.
+    pub(crate) fn of(scripts: &str, home: &str, script: &str) -> Outcome<Self> {
+        let installation = Self { scripts: existing(scripts)?, home: existing(home)? };
+        existing(&installation.scripts.join(script).to_string_lossy())?;
+        Ok(installation)
     }
 }
 
@@ -84,14 +90,8 @@ impl Server {
     ) -> Outcome<Self> {
         let slots = slots.to_string();
         let environment = [("SLOTS", slots.as_str()), ("CTX", "4096")];
-        let start = Start {
-            script: "start-llama-server.sh",
-            name,
-            args: &[],
-            health: "/health",
-            environment: &environment,
-            port,
-        };
+        let start =
+            Start { script: LLAMA, name, args: &[], health: "/health", environment: &environment, port };
         Self::start(installation, &start)
     }
 

@@ -5,7 +5,7 @@ use crate::{
     cargo,
     outcome::{Outcome, Verdict},
     piped::Piped,
-    server::{Installation, KEY, Server, free_port},
+    server::{Installation, KEY, LLAMA, Server, free_port},
 };
 use std::{
     path::{Path, PathBuf},
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &[String]) -> Outcome {
                 rest
             }
             [scripts, flag, home, rest @ ..] if flag == "--home" && installation.is_none() => {
-                installation = Some(Installation::of(scripts, home)?);
+                installation = Some(Installation::of(scripts, home, LLAMA)?);
                 rest
             }
             _ => return Err(USAGE.to_owned()),
